@@ -1,0 +1,144 @@
+#!/bin/bash
+# The figures that the first milestone must show, measured on real files with the release binaries.
+#
+#   cargo build --release --locked && bench/acceptance.sh [SECTION...]
+#
+# Sections: big, memory, small, commits, startup; all of them without arguments. Needs about 25 GB of disk, the
+# Debian packages `time` and, for the comparison in `small`, `git-lfs` and `git-lfs-test-server`-free local
+# remotes (git-lfs talks to a plain folder). Everything happens in a temporary folder with its own HOME.
+# Prints facts, judges nothing; byte counts come from GIT_DITS_TRACE, not from the clock.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+bin=$PWD/target/release
+tmp=$(mktemp -d "${TMPDIR:-/tmp}/dits-bench.XXXXXX")
+server=
+cleanup() { [ -z "$server" ] || kill "$server" 2>/dev/null || true; wait 2>/dev/null || true; rm -rf "$tmp"; }
+trap cleanup EXIT
+export PATH=$bin:$PATH GIT_CONFIG_NOSYSTEM=1 LC_ALL=C TZ=UTC GIT_DITS_TRACE=$tmp/trace
+unset XDG_CONFIG_HOME || true
+
+home() { # NAME: switch to this user, making it
+    export HOME=$tmp/home-$1 GIT_CONFIG_GLOBAL=$tmp/home-$1/.gitconfig
+    [ -d "$HOME" ] && return
+    mkdir -p "$HOME"
+    git config --global user.name "User $1"
+    git config --global user.email "$1@example.org"
+    git config --global init.defaultBranch main
+    git dits install >/dev/null
+}
+serve() { # DIR: start a server on it, set $url
+    coproc SERVER { exec git-dits serve "$1" --anonymous --listen 127.0.0.1:0; }
+    server=$SERVER_PID
+    read -r _ _ url <&"${SERVER[0]}"
+}
+mark() { wc -l <"$tmp/trace" 2>/dev/null || echo 0; }
+since() { # MARK EVENT FIELD: sum of a field of events after the mark
+    tail -n +$(($1 + 1)) "$tmp/trace" | grep "\"event\":\"$2\"" | grep -o "\"$3\":[0-9]*" | cut -d: -f2 | paste -sd+ | sed 's/^$/0/' | bc
+}
+timed() { # NAME COMMAND...: wall, CPU and the largest process
+    local name=$1; shift
+    /usr/bin/time -f "$name: %e s wall, %U s user, %S s sys, largest process %M KiB" "$@"
+}
+same() { # DIR DIR: files are equal
+    diff -r --exclude=.git "$1" "$2" && echo "files are identical"
+}
+filter_starts() { # DIR: filter processes that git status starts there
+    GIT_TRACE2_PERF=$tmp/perf git -C "$1" status --porcelain >"$tmp/status"
+    echo "git status: $(wc -l <"$tmp/status") lines, $(grep -c 'class:subprocess' "$tmp/perf" || true) filter starts"
+    rm -f "$tmp/perf"
+}
+push_facts() { # MARK
+    echo "  contents $(since "$1" push contents), had $(since "$1" push contents_had), chunks $(since "$1" push chunks)," \
+        "chunk bytes $(since "$1" push chunk_bytes), sent $(since "$1" push sent_bytes), received $(since "$1" push received_bytes)," \
+        "UDP $(($(since "$1" connection udp_sent_bytes) + $(since "$1" connection udp_received_bytes)))"
+}
+random() { # BYTES SEED: reproducible bytes that do not compress
+    openssl enc -aes-128-ctr -nosalt -K "$(printf '%032x' "$2")" -iv 0 </dev/zero 2>/dev/null | head -c "$1" || true
+}
+
+section_big() {
+    echo "== big: over 1 GiB of real files, one of them over 500 MiB"
+    home a; serve "$tmp/server"
+    git init -q "$tmp/a"; cd "$tmp/a"
+    git dits track 'assets/**' >/dev/null; git remote add origin "$url/team/big"
+    mkdir -p assets/lib
+    # Real files of this system: programs and libraries, and a tar of them as the large one.
+    find /usr/lib /usr/bin /usr/share -xdev -type f -size +64k -size -40M 2>/dev/null | sort | awk 'NR % 3 == 0' | head -n 700 |
+        while read -r file; do cp "$file" "assets/lib/$(echo "$file" | tr / _)" 2>/dev/null || true; done
+    find /usr/lib /usr/bin /usr/share -xdev -type f -size +64k 2>/dev/null | sort | tar -cf - -T - 2>/dev/null | head -c 629145600 >assets/big.bin || true
+    echo "$(find assets -type f | wc -l) files, $(du -sb assets | cut -f1) bytes, big.bin $(stat -c %s assets/big.bin)"
+    timed add git add .
+    git commit -qm all
+    local m; m=$(mark); timed push git push -q -u origin main; push_facts "$m"
+    home b; m=$(mark); timed clone git clone -q "$url/team/big" "$tmp/b"
+    same "$tmp/a" "$tmp/b"; filter_starts "$tmp/b"
+    git -C "$tmp/b" fsck 2>&1 | tail -n 1; (cd "$tmp/b" && git dits fsck); (cd "$tmp/a" && git dits fsck && git fsck 2>&1 | tail -n 1)
+    git dits fsck --store "$tmp/server/realms/team/store"; git -C "$tmp/server/realms/team/git/big.git" fsck 2>&1 | tail -n 1
+    home a
+    echo "-- nothing new"; m=$(mark); git push -q; echo "  push events: $(tail -n +$((m + 1)) "$tmp/trace" | grep -c '"event":"push"' || true)"
+    echo "-- move"; git mv assets/big.bin assets/moved.bin; git commit -qm move; m=$(mark); git push -q; push_facts "$m"
+    echo "-- copy"; cp assets/moved.bin assets/copy.bin; git add .; git commit -qm copy; m=$(mark); git push -q; push_facts "$m"
+    echo "-- append 1 MiB"; random 1048576 7 >>assets/moved.bin; git add .; git commit -qm append; m=$(mark); git push -q; push_facts "$m"
+    echo "-- overwrite 100 bytes in the middle"; random 100 9 | dd of=assets/moved.bin bs=1 seek=314572800 conv=notrunc status=none
+    git add .; git commit -qm edit; m=$(mark); git push -q; push_facts "$m"
+    home b; git -C "$tmp/b" pull -q; same "$tmp/a" "$tmp/b"; filter_starts "$tmp/b"
+    kill -TERM "$server"; wait "$server" && echo "server ended with 0"; server=
+}
+
+section_memory() {
+    echo "== memory: one file of 4 GiB"
+    home m; git init -q "$tmp/m"; cd "$tmp/m"; git dits track '*.bin' >/dev/null
+    random 4294967296 11 >huge.bin
+    local m; m=$(mark); timed add git add .; echo "  filter: peak $(since "$m" filter peak_rss_bytes) bytes"
+    git commit -qm huge; b3=$(sha256sum <huge.bin); rm huge.bin
+    m=$(mark); timed checkout git checkout -q -- huge.bin; echo "  filter: peak $(since "$m" filter peak_rss_bytes) bytes"
+    [ "$b3" = "$(sha256sum <huge.bin)" ] && echo "file is identical"; filter_starts "$tmp/m"
+    rm -rf "$tmp/m"
+}
+
+small_tree() { # DIR: 20,000 files of 1 to 20 KiB
+    mkdir -p "$1"
+    random 220000000 13 | (cd "$1" && for i in $(seq 1 200); do mkdir "d$i"; head -c 1100000 | (cd "d$i" && split -b $((1024 + i * 97)) -a 3 - f); done)
+    find "$1" -type f | sort | tail -n +20001 | xargs -r rm
+}
+section_small() {
+    echo "== small: 20,000 small tracked files, beside git-lfs with a local folder as remote"
+    small_tree "$tmp/tree"; echo "$(find "$tmp/tree" -type f | wc -l) files, $(du -sb "$tmp/tree" | cut -f1) bytes"
+    home s; serve "$tmp/server-s"
+    git init -q "$tmp/s"; cd "$tmp/s"; git dits track 'tree/**' >/dev/null; git remote add origin "$url/team/small"
+    cp -r "$tmp/tree" tree
+    timed "dits add" git add .; git commit -qm all
+    timed "dits push" git push -q -u origin main
+    timed "dits clone" git clone -q "$url/team/small" "$tmp/s2"
+    same "$tmp/s" "$tmp/s2"; filter_starts "$tmp/s2"
+    kill -TERM "$server"; wait "$server" || true; server=
+    command -v git-lfs >/dev/null || { echo "git-lfs is not installed"; return; }
+    home l; git lfs install >/dev/null; git init -q --bare "$tmp/l.git"
+    git init -q "$tmp/l"; cd "$tmp/l"; git lfs track 'tree/**' >/dev/null; git remote add origin "$tmp/l.git"
+    cp -r "$tmp/tree" tree
+    timed "lfs add" git add .; git commit -qm all
+    timed "lfs push" git push -q -u origin main
+    timed "lfs clone" git clone -q "$tmp/l.git" "$tmp/l2"
+}
+
+section_commits() {
+    echo "== commits: 1,000 commits of one small file each"
+    home c; git init -q "$tmp/c"; cd "$tmp/c"; git dits track '*.bin' >/dev/null; git add .; git commit -qm start
+    for i in $(seq 1 1000); do
+        random 10000 "$((1000 + i))" >"$i.bin"
+        local t0 t1; t0=$(date +%s%N); git add "$i.bin"; t1=$(date +%s%N)
+        git commit -qm "$i"; echo "$(((t1 - t0) / 1000))" >>"$tmp/adds"
+    done
+    middle() { sort -n | sed -n 5p; }
+    echo "git add, median of ten: first $(head -n 10 "$tmp/adds" | middle) us, last $(tail -n 10 "$tmp/adds" | middle) us; slowest $(sort -n "$tmp/adds" | tail -n 1) us"
+    echo "packs $(find .git/dits/objects -name '*.pack' | wc -l), segments $(find .git/dits/index -name '*.seg' | wc -l)"
+    git dits fsck
+}
+
+section_startup() {
+    echo "== startup: 100 x git-dits version"
+    timed "100 runs" sh -c 'for i in $(seq 100); do git-dits version >/dev/null; done'
+}
+
+touch "$tmp/trace"
+for name in "${@:-big memory small commits startup}"; do for section in $name; do (trap cleanup_section EXIT; cleanup_section() { [ -z "$server" ] || kill "$server" 2>/dev/null || true; }; "section_$section"); done; done

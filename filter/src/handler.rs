@@ -1,0 +1,214 @@
+//! The filter's decisions.
+//!
+//! Clean goes to [`Cleaner`]. Smudge never hands large content to Git, which would hold all of it in memory
+//! and write it with an mtime that makes the next status read it again; where the bytes go decides
+//! (measured, see the rules R2 and R3 of the design's research):
+//! - `can-delay`: Git is checking out into the working tree → the pointer now, the content at the end;
+//! - `treeish` alone: `git archive` → the content, whatever its size;
+//! - `blob` alone: `cat-file --filters`, difftool, textconv → the content if it is here and at most
+//!   [`INLINE_BYTES_MAX`], else the pointer;
+//! - nothing at all: `am`, `apply`, `stash push -- path` → the pointer, and the content at the end if the file
+//!   at that path has changed by then.
+//!
+//! At the end of input Git has written its index, let go of the lock and waits for us: then stored content is
+//! made durable first, and everything deferred is hydrated in one go.
+
+use crate::protocol::{self, Answer, Handler, HandlerError, ProtocolError, Request};
+use dits_chunk::Profile;
+use dits_format::Pointer;
+use dits_format::pointer::{PROBE_BYTES, Parsed, parse};
+use dits_repo::attributes::AttributeReader;
+use dits_repo::clean::Cleaner;
+use dits_repo::hydrate::plan::{Stamp, full_path};
+use dits_repo::hydrate::{self, Context, Job, Outcome};
+use dits_repo::{ChunkSource, RepoError, Repository, profile};
+use dits_store::{PackStore, content};
+use std::io::{BufRead, Read, Write};
+use std::sync::Mutex;
+
+/// Content handed to Git itself where it is not known to write into the working tree.
+pub const INLINE_BYTES_MAX: u64 = 16 << 20;
+
+/// What the user asked for.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Policy {
+    /// Leave pointers in the working tree and hydrate nothing.
+    pub skip_smudge: bool,
+}
+
+/// What one filter process did.
+#[derive(Debug, Default)]
+pub struct Report {
+    /// Contents cleaned.
+    pub cleaned: u64,
+    /// Contents smudged.
+    pub smudged: u64,
+    /// Why the stored content could not be made durable.
+    pub commit_error: Option<RepoError>,
+    /// What became of the deferred files, if there were any.
+    pub hydrated: Option<Result<Outcome, RepoError>>,
+}
+
+struct Filter<'a> {
+    repository: &'a Repository,
+    store: &'a PackStore,
+    source: &'a mut dyn ChunkSource,
+    policy: Policy,
+    cleaner: Cleaner<'a>,
+    profiles: AttributeReader,
+    deferred: Vec<Job>,
+    report: Report,
+    complain: &'a mut dyn FnMut(&str),
+}
+
+/// Serves Git until it closes `input`, then hydrates. `complain` gets a line for each file that fails, as
+/// Git itself does not say why.
+///
+/// # Errors
+/// When the conversation breaks. What was cleaned before is durable then, and nothing is hydrated.
+pub fn run<R: Read, W: Write>(
+    input: R,
+    output: W,
+    policy: Policy,
+    context: Context<'_>,
+    complain: &mut dyn FnMut(&str),
+    observe: &mut (dyn FnMut(hydrate::Progress) + Send),
+) -> Result<Report, ProtocolError> {
+    let Context { repository, store, source, critical } = context;
+    let mut nowhere = Nowhere;
+    let source = source.unwrap_or(&mut nowhere);
+    let mut filter = Filter {
+        repository,
+        store,
+        source,
+        policy,
+        cleaner: Cleaner::new(store),
+        profiles: AttributeReader::new(&repository.git, "dits-profile"),
+        deferred: Vec::new(),
+        report: Report::default(),
+        complain,
+    };
+    let served = protocol::serve(input, output, &mut filter);
+    filter.commit();
+    served?;
+    filter.hydrate(critical, observe);
+    Ok(filter.report)
+}
+
+impl Filter<'_> {
+    fn commit(&mut self) {
+        if let Err(error) = self.cleaner.commit() {
+            self.report.commit_error = Some(error);
+        }
+    }
+
+    fn hydrate(&mut self, critical: &Mutex<()>, observe: &mut (dyn FnMut(hydrate::Progress) + Send)) {
+        let jobs = std::mem::take(&mut self.deferred);
+        if jobs.is_empty() || self.policy.skip_smudge {
+            return;
+        }
+        let (repository, store) = (self.repository, self.store);
+        let mut context = Context { repository, store, source: Some(&mut *self.source), critical };
+        self.report.hydrated = Some(hydrate::hydrate(&mut context, jobs, observe));
+    }
+
+    /// What to do with a pointer, by what Git tells of where its answer goes.
+    fn smudge_pointer(
+        &mut self,
+        request: &Request,
+        pointer: Pointer,
+        text: &[u8],
+        answer: &mut Answer<'_>,
+    ) -> Result<(), HandlerError> {
+        let elsewhere = !request.can_delay && !self.policy.skip_smudge;
+        let inline = elsewhere && request.treeish.is_some();
+        let peek = elsewhere && request.treeish.is_none() && request.blob.is_some();
+        if inline {
+            return self.write_content(&pointer, answer);
+        }
+        if peek
+            && pointer.size <= INLINE_BYTES_MAX
+            && content::is_whole(self.store, &pointer.oid).unwrap_or(false)
+        {
+            return self.write_content(&pointer, answer);
+        }
+        let worktree = self.repository.worktree.as_deref();
+        let before = match worktree {
+            Some(worktree) if !request.can_delay => Some(Stamp::of(&full_path(worktree, &request.pathname))),
+            _ => None,
+        };
+        if worktree.is_some() {
+            self.deferred.push(Job { path: request.pathname.clone(), pointer, before });
+        }
+        Ok(answer.write_all(text)?)
+    }
+
+    fn write_content(&mut self, pointer: &Pointer, answer: &mut Answer<'_>) -> Result<(), HandlerError> {
+        if !content::is_whole(self.store, &pointer.oid).unwrap_or(false) {
+            self.source.fetch(&[pointer.oid], &mut |_| {}).map_err(HandlerError::error)?;
+            self.store.refresh().map_err(HandlerError::error)?;
+        }
+        let known = content::find(self.store, &pointer.oid).map_err(HandlerError::error)?;
+        let known =
+            known.ok_or_else(|| HandlerError::error(format!("content {} is not available", pointer.oid)))?;
+        content::rebuild::<RepoError>(self.store, &known.manifest, &mut |part| {
+            answer.write_all(part).map_err(RepoError::Content)
+        })
+        .map_err(HandlerError::error)
+    }
+}
+
+impl Handler for Filter<'_> {
+    fn clean(
+        &mut self,
+        request: &Request,
+        content: &mut dyn BufRead,
+        answer: &mut Answer<'_>,
+    ) -> Result<(), HandlerError> {
+        self.report.cleaned += 1;
+        let (profiles, path) = (&mut self.profiles, &request.pathname);
+        let profile = || -> Profile { profile::choose(path, profiles.get(path).as_deref()) };
+        let pointer = self.cleaner.clean(path, content, profile).map_err(HandlerError::error)?;
+        Ok(answer.write_all(&pointer)?)
+    }
+
+    fn smudge(
+        &mut self,
+        request: &Request,
+        content: &mut dyn BufRead,
+        answer: &mut Answer<'_>,
+    ) -> Result<(), HandlerError> {
+        self.report.smudged += 1;
+        // Content that was just stored may be what another Git process is about to check out.
+        self.commit();
+        let mut head = Vec::new();
+        content.take(PROBE_BYTES as u64).read_to_end(&mut head)?;
+        match parse(&head) {
+            Parsed::Pointer(pointer) => self.smudge_pointer(request, pointer, &head, answer),
+            // Not ours to interpret: whatever Git has goes into the working tree as it is.
+            Parsed::Content | Parsed::Damaged(_) => {
+                answer.write_all(&head)?;
+                std::io::copy(content, answer)?;
+                Ok(())
+            }
+        }
+    }
+
+    fn report(&mut self, request: &Request, error: &HandlerError) {
+        let path = String::from_utf8_lossy(&request.pathname);
+        (self.complain)(&format!("'{path}': {}", error.cause));
+    }
+}
+
+/// A source for repositories that have none.
+struct Nowhere;
+
+impl ChunkSource for Nowhere {
+    fn fetch(
+        &mut self,
+        oids: &[dits_format::Oid],
+        _: &mut (dyn FnMut(dits_repo::FetchProgress) + Send),
+    ) -> Result<Vec<dits_format::Oid>, Box<dyn std::error::Error + Send + Sync>> {
+        Ok(oids.to_vec())
+    }
+}

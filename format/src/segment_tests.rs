@@ -1,0 +1,91 @@
+//! Tests of the index segment: what goes in is found, what does not is not, and no byte can make it panic.
+
+use super::*;
+use proptest::prelude::*;
+
+fn location(seed: u64, pack: u32) -> Location {
+    let id = ChunkId::of(Kind::Data, &seed.to_le_bytes());
+    Location { id, pack, frame: 1, offset: seed as u32, bytes: 1 + (seed % 1000) as u32, kind: Kind::Data }
+}
+
+fn binding(seed: u64, manifest: u8, proof: Proof) -> Binding {
+    Binding { oid: Oid::of(&seed.to_le_bytes()), manifest: ChunkId([manifest; 32]), size: seed, proof }
+}
+
+fn packs(count: u8) -> Vec<PackId> {
+    (0..count).map(|n| PackId([n; 32])).collect()
+}
+
+#[test]
+fn golden_segment() {
+    let bytes = encode(&packs(2), vec![location(1, 0), location(2, 1)], vec![binding(1, 1, Proof::Proved)]);
+    assert_eq!(
+        blake3::hash(&bytes).to_hex().as_str(),
+        "d58c0647732b7fff1c989c7eab3d6d3f6077913ac36aa2d0ce7c64a76fed5511"
+    );
+}
+
+#[test]
+fn what_was_stored_is_found_and_nothing_else() {
+    let chunks: Vec<_> = (0..5000).map(|seed| location(seed, 0)).collect();
+    let bindings: Vec<_> = (0..500).map(|seed| binding(seed, 1, Proof::Claimed)).collect();
+    let segment = Segment::open(encode(&packs(1), chunks.clone(), bindings.clone()), true).unwrap();
+    assert!(chunks.iter().all(|chunk| segment.find(&chunk.id) == Some(*chunk)));
+    assert!((5000..9000).all(|seed| segment.find(&location(seed, 0).id).is_none()));
+    assert!(bindings.iter().all(|b| segment.find_bindings(&b.oid) == [*b]));
+    assert!(segment.find_bindings(&Oid([1; 32])).is_empty());
+    assert_eq!((segment.chunks().count(), segment.bindings().count()), (5000, 500));
+}
+
+#[test]
+fn the_strongest_proof_wins() {
+    let all =
+        vec![binding(1, 1, Proof::Claimed), binding(1, 1, Proof::Refuted), binding(1, 1, Proof::Proved)];
+    let segment = Segment::open(encode(&[], vec![], all), true).unwrap();
+    assert_eq!(segment.find_bindings(&Oid::of(&1u64.to_le_bytes())), [binding(1, 1, Proof::Refuted)]);
+}
+
+#[test]
+fn an_empty_segment_finds_nothing() {
+    let segment = Segment::open(encode(&[], vec![], vec![]), true).unwrap();
+    assert_eq!(segment.find(&ChunkId([0; 32])), None);
+}
+
+#[test]
+fn every_cut_and_every_changed_byte_is_found() {
+    let bytes =
+        encode(&packs(2), (0..20).map(|s| location(s, 1)).collect(), vec![binding(1, 1, Proof::Proved)]);
+    for len in 0..bytes.len() {
+        assert!(Segment::open(&bytes[..len], true).is_err(), "cut at {len}");
+    }
+    for at in 0..bytes.len() {
+        let mut bytes = bytes.clone();
+        bytes[at] ^= 0x10;
+        assert!(Segment::open(bytes, true).is_err(), "byte {at}");
+    }
+}
+
+proptest! {
+    /// Without the checksum (segments too large to hash at opening) lookups must still be safe and exact.
+    #[test]
+    fn unverified_damage_never_panics_and_never_answers_for_another_id(
+        at in 0usize..4000,
+        byte: u8,
+        probe in 0u64..40,
+    ) {
+        let bytes = encode(&packs(2), (0..20).map(|s| location(s, 1)).collect(), vec![binding(1, 1, Proof::Proved)]);
+        let mut bytes = bytes;
+        let len = bytes.len();
+        bytes[at % len] = byte;
+        if let Ok(segment) = Segment::open(bytes, false) {
+            let id = location(probe, 0).id;
+            prop_assert!(segment.find(&id).is_none_or(|found| found.id == id));
+            let _ = (segment.chunks().count(), segment.bindings().count(), segment.find_bindings(&Oid(id.0)));
+        }
+    }
+
+    #[test]
+    fn no_bytes_panic(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
+        let _ = Segment::open(bytes, false).is_ok();
+    }
+}

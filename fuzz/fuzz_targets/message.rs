@@ -1,0 +1,17 @@
+//! Messages come from peers, and are the first thing that a stranger can make a server read.
+//!
+//! What is read must come out the same when it is written and read again, and be within the limit.
+#![no_main]
+
+use dits_sync::message::{MESSAGE_BYTES_MAX, Message};
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(|body: &[u8]| {
+    let Ok(message) = Message::decode(body) else { return };
+    let mut bytes = Vec::new();
+    message.encode(&mut bytes);
+    // Unused bits of the last byte are the one thing that is not kept.
+    assert_eq!(bytes.len(), body.len() + 4);
+    assert!(body.len() <= MESSAGE_BYTES_MAX);
+    assert_eq!(Message::decode(&bytes[4..]), Ok(message));
+});

@@ -1,0 +1,107 @@
+//! The list of commands, and the way from arguments to an exit code.
+//!
+//! Each command is a file here: its `Args` are the help, its `run` gives an exit code or an error for
+//! [`report::failure`]. What clap refuses exits with 127, as git-lfs does, so scripts can tell "unknown" from
+//! "failed". Nothing happens before the command is known: starting up costs one parse.
+
+mod demo;
+mod du;
+mod env;
+mod filter_process;
+mod fsck;
+mod hook;
+mod hydrate;
+mod install;
+mod ls_files;
+mod serve;
+mod status;
+mod track;
+mod uninstall;
+mod untrack;
+mod version;
+
+use crate::report;
+use clap::error::ErrorKind;
+use clap::{ArgAction, CommandFactory, Parser, Subcommand};
+use std::process::ExitCode;
+
+/// Exit code for arguments we do not know.
+const UNKNOWN: u8 = 127;
+
+/// Large files in Git: stored as chunks, moved as differences
+#[derive(Debug, Parser)]
+#[command(name = "git-dits", bin_name = "git dits", disable_version_flag = true)]
+struct Cli {
+    /// Print the version
+    #[arg(short = 'v', long, action = ArgAction::SetTrue)]
+    version: bool,
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Install(install::Args),
+    Uninstall(uninstall::Args),
+    Track(track::Args),
+    Untrack(untrack::Args),
+    LsFiles(ls_files::Args),
+    Status(status::Args),
+    Hydrate(hydrate::Args),
+    Fsck(fsck::Args),
+    Du(du::Args),
+    Env(env::Args),
+    Version(version::Args),
+    Serve(serve::Args),
+    Demo(demo::Args),
+    #[command(hide = true)]
+    FilterProcess(filter_process::Args),
+    #[command(hide = true)]
+    Hook(hook::Args),
+}
+
+/// Runs what the arguments of this process say.
+pub fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => return usage(&error),
+    };
+    let result = match &cli.command {
+        None if cli.version => version::run(),
+        None => report::stdout(Cli::command().render_help().to_string()).map(|()| ExitCode::SUCCESS),
+        Some(command) => command.run(),
+    };
+    result.unwrap_or_else(|error| report::failure(&error))
+}
+
+impl Command {
+    fn run(&self) -> anyhow::Result<ExitCode> {
+        match self {
+            Command::Install(args) => install::run(args),
+            Command::Uninstall(args) => uninstall::run(args),
+            Command::Track(args) => track::run(args),
+            Command::Untrack(args) => untrack::run(args),
+            Command::LsFiles(args) => ls_files::run(args),
+            Command::Status(args) => status::run(args),
+            Command::Hydrate(args) => hydrate::run(args),
+            Command::Fsck(args) => fsck::run(args),
+            Command::Du(args) => du::run(args),
+            Command::Env(_) => env::run(),
+            Command::Version(_) => version::run(),
+            Command::Serve(args) => serve::run(args),
+            Command::Demo(args) => demo::run(args),
+            Command::FilterProcess(args) => filter_process::run(args),
+            Command::Hook(args) => hook::run(args),
+        }
+    }
+}
+
+/// Prints help where it was asked for, else what is wrong with the arguments.
+fn usage(error: &clap::Error) -> ExitCode {
+    let printed = error.print();
+    match error.kind() {
+        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion if printed.is_ok() => ExitCode::SUCCESS,
+        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => ExitCode::from(141),
+        _ => ExitCode::from(UNKNOWN),
+    }
+}

@@ -1,0 +1,68 @@
+//! `git dits serve DIR`: the server.
+//!
+//! Everything it keeps is below DIR. The first line on standard output is its address, for scripts and tests
+//! that start it; an admin token is printed once, when the folder is new. SIGTERM and SIGINT let running
+//! transfers end (up to ten seconds) and stop it with exit code 0.
+
+use crate::report;
+use anyhow::{Context, Result};
+use clap::Parser;
+use dits_server::{Role, Scope, ServerConfig, add_token, serve_blocking};
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+/// Serve repositories and their content from a folder
+#[derive(Debug, Parser)]
+pub struct Args {
+    /// Folder for everything the server keeps; made if there is none
+    dir: PathBuf,
+    /// Address and UDP port to listen on; port 0 picks a free one
+    #[arg(long, value_name = "ADDR:PORT", default_value = "0.0.0.0:4880")]
+    listen: SocketAddr,
+    /// Let everybody do everything; for trials, and only on a loopback address
+    #[arg(long)]
+    anonymous: bool,
+    /// Make a token with this name, print it, and exit
+    #[arg(long, value_name = "NAME", conflicts_with_all = ["listen", "anonymous"])]
+    add_token: Option<String>,
+    /// What the new token allows: read, write or admin
+    #[arg(long, value_name = "ROLE", default_value = "write", requires = "add_token")]
+    role: Role,
+    /// Where the new token is good: '*' or a path like 'team' or 'team/project'
+    #[arg(long, value_name = "PATH", default_value = "*", requires = "add_token")]
+    scope: Scope,
+}
+
+/// Runs the command.
+pub fn run(args: &Args) -> Result<ExitCode> {
+    if let Some(name) = &args.add_token {
+        let token = add_token(&args.dir, name, args.role, &args.scope)?;
+        report::line(&token)?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    let exe = std::env::current_exe().context("cannot find this program's own file")?;
+    let config = ServerConfig { dir: args.dir.clone(), listen: args.listen, anonymous: args.anonymous, exe };
+    serve_blocking(config, stop_signal(), |server| {
+        server.on_problem(report::error);
+        // Somebody who waits for this line has it, or has gone away and does not matter.
+        let _ = report::line(&format!("listening on dits://{}", server.address()));
+        if let Some(token) = server.admin_token() {
+            report::notice(&format!("admin token, shown only once: {token}"));
+        }
+    })?;
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn stop_signal() {
+    use tokio::signal::unix::{SignalKind, signal};
+    let (Ok(mut term), Ok(mut int)) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
+    else {
+        // Without handlers the signals end the process at once, which is safe too.
+        return std::future::pending().await;
+    };
+    tokio::select! {
+        _ = term.recv() => {}
+        _ = int.recv() => {}
+    }
+}

@@ -1,0 +1,86 @@
+//! What a command works with: where it was started, its repository, its settings.
+//!
+//! The current folder, the environment, the terminal and signals are read here and handed down as values.
+//! Nothing is opened before it is needed: most commands never touch the chunk store.
+
+use anyhow::{Context as _, Result};
+use dits_remote::Settings;
+use dits_repo::{Git, Repository};
+use dits_store::PackStore;
+use serde::Serialize;
+use serde_json::ser::{PrettyFormatter, Serializer};
+use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::iterator::Signals;
+use std::io::IsTerminal;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex};
+
+/// What a command works with.
+#[derive(Debug)]
+pub struct Context {
+    /// Where the command was started: what the user's paths are relative to.
+    pub cwd: PathBuf,
+    /// The repository around it.
+    pub repository: Repository,
+    /// For talking to remotes.
+    pub settings: Settings,
+}
+
+impl Context {
+    /// Finds the repository around the current folder. With `interactive`, a user at a terminal may be asked
+    /// for credentials.
+    pub fn find(interactive: bool) -> Result<Context> {
+        let cwd = cwd()?;
+        let repository = Repository::find(&cwd)?;
+        Ok(Context { cwd, repository, settings: settings(interactive) })
+    }
+
+    /// Git where the user is: pathspecs mean there what the user meant.
+    pub fn git_here(&self) -> Git {
+        Git::at(&self.cwd)
+    }
+
+    /// The chunk store, made if there is none.
+    pub fn store(&self) -> Result<PackStore> {
+        Ok(self.repository.store()?)
+    }
+
+    /// The chunk store if there is one: commands that only look must not make it.
+    pub fn existing_store(&self) -> Result<Option<PackStore>> {
+        let exists = self.repository.store_dir().join("format").exists();
+        if exists { self.store().map(Some) } else { Ok(None) }
+    }
+}
+
+/// The current folder.
+pub fn cwd() -> Result<PathBuf> {
+    std::env::current_dir().context("cannot find the current folder")
+}
+
+/// Settings from the environment.
+pub fn settings(interactive: bool) -> Settings {
+    let interactive = interactive && std::io::stdin().is_terminal() && std::io::stderr().is_terminal();
+    Settings::from_env(|name| std::env::var_os(name), interactive)
+}
+
+/// From now on SIGINT and SIGTERM end the process only when nobody holds `critical`: whoever does has
+/// locked Git's index, and a lock file left behind would block every later `git`.
+pub fn guard_signals(critical: Arc<Mutex<()>>) -> Result<()> {
+    let mut signals = Signals::new([SIGINT, SIGTERM]).context("cannot handle signals")?;
+    let wait = move || {
+        if let Some(signal) = signals.forever().next() {
+            let _held = critical.lock();
+            std::process::exit(128 + signal);
+        }
+    };
+    std::thread::Builder::new().name("signals".into()).spawn(wait).context("cannot start a thread")?;
+    Ok(())
+}
+
+/// JSON with an indentation of one space, as git-lfs prints it.
+pub fn json_lines(value: &impl Serialize) -> Result<Vec<u8>> {
+    let mut out = Vec::new();
+    value.serialize(&mut Serializer::with_formatter(&mut out, PrettyFormatter::with_indent(b" ")))?;
+    out.push(b'\n');
+    Ok(out)
+}

@@ -1,0 +1,97 @@
+//! Files that Git's attributes give to us, and what Git really stores for them.
+//!
+//! `tracked` of `dits-repo` lists the pointers. Here are also those that should be pointers and are not:
+//! content that was added before its pattern was tracked, or without git-dits, and damaged pointers.
+//! A blob that is not here (partial clone) counts as unknown and is left alone.
+
+use anyhow::{Context, Result};
+use dits_format::pointer::Parsed;
+use dits_repo::index::{HashKind, blob_id};
+use dits_repo::{Git, catfile};
+use std::collections::{HashMap, HashSet};
+
+/// A regular file of the index or of a commit.
+#[derive(Debug, Clone)]
+pub struct Entry {
+    /// Name of its blob.
+    pub id: String,
+    /// Merge stage; 0 outside of conflicts.
+    pub stage: u8,
+    /// Path from the top of the working tree.
+    pub path: Vec<u8>,
+}
+
+/// Managed files of the index that match a pathspec; all when it is empty.
+pub fn in_index(git: &Git, pathspec: &str) -> Result<Vec<Entry>> {
+    let pathspec = format!(":(attr:filter=dits){pathspec}");
+    let out = git.run(&["ls-files", "--stage", "-z", "--full-name", "--", &pathspec])?;
+    parse(&out, |words| Some((words.first()?, words.get(1)?, words.get(2)?.parse().ok()?)))
+}
+
+/// Managed files of a commit, by its own attributes.
+pub fn in_commit(git: &Git, commit: &str) -> Result<Vec<Entry>> {
+    let out = git.run(&["ls-tree", "-r", "-z", "--full-tree", commit])?;
+    let mut entries = parse(&out, |words| Some((words.first()?, words.get(2)?, 0)))?;
+    let paths: Vec<&[u8]> = entries.iter().map(|entry| &entry.path[..]).collect();
+    let source = format!("--source={commit}");
+    let ask = ["check-attr", &source, "--stdin", "-z", "filter"];
+    let out = if paths.is_empty() { Vec::new() } else { git.run_with_input(&ask, &paths.join(&0))? };
+    let fields: Vec<&[u8]> = out.split(|b| *b == 0).collect();
+    let managed: HashSet<&[u8]> =
+        fields.chunks_exact(3).filter(|field| field[2] == b"dits").map(|field| field[0]).collect();
+    entries.retain(|entry| managed.contains(&entry.path[..]));
+    Ok(entries)
+}
+
+/// `<words> TAB <path> NUL`; `pick` finds mode, id and stage in the words.
+fn parse(
+    out: &[u8],
+    pick: impl for<'a> Fn(&[&'a str]) -> Option<(&'a str, &'a str, u8)>,
+) -> Result<Vec<Entry>> {
+    let mut entries = Vec::new();
+    for line in out.split(|b| *b == 0).filter(|line| !line.is_empty()) {
+        let tab = line.iter().position(|b| *b == b'\t').context("git printed an entry without a path")?;
+        let words: Vec<&str> = std::str::from_utf8(&line[..tab])?.split(' ').collect();
+        let (mode, id, stage) = pick(&words).context("git printed an entry without an id")?;
+        // Symbolic links and submodules pass through no filter.
+        if mode.starts_with("100") {
+            entries.push(Entry { id: id.to_owned(), stage, path: line[tab + 1..].to_vec() });
+        }
+    }
+    Ok(entries)
+}
+
+/// What the blobs of `entries` are. The empty blob is the pointer of the empty content.
+pub fn read(git: &Git, entries: &[Entry]) -> Result<HashMap<String, Parsed>> {
+    Ok(catfile::pointers(git, entries.iter().map(|entry| &entry.id[..]))?)
+}
+
+/// Name of the empty blob.
+pub fn empty_blob(hash: HashKind) -> String {
+    blob_id(hash, b"").iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// Entries whose blob is here and is ordinary content.
+pub fn raw<'a>(
+    git: &Git,
+    hash: HashKind,
+    entries: &'a [Entry],
+    blobs: &HashMap<String, Parsed>,
+) -> Result<Vec<&'a Entry>> {
+    let empty = empty_blob(hash);
+    let mut raw: Vec<&Entry> =
+        entries.iter().filter(|entry| !blobs.contains_key(&entry.id) && entry.id != empty).collect();
+    if !raw.is_empty() {
+        let git = git.with_env("GIT_NO_LAZY_FETCH", "1");
+        let ids: String = raw.iter().map(|entry| format!("{}\n", entry.id)).collect();
+        let out = git.run_with_input(&["cat-file", "--batch-check", "--buffer"], ids.as_bytes())?;
+        let out = String::from_utf8_lossy(&out).into_owned();
+        let here: HashSet<&str> = out
+            .lines()
+            .filter(|line| line.contains(" blob "))
+            .filter_map(|line| line.split(' ').next())
+            .collect();
+        raw.retain(|entry| here.contains(&entry.id[..]));
+    }
+    Ok(raw)
+}

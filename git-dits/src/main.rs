@@ -1,0 +1,20 @@
+//! `git dits`: the commands.
+//!
+//! One file a command in `commands/`; each has its arguments as a type whose doc comments are the help, and
+//! a `run` that returns an exit code. Here the process meets the world: arguments, environment, standard
+//! streams, signals and exit codes. Nothing below prints or reads the environment.
+
+mod attributes;
+mod commands;
+mod context;
+mod demo;
+mod entries;
+mod report;
+mod setup;
+mod worktree;
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    commands::main()
+}

@@ -1,0 +1,228 @@
+//! All that is printed: results on stdout, everything else on stderr.
+//!
+//! Errors are worded like Git's: `error: `, lower case, the causes after it, then `hint: ` lines with
+//! something to do. Which error leads to which hint and exit code is decided here and nowhere else. A reader
+//! that closes stdout early ends us as it ends `git`: quietly, with the exit code of SIGPIPE. What cannot be
+//! written to stderr is lost: there is nobody left to tell.
+
+use anyhow::{Error, Result};
+use dits_format::pointer::Damage;
+use dits_remote::RemoteError;
+use dits_remote::source::NoRemote;
+use dits_repo::RepoError;
+use dits_repo::index::IndexError;
+use dits_store::StoreError;
+use std::error::Error as StdError;
+use std::fmt;
+use std::io::{self, ErrorKind, Write};
+use std::process::ExitCode;
+
+/// Exit code of a failed command.
+pub const FAILED: u8 = 2;
+/// Exit code where there is no repository, or none of the kind needed; Git's own.
+const NO_REPOSITORY: u8 = 128;
+/// 128 + SIGPIPE.
+const CLOSED: u8 = 141;
+
+/// A failure with its hint, for what no library reports.
+#[derive(Debug)]
+pub struct Failure {
+    /// What is wrong.
+    pub text: String,
+    /// What to do about it, if anything.
+    pub hint: Option<String>,
+}
+
+impl Failure {
+    /// A failure with a hint.
+    pub fn new(text: impl Into<String>, hint: impl Into<String>) -> Failure {
+        Failure { text: text.into(), hint: Some(hint.into()) }
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+impl StdError for Failure {}
+
+/// Nobody reads stdout any more.
+#[derive(Debug)]
+struct Closed;
+
+impl fmt::Display for Closed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("standard output is closed")
+    }
+}
+
+impl StdError for Closed {}
+
+/// Prints a result as it is.
+pub fn stdout(bytes: impl AsRef<[u8]>) -> Result<()> {
+    let mut out = io::stdout().lock();
+    match out.write_all(bytes.as_ref()).and_then(|()| out.flush()) {
+        Ok(()) => Ok(()),
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => Err(Closed.into()),
+        Err(error) => Err(Error::from(error).context("cannot write to standard output")),
+    }
+}
+
+/// Prints one line of a result.
+pub fn line(text: &str) -> Result<()> {
+    stdout(format!("{text}\n"))
+}
+
+/// Says something that is neither a result nor wrong.
+pub fn notice(text: &str) {
+    let _ = writeln!(io::stderr().lock(), "{text}");
+}
+
+/// Says what failed.
+pub fn error(text: &str) {
+    notice(&format!("error: {text}"));
+}
+
+/// Says what may become a problem.
+pub fn warning(text: &str) {
+    notice(&format!("warning: {text}"));
+}
+
+/// Says what to do about it.
+pub fn hint(text: &str) {
+    text.lines().for_each(|line| notice(&format!("hint: {line}")));
+}
+
+/// Reports why a command failed, and how to exit.
+pub fn failure(failed: &Error) -> ExitCode {
+    if failed.is::<Closed>() {
+        return ExitCode::from(CLOSED);
+    }
+    if failed.chain().any(|cause| matches!(cause.downcast_ref(), Some(RepoError::NotARepository))) {
+        // The exact words that users and tools of git-lfs know.
+        notice("Not in a Git repository.");
+        return ExitCode::from(NO_REPOSITORY);
+    }
+    error(&text(failed));
+    if let Some(text) = failed.chain().find_map(hint_for) {
+        hint(&text);
+    }
+    let bare = failed.chain().any(|cause| matches!(cause.downcast_ref(), Some(RepoError::Bare)));
+    ExitCode::from(if bare { NO_REPOSITORY } else { FAILED })
+}
+
+/// Reports why content could not be fetched.
+pub fn fetch_error(failed: &RepoError) {
+    error(&format!("cannot fetch content: {failed}"));
+    let RepoError::Fetch(cause) = failed else { return };
+    let cause: &(dyn StdError + 'static) = &**cause;
+    match hint_for(cause) {
+        Some(text) => hint(&text),
+        None => hint("run 'git dits hydrate' again when the remote can be reached"),
+    }
+}
+
+/// The error and its causes; a cause that the text already holds is not repeated.
+pub fn text(failed: &Error) -> String {
+    failed.chain().map(ToString::to_string).fold(String::new(), |text, cause| match &text[..] {
+        "" => cause,
+        known if known.contains(&cause) => text,
+        _ => format!("{text}: {cause}"),
+    })
+}
+
+fn hint_for(cause: &(dyn StdError + 'static)) -> Option<String> {
+    if let Some(failure) = cause.downcast_ref::<Failure>() {
+        return failure.hint.clone();
+    }
+    if let Some(error) = cause.downcast_ref::<RemoteError>() {
+        return match error {
+            RemoteError::Repo(error) => repo_hint(error),
+            other => other.hint(),
+        };
+    }
+    if cause.is::<NoRemote>() {
+        return Some("name a server: 'git remote add origin dits://HOST/TEAM/PROJECT'".to_owned());
+    }
+    let store = || cause.downcast_ref().and_then(store_hint);
+    cause.downcast_ref().and_then(repo_hint).or_else(store)
+}
+
+fn repo_hint(error: &RepoError) -> Option<String> {
+    let text = match error {
+        RepoError::Spawn(_) => "install git 2.43 or newer, and make sure that it is on PATH",
+        RepoError::DamagedPointer { damage, .. } => damage_hint(*damage),
+        RepoError::Index(IndexError::Locked { .. }) => {
+            "another git process seems to be running: try again when it is done"
+        }
+        RepoError::Store(error) => return store_hint(error),
+        _ => return None,
+    };
+    Some(text.to_owned())
+}
+
+/// What to do about a damaged pointer.
+pub fn damage_hint(damage: Damage) -> &'static str {
+    match damage {
+        Damage::ConflictMarkers => {
+            "take one side: 'git checkout --ours -- <path>' or 'git checkout --theirs -- <path>'"
+        }
+        Damage::NewerVersion => "update git-dits",
+        _ => "restore it from a commit where it is intact: 'git checkout <commit> -- <path>'",
+    }
+}
+
+fn store_hint(error: &StoreError) -> Option<String> {
+    let text = match error {
+        error if error.is_disk_full() => "free some space and try again",
+        StoreError::StoreFormat { .. } => "update git-dits",
+        StoreError::Io { .. } => return None,
+        _ => "run 'git dits fsck --repair', then 'git dits hydrate' fetches it again",
+    };
+    Some(text.to_owned())
+}
+
+/// Bytes in words, as git-lfs writes them: `8 B`, `1.2 KB`, `12 MB`.
+pub fn human_bytes(bytes: u64) -> String {
+    let (mut unit, mut value) = ("B", bytes as f64);
+    for larger in ["KB", "MB", "GB", "TB", "PB", "EB"] {
+        if value < 999.5 {
+            break;
+        }
+        (unit, value) = (larger, value / 1000.0);
+    }
+    // Rounding to one digit must not make ten of it.
+    let digits = usize::from(unit != "B" && value < 9.95);
+    format!("{value:.digits$} {unit}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bytes_are_short_and_round() {
+        let table = [
+            (0, "0 B"),
+            (8, "8 B"),
+            (999, "999 B"),
+            (1000, "1.0 KB"),
+            (9_950, "10 KB"),
+            (12_345_678, "12 MB"),
+        ];
+        for (bytes, words) in table {
+            assert_eq!(human_bytes(bytes), words);
+        }
+        assert_eq!(human_bytes(999_600), "1.0 MB");
+    }
+
+    #[test]
+    fn a_cause_is_said_once() {
+        let spawn = RepoError::Spawn(io::Error::other("no git"));
+        assert_eq!(text(&Error::from(spawn)), "cannot run git: no git");
+        let wrapped = Error::from(io::Error::other("disk on fire")).context("cannot write");
+        assert_eq!(text(&wrapped), "cannot write: disk on fire");
+    }
+}

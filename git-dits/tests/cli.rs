@@ -1,0 +1,340 @@
+//! The commands as users and scripts meet them: words, exit codes, and files before and after.
+//!
+//! Hermetic: every test has its own HOME and configuration, and no other is read. Cargo builds the binary
+//! because of this test; whole workflows with servers are in the package `tests`.
+
+use std::ffi::OsStr;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+use tempfile::TempDir;
+
+const DITS: &str = env!("CARGO_BIN_EXE_git-dits");
+const MACRO: &str = "[attr]dits filter=dits diff=dits -merge -text\n";
+
+/// A HOME with a repository in it.
+struct World {
+    dir: TempDir,
+    path: std::ffi::OsString,
+}
+
+/// What a command did.
+#[derive(Debug, PartialEq, Eq)]
+struct Done {
+    code: i32,
+    out: String,
+    err: String,
+}
+
+impl World {
+    /// `git-dits` and a `git-remote-dits` are on PATH.
+    fn new() -> World {
+        let world = World::without_path();
+        let bin = world.dir.path().join("bin");
+        fs::create_dir(&bin).expect("new folder");
+        std::os::unix::fs::symlink(DITS, bin.join("git-dits")).expect("link");
+        std::os::unix::fs::symlink(DITS, bin.join("git-remote-dits")).expect("link");
+        let path = std::env::join_paths([bin].into_iter().chain(std::env::split_paths(&world.path)))
+            .expect("no colon in folders");
+        World { path, ..world }
+    }
+
+    /// Only the system's own programs are.
+    fn without_path() -> World {
+        let dir = tempfile::tempdir().expect("temporary folder");
+        let system = std::env::var_os("PATH").expect("PATH is set");
+        let clean = std::env::split_paths(&system).filter(|dir| !dir.join("git-dits").exists());
+        let world = World { path: std::env::join_paths(clean).expect("came from PATH"), dir };
+        fs::create_dir(world.home()).expect("new folder");
+        world.git(&world.home(), &["init", "-q", "-b", "main", "repo"]);
+        world
+    }
+
+    fn home(&self) -> PathBuf {
+        self.dir.path().join("home")
+    }
+
+    fn repo(&self) -> PathBuf {
+        self.home().join("repo")
+    }
+
+    fn command(&self, program: &str, dir: &Path) -> Command {
+        let mut command = Command::new(program);
+        command.current_dir(dir).env_clear().env("HOME", self.home()).env("PATH", &self.path);
+        command.env("GIT_CONFIG_NOSYSTEM", "1").env("GIT_CONFIG_GLOBAL", self.home().join(".gitconfig"));
+        command.env("GIT_CEILING_DIRECTORIES", self.dir.path()).env("LC_ALL", "C");
+        for who in ["AUTHOR", "COMMITTER"] {
+            command.env(format!("GIT_{who}_NAME"), "A").env(format!("GIT_{who}_EMAIL"), "a@example.org");
+            command.env(format!("GIT_{who}_DATE"), "2030-01-01T00:00:00Z");
+        }
+        command
+    }
+
+    fn git(&self, dir: &Path, args: &[&str]) -> String {
+        let done = run(self.command("git", dir).args(args));
+        assert_eq!(done.code, 0, "git {args:?}: {done:?}");
+        done.out
+    }
+
+    fn dits_in<S: AsRef<OsStr>>(&self, dir: &Path, args: &[S]) -> Done {
+        run(self.command(DITS, dir).args(args))
+    }
+
+    fn dits(&self, args: &[&str]) -> Done {
+        self.dits_in(&self.repo(), args)
+    }
+
+    fn config(&self, args: &[&str]) -> String {
+        run(self.command("git", &self.repo()).arg("config").args(args)).out
+    }
+
+    fn attributes(&self) -> String {
+        fs::read_to_string(self.repo().join(".gitattributes")).unwrap_or_default()
+    }
+
+    /// Whether Git says that we manage `path`.
+    fn is_managed(&self, path: &str) -> bool {
+        self.git(&self.repo(), &["check-attr", "-z", "filter", "--", path]).ends_with("filter\0dits\0")
+    }
+}
+
+fn run(command: &mut Command) -> Done {
+    let Output { status, stdout, stderr } = command.stdin(Stdio::null()).output().expect("program starts");
+    let text = |bytes| String::from_utf8(bytes).expect("text");
+    Done { code: status.code().unwrap_or(-1), out: text(stdout), err: text(stderr) }
+}
+
+fn printed(out: &str) -> Done {
+    Done { code: 0, out: out.into(), err: String::new() }
+}
+
+#[test]
+fn version_is_the_first_word() {
+    let world = World::new();
+    let version = world.dits_in(&world.home(), &["version"]);
+    assert!(version.out.starts_with(concat!("git-dits/", env!("CARGO_PKG_VERSION"), " (")), "{version:?}");
+    assert_eq!(world.dits(&["--version"]), version);
+    assert_eq!(world.dits(&["-v"]), version);
+    assert_eq!(run(world.command("git", &world.home()).args(["dits", "version"])), version);
+}
+
+#[test]
+fn unknown_words_exit_127() {
+    let world = World::new();
+    for args in [&["nonsense"][..], &["track", "--nonsense"], &["--nonsense"], &["untrack"]] {
+        let done = world.dits(args);
+        assert_eq!((done.code, done.out.as_str()), (127, ""), "{args:?}");
+        assert!(done.err.starts_with("error: "), "{done:?}");
+    }
+}
+
+#[test]
+fn help_names_the_commands_and_hides_the_plumbing() {
+    let world = World::new();
+    for args in [&[][..], &["--help"], &["help"]] {
+        let help = world.dits(args);
+        assert_eq!(help.code, 0);
+        assert!(help.out.contains("Usage: git dits") && help.out.contains("  hydrate"), "{help:?}");
+        assert!(!help.out.contains("filter-process"));
+    }
+    assert_eq!(world.dits(&["help", "track"]).out, world.dits(&["track", "--help"]).out);
+}
+
+#[test]
+fn outside_of_a_repository_is_128() {
+    let world = World::new();
+    let commands: [&[&str]; 8] = [
+        &["track"],
+        &["untrack", "x"],
+        &["ls-files"],
+        &["status"],
+        &["hydrate"],
+        &["fsck"],
+        &["du"],
+        &["install", "--local"],
+    ];
+    for args in commands {
+        let done = world.dits_in(&world.home(), args);
+        let expected = Done { code: 128, out: String::new(), err: "Not in a Git repository.\n".into() };
+        assert_eq!(done, expected, "{args:?}");
+    }
+    let env = world.dits_in(&world.home(), &["env"]);
+    assert!(env.code == 0 && env.out.contains("\nLocalWorkingDir=\n"), "{env:?}");
+}
+
+#[test]
+fn install_sets_three_keys_and_uninstall_removes_them() {
+    let world = World::new();
+    let file = world.home().join("some config");
+    let scopes: [(&[&str], &[&str], &str); 4] = [
+        (&[], &["--global"], "Global"),
+        (&["--local"], &["--local"], "Local"),
+        (&["-w"], &["--worktree"], "Worktree"),
+        (&["--file", file.to_str().unwrap()], &["--file", file.to_str().unwrap()], "File"),
+    ];
+    for (flags, scope, name) in scopes {
+        let all = || {
+            let lines = world.config(&[scope, &["--get-regexp", r"\.dits\."]].concat());
+            lines.lines().map(str::to_owned).collect::<Vec<_>>()
+        };
+        let expected = [
+            "filter.dits.process git-dits filter-process",
+            "filter.dits.required true",
+            "protocol.dits.allow always",
+        ];
+        for _ in 0..2 {
+            assert_eq!(world.dits(&[&["install"], flags].concat()), printed("Git DITS initialized.\n"));
+            assert_eq!(all(), expected);
+        }
+        let removed = format!("{name} Git DITS configuration has been removed.\n");
+        for _ in 0..2 {
+            assert_eq!(world.dits(&[&["uninstall"], flags].concat()), printed(&removed));
+            assert!(all().is_empty());
+        }
+    }
+}
+
+#[test]
+fn foreign_values_stay_until_forced() {
+    let world = World::new();
+    world.config(&["--global", "filter.dits.process", "something else"]);
+    let refused = world.dits(&["install"]);
+    assert_eq!((refused.code, refused.out.as_str()), (2, ""));
+    let expected = "warning: the \"filter.dits.process\" attribute should be \"git-dits filter-process\" but is \
+                    \"something else\"\n";
+    assert!(
+        refused.err.starts_with(expected) && refused.err.contains("\nhint: re-run with --force"),
+        "{refused:?}"
+    );
+    assert_eq!(world.config(&["--global", "filter.dits.required"]), "");
+
+    world.config(&["--global", "filter.dits.required", "true"]);
+    let kept = world.dits(&["uninstall"]);
+    assert!(kept.err.contains("kept filter.dits.process = \"something else\""), "{kept:?}");
+    assert_eq!(world.config(&["--global", "filter.dits.process"]), "something else\n");
+    assert_eq!(world.config(&["--global", "filter.dits.required"]), "true\n");
+
+    assert_eq!(world.dits(&["install", "--force"]), printed("Git DITS initialized.\n"));
+    assert_eq!(world.config(&["--global", "filter.dits.process"]), "git-dits filter-process\n");
+}
+
+#[test]
+fn install_without_path_names_the_program_by_its_place() {
+    let world = World::without_path();
+    let done = world.dits(&["install"]);
+    assert_eq!((done.code, done.out.as_str()), (0, "Git DITS initialized.\n"));
+    assert!(done.err.starts_with("warning: git-dits is not on PATH"), "{done:?}");
+    let process = world.config(&["--global", "filter.dits.process"]);
+    assert!(process.starts_with("'/") && process.ends_with("/git-dits' filter-process\n"), "{process}");
+    // What we wrote ourselves is never foreign.
+    assert_eq!(world.dits(&["install"]).code, 0);
+}
+
+#[test]
+fn track_writes_the_macro_once_and_keeps_every_other_byte() {
+    let world = World::new();
+    let file = world.repo().join(".gitattributes");
+    fs::write(&file, "# mine\n\n*.txt text\n\n\n*.c text").unwrap();
+    assert_eq!(world.dits(&["track", "*.mov"]), printed("Tracking \"*.mov\"\n"));
+    let expected = format!("# mine\n\n*.txt text\n\n\n*.c text\n{MACRO}*.mov dits\n");
+    assert_eq!(world.attributes(), expected);
+    assert_eq!(world.dits(&["track", "*.mov"]), printed("\"*.mov\" already supported\n"));
+    assert_eq!(world.attributes(), expected);
+    assert_eq!(
+        world.dits(&["track", "-l", "*.mov", "*.psd"]),
+        printed("Tracking \"*.mov\"\nTracking \"*.psd\"\n")
+    );
+    let locked = expected.replace("*.mov dits\n", "*.mov dits lockable\n*.psd dits lockable\n");
+    assert_eq!(world.attributes(), locked);
+    assert_eq!(world.dits(&["track", "--not-lockable", "./*.psd"]), printed("Tracking \"*.psd\"\n"));
+    assert_eq!(world.attributes(), locked.replace("*.psd dits lockable", "*.psd dits"));
+    assert_eq!(
+        world.dits(&["untrack", "*.mov", "*.psd"]),
+        printed("Untracking \"*.mov\"\nUntracking \"*.psd\"\n")
+    );
+    assert_eq!(world.attributes(), expected.replace("*.mov dits\n", ""));
+}
+
+#[test]
+fn dry_run_writes_nothing() {
+    let world = World::new();
+    let done = world.dits(&["track", "--dry-run", "*.mov"]);
+    assert_eq!(done, printed("Tracking \"*.mov\"\nTouching \".gitattributes\"\n"));
+    assert!(!world.repo().join(".gitattributes").exists());
+    fs::write(world.repo().join(".gitattributes"), "*.mov dits").unwrap();
+    world.dits(&["track", "-d", "--lockable", "*.mov"]);
+    assert_eq!(world.attributes(), "*.mov dits");
+}
+
+#[test]
+fn odd_patterns_mean_to_git_what_they_say() {
+    let world = World::new();
+    for name in ["a b.mov", "#1.mov", "!important.mov", "\"quoted\".mov", "tab\tbed.mov", "[attr]x.mov"] {
+        let done = world.dits(&["track", "--filename", name]);
+        assert_eq!(done.code, 0, "{done:?}");
+        assert!(world.is_managed(name), "{name:?}: {}", world.attributes());
+    }
+    assert!(!world.is_managed("b.mov") && !world.is_managed("1.mov") && !world.is_managed("a"));
+    world.dits(&["track", "--filename", "shot[1]*.mov"]);
+    assert!(world.is_managed("shot[1]*.mov") && !world.is_managed("shot1.mov"));
+    world.dits(&["track", "clip [0-9].mov"]);
+    assert!(world.is_managed("clip 7.mov") && !world.is_managed("clip x.mov"));
+    // Each can be taken out by the name it was given with.
+    for name in ["a b.mov", "#1.mov", "!important.mov", "\"quoted\".mov", "shot[1]*.mov"] {
+        assert_eq!(world.dits(&["untrack", name]), printed(&format!("Untracking \"{name}\"\n")));
+        assert!(!world.is_managed(name));
+    }
+}
+
+#[test]
+fn in_a_folder_patterns_stay_there_and_the_macro_goes_up() {
+    let world = World::new();
+    let folder = world.repo().join("art");
+    fs::create_dir(&folder).unwrap();
+    assert_eq!(world.dits_in(&folder, &["track", "*.psd"]), printed("Tracking \"*.psd\"\n"));
+    assert_eq!(world.attributes(), MACRO);
+    assert_eq!(fs::read_to_string(folder.join(".gitattributes")).unwrap(), "*.psd dits\n");
+    assert!(world.is_managed("art/a.psd") && !world.is_managed("a.psd"));
+    world.dits(&["track", "-l", "*.mov"]);
+    fs::write(world.repo().join(".git/info/attributes"), "old/* -dits\n*.raw filter=dits -text\n").unwrap();
+    let listed = "Listing tracked patterns\n    *.mov [lockable] (.gitattributes)\n    art/*.psd (art/.gitattributes)\n    \
+                  *.raw (.git/info/attributes)\nListing excluded patterns\n    old/* (.git/info/attributes)\n";
+    assert_eq!(world.dits(&["track"]), printed(listed));
+    assert!(!world.dits(&["track", "--no-excluded"]).out.contains("excluded"));
+    let json: serde_json::Value = serde_json::from_str(&world.dits(&["track", "--json"]).out).unwrap();
+    let first = serde_json::json!({ "pattern": "*.mov", "source": ".gitattributes", "lockable": true, "tracked": true });
+    assert_eq!(json["patterns"][0], first);
+    assert_eq!(json["patterns"].as_array().unwrap().len(), 4);
+}
+
+#[test]
+fn files_added_before_are_named_with_the_way_to_convert_them() {
+    let world = World::new();
+    fs::write(world.repo().join("a.mov"), "content").unwrap();
+    world.git(&world.repo(), &["add", "a.mov"]);
+    let done = world.dits(&["track", "*.mov"]);
+    assert_eq!(done.out, "Tracking \"*.mov\"\n");
+    assert!(done.err.contains("hint: convert them with: git add --renormalize '*.mov'"), "{done:?}");
+    let raw =
+        "pointer: unexpectedGitObject: \"a.mov\" (in the index) should have been a pointer but was not\n";
+    assert_eq!(world.dits(&["fsck"]), Done { code: 1, out: raw.into(), err: String::new() });
+}
+
+#[test]
+fn passwords_of_remotes_are_not_shown() {
+    let world = World::new();
+    world.git(&world.repo(), &["remote", "add", "origin", "dits://me:geheim@example.org/a/b"]);
+    let env = world.dits(&["env"]).out;
+    assert!(env.contains("Endpoint=dits://me:***@example.org/a/b\n") && !env.contains("geheim"), "{env}");
+}
+
+#[test]
+fn a_reader_that_leaves_is_no_error() {
+    let world = World::new();
+    let mut command = world.command(DITS, &world.home());
+    let mut child = command.arg("version").stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    // Closed before anything is written, or the test has not seen it fail: both must end quietly.
+    drop(child.stdout.take());
+    let output = child.wait_with_output().unwrap();
+    assert!([Some(141), Some(0)].contains(&output.status.code()) && output.stderr.is_empty(), "{output:?}");
+}

@@ -1,0 +1,180 @@
+//! The server's last word before a ref moves.
+//!
+//! `git receive-pack` runs this once a push, before any ref is updated, in its *quarantine*: the new objects
+//! can be read (through the inherited environment) but belong to the repository only if we agree. We find
+//! every pointer in the new commits and refuse the push as a whole unless the content of each is whole in the
+//! realm's store: bound, of the size the pointer says, and every chunk present.
+//!
+//! Clients of ours upload before they push, so this refuses only those without git-dits, and mistakes.
+//!
+//! Always holds: in doubt the answer is no. Input that is not `<old> <new> <ref>`, a repository that cannot be
+//! read or a store that fails are all errors, and any error refuses the push. A damaged binding or node counts
+//! as missing content: it must be uploaded again.
+//!
+//! Fails as [`HookError`], whose text is for the person who pushed.
+
+use dits_format::Pointer;
+use dits_repo::discover::{Exclude, Found, new_pointers};
+use dits_repo::{Git, RepoError};
+use dits_store::{ChunkRead, PackStore, StoreError, content};
+use std::collections::HashMap;
+use std::fmt;
+use std::io::{self, BufRead};
+use std::path::PathBuf;
+
+/// Bytes of all input: about a hundred thousand refs.
+pub const INPUT_BYTES_MAX: u64 = 32 << 20;
+/// Files named when a push is refused.
+pub const NAMED_MAX: usize = 10;
+/// Digits of an oid shown.
+const OID_DIGITS: usize = 12;
+/// Digits of Git's object names: SHA-1 and SHA-256.
+const NAME_DIGITS: [usize; 2] = [40, 64];
+
+/// What the hook gets from where it runs.
+#[derive(Debug, Clone)]
+pub struct PreReceiveEnv {
+    /// The realm's chunk store (`DITS_STORE`).
+    pub store_dir: PathBuf,
+    /// The bare repository: the current folder.
+    pub repository: PathBuf,
+}
+
+/// Why a push is refused.
+#[derive(Debug, thiserror::Error)]
+pub enum HookError {
+    /// Git's input could not be read.
+    #[error("cannot read the list of refs: {0}")]
+    Read(#[from] io::Error),
+    /// Git's input is not what it should be.
+    #[error("malformed list of refs: {0}")]
+    Input(&'static str),
+    /// The repository could not be looked through.
+    #[error(transparent)]
+    Repo(#[from] RepoError),
+    /// The store failed.
+    #[error("the server's store failed: {0}")]
+    Store(#[from] StoreError),
+    /// Contents are not here.
+    #[error("{0}")]
+    Missing(MissingContent),
+}
+
+/// Files whose content the server lacks.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MissingContent {
+    /// The first [`NAMED_MAX`] files: path and pointer.
+    pub named: Vec<(Vec<u8>, Pointer)>,
+    /// How many there are.
+    pub files: usize,
+}
+
+impl fmt::Display for MissingContent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "missing content for {} file(s)", self.files)?;
+        for (path, pointer) in &self.named {
+            // Paths are the pusher's, and end on a terminal.
+            let path = String::from_utf8_lossy(path).replace(char::is_control, "?");
+            writeln!(f, "  {path} ({:.OID_DIGITS$})", pointer.oid.to_string())?;
+        }
+        if self.files > self.named.len() {
+            writeln!(f, "  ... and {} more", self.files - self.named.len())?;
+        }
+        write!(
+            f,
+            "hint: push with git-dits installed ('git dits install'), so that content is uploaded before the ref"
+        )
+    }
+}
+
+/// Checks one push.
+///
+/// # Errors
+/// Any error means that the push must be refused.
+pub fn pre_receive(input: impl BufRead, env: &PreReceiveEnv) -> Result<(), HookError> {
+    let tips = read_tips(input)?;
+    if tips.is_empty() {
+        return Ok(());
+    }
+    let mut found = new_pointers(&Git::at(&env.repository), &tips, &Exclude::Refs)?;
+    if found.is_empty() {
+        return Ok(());
+    }
+    found.sort_unstable_by(|one, other| one.path.cmp(&other.path));
+    check(&PackStore::open(&env.store_dir)?, found)
+}
+
+/// The new values of the refs, deletions left out.
+fn read_tips(input: impl BufRead) -> Result<Vec<String>, HookError> {
+    let mut tips = Vec::new();
+    let mut limited = input.take(INPUT_BYTES_MAX);
+    let mut line = Vec::new();
+    while limited.read_until(b'\n', &mut line)? > 0 {
+        if line.pop() != Some(b'\n') {
+            return Err(HookError::Input("it is cut short or too long"));
+        }
+        tips.extend(parse_line(&line)?);
+        line.clear();
+    }
+    tips.sort_unstable();
+    tips.dedup();
+    Ok(tips)
+}
+
+fn parse_line(line: &[u8]) -> Result<Option<String>, HookError> {
+    let mut fields = line.splitn(3, |byte| *byte == b' ');
+    let (Some(old), Some(new), Some(name)) = (fields.next(), fields.next(), fields.next()) else {
+        return Err(HookError::Input("a line is not '<old> <new> <ref>'"));
+    };
+    let is_name = |text: &[u8]| NAME_DIGITS.contains(&text.len()) && text.iter().all(u8::is_ascii_hexdigit);
+    if !is_name(old) || !is_name(new) || name.is_empty() {
+        return Err(HookError::Input("a line is not '<old> <new> <ref>'"));
+    }
+    let deletes = new.iter().all(|digit| *digit == b'0');
+    Ok((!deletes).then(|| String::from_utf8_lossy(new).into_owned()))
+}
+
+fn check(store: &dyn ChunkRead, found: Vec<Found>) -> Result<(), HookError> {
+    let mut known = HashMap::new();
+    let mut missing = MissingContent { named: Vec::new(), files: 0 };
+    for Found { pointer, path, .. } in found {
+        let whole = match known.get(&(pointer.oid, pointer.size)) {
+            Some(whole) => *whole,
+            None => {
+                let whole = is_whole(store, &pointer)?;
+                known.insert((pointer.oid, pointer.size), whole);
+                whole
+            }
+        };
+        if !whole {
+            missing.files += 1;
+            if missing.named.len() < NAMED_MAX {
+                missing.named.push((path, pointer));
+            }
+        }
+    }
+    if missing.files == 0 { Ok(()) } else { Err(HookError::Missing(missing)) }
+}
+
+fn is_whole(store: &dyn ChunkRead, pointer: &Pointer) -> Result<bool, StoreError> {
+    let look = || match content::find(store, &pointer.oid)? {
+        Some(known) if known.binding.size == pointer.size => {
+            Ok(content::first_missing(store, &known.manifest)?.is_none())
+        }
+        _ => Ok(false),
+    };
+    match look() {
+        // Damage of single chunks: what cannot be read is not here. The rest is the store's own failure.
+        Err(
+            StoreError::Missing { .. }
+            | StoreError::Corrupt { .. }
+            | StoreError::Mismatch { .. }
+            | StoreError::Format { .. },
+        ) => Ok(false),
+        answer => answer,
+    }
+}
+
+#[cfg(test)]
+#[path = "pre_receive_tests.rs"]
+mod tests;

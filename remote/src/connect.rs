@@ -1,0 +1,170 @@
+//! One server, with the token question settled.
+//!
+//! The first try goes without a token (an anonymous server needs none) unless one is known; when the server
+//! says "unauthorized", `git credential` is asked once, and told how it went. In a filter nobody is asked on
+//! the terminal. A server seen for the first time is pinned; the caller learns of it and may say so.
+
+use crate::Settings;
+use dits_format::Oid;
+use dits_repo::credential::{self, Credential};
+use dits_repo::{Git, RepoError};
+use dits_store::{ChunkRead, ChunkWrite};
+use dits_sync::address::AddressError;
+use dits_sync::client::{Client, GitReader, GitWriter, Observer, Report};
+use dits_sync::message::{Purpose, Reason};
+use dits_sync::push::PushItem;
+use dits_sync::quic::TransportError;
+use dits_sync::quic::file_pins::FilePins;
+use dits_sync::{Address, SyncError};
+use serde_json::json;
+use std::sync::Arc;
+
+/// Why a remote could not be used.
+#[derive(Debug, thiserror::Error)]
+pub enum RemoteError {
+    /// The URL is not ours.
+    #[error(transparent)]
+    Address(#[from] AddressError),
+    /// No connection.
+    #[error(transparent)]
+    Transport(#[from] TransportError),
+    /// A stream failed.
+    #[error(transparent)]
+    Sync(#[from] SyncError),
+    /// Git or the repository failed.
+    #[error(transparent)]
+    Repo(#[from] RepoError),
+}
+
+impl RemoteError {
+    /// What the user can do about it.
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            RemoteError::Transport(TransportError::Unreachable { .. }) => Some(
+                "check the address, that the server runs, and that UDP to its port is not blocked".into(),
+            ),
+            RemoteError::Transport(TransportError::PinMismatch { host, .. }) => Some(format!(
+                "if the server's certificate was changed on purpose, remove the line of {host} from the known_hosts \
+                 file of git-dits (see 'git dits env')"
+            )),
+            RemoteError::Sync(SyncError::Refused { reason: Reason::Unauthorized, .. }) => Some(
+                "give the token as password when Git asks, or store it with 'git credential approve'".into(),
+            ),
+            RemoteError::Sync(SyncError::MissingContent { .. }) => {
+                Some("run 'git dits fsck' to see which files are affected".into())
+            }
+            _ => None,
+        }
+    }
+}
+
+/// A connection to one repository's server.
+#[derive(Debug)]
+pub struct Remote {
+    git: Git,
+    address: Address,
+    client: Client,
+    settings: Settings,
+    credential: Option<Credential>,
+}
+
+impl Remote {
+    /// Connects to `address`; `git` is asked for credentials.
+    pub fn connect(git: &Git, address: Address, settings: &Settings) -> Result<Remote, RemoteError> {
+        let pins = FilePins { path: settings.known_hosts.clone() };
+        let client = Client::connect(&address, &pins)?;
+        Ok(Remote { git: git.clone(), address, client, settings: settings.clone(), credential: None })
+    }
+
+    /// What to tell the user when the server was seen for the first time.
+    pub fn first_use_notice(&self) -> Option<String> {
+        let fingerprint = self.client.first_use()?;
+        Some(format!("trusting {} on first use, certificate {fingerprint}", self.address.authority()))
+    }
+
+    /// Sends `items` from `store`.
+    pub fn push(
+        &mut self,
+        store: &Arc<dyn ChunkRead>,
+        items: &[PushItem],
+        observe: Observer<'_>,
+    ) -> Result<Report, RemoteError> {
+        let report =
+            self.authorized(|client, token| client.push(token, store.clone(), items.to_vec(), observe))?;
+        self.report("push", &report);
+        Ok(report)
+    }
+
+    /// Fetches `oids` into `store`; returns those the server does not have.
+    pub fn pull(
+        &mut self,
+        store: &(impl ChunkWrite + Clone + 'static),
+        oids: &[Oid],
+        observe: Observer<'_>,
+    ) -> Result<Vec<Oid>, RemoteError> {
+        let (report, absent) =
+            self.authorized(|client, token| client.pull(token, store, oids.to_vec(), observe))?;
+        self.report("pull", &report);
+        Ok(absent)
+    }
+
+    /// Opens a stream to a Git service.
+    pub fn git(&mut self, purpose: &Purpose) -> Result<(GitWriter, GitReader), RemoteError> {
+        self.authorized(|client, token| client.git(token, purpose.clone()))
+    }
+
+    /// Ends the connection.
+    pub fn close(self) {
+        let udp = self.client.udp();
+        self.settings
+            .trace
+            .event("connection", json!({ "udp_sent_bytes": udp.tx, "udp_received_bytes": udp.rx }));
+        self.client.close();
+    }
+
+    fn authorized<T>(
+        &mut self,
+        mut run: impl FnMut(&Client, &str) -> Result<T, SyncError>,
+    ) -> Result<T, RemoteError> {
+        let token = self.credential.as_ref().map_or("", |credential| &credential.token).to_owned();
+        match run(&self.client, &token) {
+            Err(SyncError::Refused { reason: Reason::Unauthorized, .. }) if token.is_empty() => {}
+            other => return Ok(other?),
+        }
+        let (host, user) = (self.address.authority(), self.address.user.as_deref());
+        let unauthorized = SyncError::Refused {
+            reason: Reason::Unauthorized,
+            text: format!("authentication failed for '{}'", self.address),
+        };
+        let credential = credential::fill(&self.git, &host, user, self.settings.interactive)?;
+        let credential = credential.ok_or(unauthorized)?;
+        match run(&self.client, &credential.token) {
+            Err(SyncError::Refused { reason: Reason::Unauthorized, text }) => {
+                credential.reject(&self.git);
+                Err(SyncError::Refused { reason: Reason::Unauthorized, text }.into())
+            }
+            other => {
+                credential.approve(&self.git);
+                self.credential = Some(credential);
+                Ok(other?)
+            }
+        }
+    }
+
+    fn report(&self, event: &str, report: &Report) {
+        let tally = report.tally;
+        self.settings.trace.event(
+            event,
+            json!({
+                "remote": self.address.to_string(),
+                "contents": tally.contents,
+                "content_bytes": tally.content_bytes,
+                "contents_had": tally.contents_had,
+                "chunks": tally.chunks,
+                "chunk_bytes": tally.chunk_bytes,
+                "sent_bytes": report.wire.0,
+                "received_bytes": report.wire.1,
+            }),
+        );
+    }
+}

@@ -1,0 +1,18 @@
+//! This repository's remote, for every program that talks to one.
+//!
+//! Joins what `dits-repo` knows (URLs, credentials, new pointers) to what `dits-sync` does (connections,
+//! pushes, pulls). [`Remote`] is one server with the token question settled; [`RemoteSource`] brings chunks
+//! for hydration from whichever remote has them; [`Trace`] writes what happened for scripts and tests;
+//! [`Meter`] draws progress on a terminal. Prints nothing by itself.
+
+pub mod connect;
+pub mod meter;
+pub mod settings;
+pub mod source;
+pub mod trace;
+
+pub use connect::{Remote, RemoteError};
+pub use meter::Meter;
+pub use settings::Settings;
+pub use source::RemoteSource;
+pub use trace::Trace;

@@ -1,0 +1,31 @@
+//! What a program brings along when it talks to remotes: everything from the environment, read once.
+//! Two programs use it, so that both agree on where pins are and what is traced.
+
+use crate::Trace;
+use std::path::PathBuf;
+
+/// Settings of one process.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// File of known servers, a line `HOST:PORT blake3:<hex>` each.
+    pub known_hosts: PathBuf,
+    /// Whether the user may be asked for a token on the terminal.
+    pub interactive: bool,
+    /// Where to write what happened.
+    pub trace: Trace,
+}
+
+impl Settings {
+    /// Reads `XDG_CONFIG_HOME`, `HOME` and `GIT_DITS_TRACE` through `env`, so that only a `main` touches the
+    /// real environment.
+    pub fn from_env(env: impl Fn(&str) -> Option<std::ffi::OsString>, interactive: bool) -> Settings {
+        let path = |name: &str| env(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+        let config = path("XDG_CONFIG_HOME").or_else(|| Some(path("HOME")?.join(".config")));
+        let config = config.unwrap_or_else(|| PathBuf::from("."));
+        Settings {
+            known_hosts: config.join("git-dits").join("known_hosts"),
+            interactive,
+            trace: Trace::to(path("GIT_DITS_TRACE")),
+        }
+    }
+}

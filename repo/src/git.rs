@@ -1,0 +1,90 @@
+//! Running `git`.
+//!
+//! One place that starts it, so that every call passes paths as bytes, reads all output while feeding
+//! input (no pipe can fill up and hang), and turns a failure into an error with Git's own words. The
+//! environment is inherited: inside filters and hooks `GIT_DIR` and `GIT_INDEX_FILE` name the repository and
+//! index that Git itself is working on. A spawn costs about 3 ms, so callers ask for many things at once.
+
+use crate::RepoError;
+use std::ffi::OsStr;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+
+/// `git` in one folder.
+#[derive(Debug, Clone)]
+pub struct Git {
+    dir: PathBuf,
+    env: Vec<(&'static str, String)>,
+}
+
+impl Git {
+    /// Git as if started in `dir`.
+    pub fn at(dir: &Path) -> Git {
+        Git { dir: dir.to_owned(), env: Vec::new() }
+    }
+
+    /// The same with one more environment variable.
+    pub fn with_env(&self, name: &'static str, value: &str) -> Git {
+        let mut git = self.clone();
+        git.env.push((name, value.to_owned()));
+        git
+    }
+
+    /// The folder it runs in.
+    pub fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    /// A command to be started by the caller.
+    pub fn command<S: AsRef<OsStr>>(&self, args: impl IntoIterator<Item = S>) -> Command {
+        let mut command = Command::new("git");
+        command.current_dir(&self.dir).args(args);
+        command.envs(self.env.iter().map(|(name, value)| (name, value)));
+        command
+    }
+
+    /// Runs it and returns stdout.
+    ///
+    /// # Errors
+    /// [`RepoError::Git`] with what it printed on stderr when it exits with anything but 0.
+    pub fn run<S: AsRef<OsStr>>(&self, args: &[S]) -> Result<Vec<u8>, RepoError> {
+        self.run_with_input(args, &[])
+    }
+
+    /// Runs it with `input` on stdin and returns stdout.
+    pub fn run_with_input<S: AsRef<OsStr>>(&self, args: &[S], input: &[u8]) -> Result<Vec<u8>, RepoError> {
+        let output = self.output(args, input)?;
+        if output.status.success() {
+            return Ok(output.stdout);
+        }
+        let command = args.iter().map(AsRef::as_ref).find(|arg| !arg.as_encoded_bytes().starts_with(b"-"));
+        Err(RepoError::Git {
+            command: command.unwrap_or_default().to_string_lossy().into_owned(),
+            code: output.status.code(),
+            stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
+        })
+    }
+
+    /// Runs it and returns stdout as one line of text, or `None` when it exits with anything but 0.
+    pub fn line<S: AsRef<OsStr>>(&self, args: &[S]) -> Result<Option<String>, RepoError> {
+        let output = self.output(args, &[])?;
+        let text = String::from_utf8_lossy(&output.stdout).trim_end_matches('\n').to_owned();
+        Ok(output.status.success().then_some(text))
+    }
+
+    fn output<S: AsRef<OsStr>>(&self, args: &[S], input: &[u8]) -> Result<Output, RepoError> {
+        let mut command = self.command(args);
+        command.stdin(if input.is_empty() { Stdio::null() } else { Stdio::piped() });
+        command.stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().map_err(RepoError::Spawn)?;
+        let stdin = child.stdin.take();
+        std::thread::scope(|scope| {
+            if let Some(mut stdin) = stdin {
+                // Git may stop reading early; its exit code tells why.
+                scope.spawn(move || drop(stdin.write_all(input)));
+            }
+            child.wait_with_output().map_err(RepoError::Spawn)
+        })
+    }
+}

@@ -1,0 +1,128 @@
+//! Which pointers are still due, and bringing their content here.
+//!
+//! Due is a regular file that holds exactly the pointer's bytes, reached through no symbolic link. Where Git
+//! gave no sign that it writes into the working tree (`am`, `apply`, but also `textconv`), the file must
+//! also have changed since we answered: its [`Stamp`] tells.
+
+use super::{Context, Job, Outcome, Progress};
+use crate::RepoError;
+use dits_format::Oid;
+use dits_store::{StoreError, content};
+use std::collections::HashSet;
+use std::collections::hash_map::{Entry, HashMap};
+use std::fs::{self, Metadata};
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+/// Identity of a file as it is now: any write by Git makes another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Stamp {
+    inode: u64,
+    ctime: (i64, i64),
+}
+
+impl Stamp {
+    /// Of the file at `path`; `None` when there is none.
+    pub fn of(path: &Path) -> Option<Stamp> {
+        let meta = fs::symlink_metadata(path).ok()?;
+        Some(Stamp { inode: meta.ino(), ctime: (meta.ctime(), meta.ctime_nsec()) })
+    }
+}
+
+/// A pointer file that is to be replaced, as it was when looked at.
+#[derive(Debug)]
+pub struct Due {
+    /// Path from the top of the working tree.
+    pub path: Vec<u8>,
+    /// The same, ready to be opened.
+    pub full: PathBuf,
+    /// Its pointer.
+    pub pointer: dits_format::Pointer,
+    /// Its metadata, to keep its mode and to notice a change.
+    pub meta: Metadata,
+}
+
+/// Path of a repository path in the working tree.
+pub fn full_path(worktree: &Path, path: &[u8]) -> PathBuf {
+    worktree.join(std::ffi::OsStr::from_bytes(path))
+}
+
+/// Keeps the jobs whose pointer still stands there.
+pub fn still_due(worktree: &Path, jobs: Vec<Job>) -> Vec<Due> {
+    let mut dirs = HashMap::new();
+    let mut seen = HashSet::new();
+    // A path that Git wrote twice holds the later pointer.
+    let latest = jobs.into_iter().rev().filter(|job| seen.insert(job.path.clone()));
+    let mut due: Vec<Due> = latest.filter_map(|job| look(worktree, job, &mut dirs)).collect();
+    due.reverse();
+    due
+}
+
+fn look(worktree: &Path, job: Job, dirs: &mut HashMap<PathBuf, bool>) -> Option<Due> {
+    let full = full_path(worktree, &job.path);
+    let meta = fs::symlink_metadata(&full).ok()?;
+    let text = job.pointer.encode();
+    let unchanged = matches!(job.before, Some(before) if before == Stamp::of(&full));
+    if !meta.is_file()
+        || meta.len() != text.len() as u64
+        || unchanged
+        || !is_real(worktree, full.parent()?, dirs)
+    {
+        return None;
+    }
+    (fs::read(&full).ok()? == text).then_some(Due { path: job.path, full, pointer: job.pointer, meta })
+}
+
+/// Whether no folder from the top of the working tree down to `dir` is a symbolic link.
+fn is_real(worktree: &Path, dir: &Path, dirs: &mut HashMap<PathBuf, bool>) -> bool {
+    if dir == worktree {
+        return true;
+    }
+    if let Some(known) = dirs.get(dir) {
+        return *known;
+    }
+    let real = fs::symlink_metadata(dir).is_ok_and(|meta| meta.is_dir())
+        && dir.parent().is_some_and(|parent| is_real(worktree, parent, dirs));
+    dirs.insert(dir.to_owned(), real);
+    real
+}
+
+/// Fetches what is missing, all at once, and returns the files whose content is here then.
+pub fn fetch(
+    context: &mut Context<'_>,
+    due: Vec<Due>,
+    outcome: &mut Outcome,
+    observe: &mut (dyn FnMut(Progress) + Send),
+) -> Result<Vec<Due>, RepoError> {
+    let mut whole: HashMap<Oid, bool> = HashMap::new();
+    for file in &due {
+        if let Entry::Vacant(unknown) = whole.entry(file.pointer.oid) {
+            unknown.insert(is_whole(context, &file.pointer.oid)?);
+        }
+    }
+    let wanted: Vec<Oid> = whole.iter().filter(|(_, whole)| !**whole).map(|(oid, _)| *oid).collect();
+    if !wanted.is_empty() {
+        if let Some(source) = &mut context.source
+            && let Err(error) = source.fetch(&wanted, &mut |progress| observe(Progress::Fetch(progress)))
+        {
+            outcome.fetch_error = Some(RepoError::Fetch(error));
+        }
+        context.store.refresh()?;
+        for oid in wanted {
+            whole.insert(oid, is_whole(context, &oid)?);
+        }
+    }
+    let (ready, missing): (Vec<Due>, Vec<Due>) = due.into_iter().partition(|file| whole[&file.pointer.oid]);
+    outcome.missing = missing.into_iter().map(|file| (file.path, file.pointer.oid)).collect();
+    Ok(ready)
+}
+
+/// A content that is damaged here is one to be fetched again.
+fn is_whole(context: &Context<'_>, oid: &Oid) -> Result<bool, RepoError> {
+    match content::is_whole(context.store, oid) {
+        Ok(whole) => Ok(whole),
+        Err(error @ StoreError::Io { .. }) => Err(error.into()),
+        Err(_) => Ok(false),
+    }
+}

@@ -1,0 +1,206 @@
+//! Rebuilding contents into temporary files, and putting them in place.
+//!
+//! Temporary files lie in this worktree's Git folder, each under an exclusive lock while its writer lives;
+//! whoever comes next removes those that nobody holds. If the working tree is on another file system, where
+//! a rename from there cannot reach, they lie beside their target instead. A content that is needed at
+//! several paths is rebuilt for each: copying is no cheaper than reading its chunks again.
+
+use super::plan::Due;
+use super::{Context, Outcome, Progress};
+use crate::RepoError;
+use crate::index::{Stat, hydrated_mtime};
+use dits_format::Pointer;
+use dits_store::{StoreError, content};
+use std::fs::{self, File, OpenOptions};
+use std::io::Write;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+const BUFFER_BYTES: usize = 1 << 20;
+
+/// A rebuilt content that waits to be put in place. Removes its file when dropped before that.
+#[derive(Debug)]
+pub struct Written {
+    due: Due,
+    temporary: PathBuf,
+    placed: bool,
+    /// Keeps the lock that says "in use".
+    _file: Option<File>,
+}
+
+/// A file that has its content.
+#[derive(Debug)]
+pub struct Placed {
+    /// Path from the top of the working tree.
+    pub path: Vec<u8>,
+    /// The pointer it was.
+    pub pointer: Pointer,
+    /// What Git shall find in its index.
+    pub stat: Stat,
+}
+
+impl Drop for Written {
+    fn drop(&mut self) {
+        if !self.placed {
+            let _ = fs::remove_file(&self.temporary);
+        }
+    }
+}
+
+/// Rebuilds every file into a temporary one.
+pub fn write_all(
+    context: &Context<'_>,
+    ready: Vec<Due>,
+    outcome: &mut Outcome,
+    observe: &mut dyn FnMut(Progress),
+) -> Result<Vec<Written>, RepoError> {
+    if ready.is_empty() {
+        return Ok(Vec::new());
+    }
+    let tmp = context.repository.tmp_dir();
+    fs::create_dir_all(&tmp).map_err(RepoError::io("create", &tmp))?;
+    sweep(&tmp);
+    let worktree = context.repository.worktree()?;
+    let beside = device(worktree) != device(&tmp);
+    let mtime = hydrated_mtime(&context.repository.index, SystemTime::now());
+    // Without an index there is nothing to be racy with.
+    let mtime = mtime.unwrap_or_else(|_| SystemTime::now());
+    let bytes_total = ready.iter().map(|file| file.pointer.size).sum();
+    let mut bytes = 0;
+    let mut written = Vec::with_capacity(ready.len());
+    for (number, due) in ready.into_iter().enumerate() {
+        let dir = if beside { due.full.parent().unwrap_or(worktree) } else { &tmp };
+        let temporary = dir.join(format!(".dits-{}-{number}.tmp", std::process::id()));
+        let path = due.path.clone();
+        let mut count = |part: u64| {
+            bytes += part;
+            observe(Progress::Write { bytes, bytes_total });
+        };
+        match write_one(context, due, temporary, mtime, &mut count) {
+            Ok(file) => written.push(file),
+            Err(error) => outcome.failed.push((path, error)),
+        }
+    }
+    Ok(written)
+}
+
+fn write_one(
+    context: &Context<'_>,
+    due: Due,
+    temporary: PathBuf,
+    mtime: SystemTime,
+    count: &mut dyn FnMut(u64),
+) -> Result<Written, RepoError> {
+    let mode = due.meta.permissions().mode() & 0o777;
+    let oid = due.pointer.oid;
+    let mut open = OpenOptions::new();
+    let file = open.write(true).create(true).truncate(true).mode(0o600).open(&temporary);
+    let file = file.map_err(RepoError::io("create", &temporary))?;
+    let mut written = Written { due, temporary, placed: false, _file: None };
+    let path = written.temporary.clone();
+    let _ = file.try_lock();
+    let known = content::find(context.store, &oid)?.ok_or(StoreError::Mismatch { oid })?;
+    let mut out = Buffered { file: &file, buffer: Vec::with_capacity(BUFFER_BYTES) };
+    content::rebuild::<RepoError>(context.store, &known.manifest, &mut |part| {
+        count(part.len() as u64);
+        out.write(part).map_err(RepoError::io("write", &path))
+    })?;
+    out.flush().map_err(RepoError::io("write", &path))?;
+    fs::set_permissions(&path, fs::Permissions::from_mode(mode))
+        .map_err(RepoError::io("set the mode of", &path))?;
+    file.set_modified(mtime).map_err(RepoError::io("set the time of", &path))?;
+    // Many small files must not use up the file handles; only what takes long needs the lock.
+    written._file = (known.manifest.size >= BUFFER_BYTES as u64).then_some(file);
+    Ok(written)
+}
+
+/// Gathers small chunks into large writes; large ones go straight through.
+struct Buffered<'a> {
+    file: &'a File,
+    buffer: Vec<u8>,
+}
+
+impl Buffered<'_> {
+    fn write(&mut self, part: &[u8]) -> std::io::Result<()> {
+        if self.buffer.len() + part.len() > BUFFER_BYTES {
+            self.flush()?;
+        }
+        if part.len() >= BUFFER_BYTES / 2 {
+            return self.file.write_all(part);
+        }
+        self.buffer.extend_from_slice(part);
+        Ok(())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        self.file.write_all(&self.buffer)?;
+        self.buffer.clear();
+        Ok(())
+    }
+}
+
+/// Renames all files over their pointers, unless those changed meanwhile.
+pub fn place_all(written: Vec<Written>, outcome: &mut Outcome) -> Vec<Placed> {
+    let mut placed = Vec::with_capacity(written.len());
+    for mut file in written {
+        match place(&mut file) {
+            Ok(Some(stat)) => {
+                let due = &file.due;
+                placed.push(Placed { path: due.path.clone(), pointer: due.pointer.clone(), stat });
+            }
+            Ok(None) => {}
+            Err(error) => outcome.failed.push((file.due.path.clone(), error)),
+        }
+    }
+    placed
+}
+
+/// `None` when the path is no longer the pointer we looked at.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "Git does not sync working tree files either; chunks are safe in the store"
+)]
+fn place(file: &mut Written) -> Result<Option<Stat>, RepoError> {
+    let target = &file.due.full;
+    let same = |a: &fs::Metadata, b: &fs::Metadata| {
+        let key = |m: &fs::Metadata| (m.ino(), m.len(), m.mtime(), m.mtime_nsec(), m.ctime(), m.ctime_nsec());
+        key(a) == key(b)
+    };
+    if !fs::symlink_metadata(target).is_ok_and(|now| same(&now, &file.due.meta)) {
+        return Ok(None);
+    }
+    let before = fs::symlink_metadata(&file.temporary).map_err(RepoError::io("look at", &file.temporary))?;
+    fs::rename(&file.temporary, target).map_err(RepoError::io("write", target))?;
+    file.placed = true;
+    let now = fs::symlink_metadata(target).map_err(RepoError::io("look at", target))?;
+    // Somebody who replaced it at once has a modified file, and Git must see that.
+    let ours = (now.ino(), now.len(), now.mtime()) == (before.ino(), before.len(), before.mtime());
+    Ok(ours.then(|| Stat::from_metadata(&now)))
+}
+
+/// Removes what killed processes left behind.
+fn sweep(tmp: &Path) {
+    for entry in fs::read_dir(tmp).into_iter().flatten().flatten() {
+        let path = entry.path();
+        if let Ok(file) = File::open(&path)
+            && file.try_lock().is_ok()
+            && !is_alive(&path)
+        {
+            let _ = fs::remove_file(&path);
+        }
+    }
+}
+
+/// Whether the process in the name of a temporary file still runs; unknown names count as dead.
+fn is_alive(path: &Path) -> bool {
+    let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+    let pid =
+        name.strip_prefix(".dits-").and_then(|rest| rest.split('-').next()).and_then(|pid| pid.parse().ok());
+    let pid = pid.and_then(rustix::process::Pid::from_raw);
+    pid.is_some_and(|pid| rustix::process::test_kill_process(pid).is_ok())
+}
+
+fn device(path: &Path) -> Option<u64> {
+    fs::metadata(path).ok().map(|meta| meta.dev())
+}

@@ -1,0 +1,25 @@
+//! This Git repository: what is in it, and the two directions of its filter.
+//!
+//! [`clean`] turns content into a pointer and chunks; [`hydrate`] turns pointers in the working tree back
+//! into files and makes Git's index agree ([`index`]); [`discover`] finds the pointers that a push brings.
+//! This crate is the only caller of `git`. It must never know the network: chunks that are not in the
+//! store come from a [`ChunkSource`] that somebody hands in.
+
+pub mod attributes;
+pub mod catfile;
+pub mod clean;
+pub mod credential;
+pub mod discover;
+pub mod error;
+pub mod git;
+pub mod hydrate;
+pub mod index;
+pub mod profile;
+pub mod repository;
+pub mod source;
+pub mod tracked;
+
+pub use error::RepoError;
+pub use git::Git;
+pub use repository::Repository;
+pub use source::{ChunkSource, FetchProgress};

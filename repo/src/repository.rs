@@ -1,0 +1,119 @@
+//! Where the parts of this repository are, and its configuration.
+//!
+//! Found by asking Git once, so that linked worktrees, submodules, `GIT_DIR`, `GIT_INDEX_FILE` and SHA-256
+//! are as Git sees them. Chunks are kept in `dits/` of the *common* folder, shared by linked worktrees; files
+//! on their way into the working tree in `dits/tmp` of this worktree's own Git folder.
+
+use crate::index::HashKind;
+use crate::{Git, RepoError};
+use dits_store::{PackStore, StoreError};
+use std::collections::HashMap;
+use std::os::unix::ffi::OsStringExt;
+use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
+
+/// This repository.
+#[derive(Debug)]
+pub struct Repository {
+    /// Git at the top of the working tree, or in the Git folder of a bare repository.
+    pub git: Git,
+    /// Top of the working tree, unless bare.
+    pub worktree: Option<PathBuf>,
+    /// This worktree's Git folder.
+    pub git_dir: PathBuf,
+    /// The Git folder that all linked worktrees share.
+    pub common_dir: PathBuf,
+    /// Git's index.
+    pub index: PathBuf,
+    /// How Git names objects here.
+    pub hash: HashKind,
+    config: OnceLock<HashMap<String, String>>,
+}
+
+impl Repository {
+    /// Finds the repository around `dir`.
+    ///
+    /// # Errors
+    /// [`RepoError::NotARepository`] outside of any.
+    pub fn find(dir: &Path) -> Result<Repository, RepoError> {
+        const ASK: [&str; 6] =
+            ["rev-parse", "--path-format=absolute", "--git-dir", "--git-common-dir", "--git-path", "index"];
+        let git = Git::at(dir);
+        let ask = |tail: &[&str]| git.run(&[&ASK[..], tail].concat());
+        // In a bare repository, or inside `.git`, there is no top level to show.
+        let out =
+            ask(&["--show-object-format", "--show-toplevel"]).or_else(|_| ask(&["--show-object-format"]));
+        let out = out.map_err(|error| match error {
+            RepoError::Git { code: Some(128), stderr, .. } if stderr.contains("not a git repository") => {
+                RepoError::NotARepository
+            }
+            other => other,
+        })?;
+        let mut lines = out.strip_suffix(b"\n").unwrap_or(&out).split(|b| *b == b'\n');
+        let mut next = || lines.next().map(|line| line.to_vec()).ok_or(RepoError::Output("rev-parse"));
+        let path = |bytes| PathBuf::from(std::ffi::OsString::from_vec(bytes));
+        let (git_dir, common_dir, index) = (path(next()?), path(next()?), path(next()?));
+        let hash = match &next()?[..] {
+            b"sha1" => HashKind::Sha1,
+            b"sha256" => HashKind::Sha256,
+            _ => return Err(RepoError::Output("rev-parse --show-object-format")),
+        };
+        let worktree = next().ok().map(path);
+        let git = Git::at(worktree.as_deref().unwrap_or(&git_dir));
+        Ok(Repository { git, worktree, git_dir, common_dir, index, hash, config: OnceLock::new() })
+    }
+
+    /// The working tree.
+    ///
+    /// # Errors
+    /// [`RepoError::Bare`] when there is none.
+    pub fn worktree(&self) -> Result<&Path, RepoError> {
+        self.worktree.as_deref().ok_or(RepoError::Bare)
+    }
+
+    /// Folder of the chunk store.
+    pub fn store_dir(&self) -> PathBuf {
+        self.common_dir.join("dits")
+    }
+
+    /// Opens the chunk store, making it if there is none.
+    pub fn store(&self) -> Result<PackStore, StoreError> {
+        PackStore::open(&self.store_dir())
+    }
+
+    /// Folder for files on their way into the working tree.
+    pub fn tmp_dir(&self) -> PathBuf {
+        self.git_dir.join("dits").join("tmp")
+    }
+
+    /// Value of a configuration variable, the last one where there are several. `key` in lower case except
+    /// for a subsection.
+    pub fn config(&self, key: &str) -> Result<Option<String>, RepoError> {
+        if self.config.get().is_none() {
+            let out = self.git.run(&["config", "--list", "-z"])?;
+            let _ = self.config.set(parse_config(&out));
+        }
+        Ok(self.config.get().and_then(|config| config.get(key).cloned()))
+    }
+
+    /// Names and URLs of remotes, in no order.
+    pub fn remotes(&self) -> Result<Vec<(String, String)>, RepoError> {
+        self.config("")?;
+        let config = self.config.get().into_iter().flatten();
+        let remote = |(key, url): (&String, &String)| {
+            let name = key.strip_prefix("remote.")?.strip_suffix(".url")?;
+            Some((name.to_owned(), url.clone()))
+        };
+        Ok(config.filter_map(remote).collect())
+    }
+}
+
+/// `key LF value NUL` entries; a key without value (`[a] b`) is true.
+fn parse_config(out: &[u8]) -> HashMap<String, String> {
+    let text = String::from_utf8_lossy(out);
+    let entries = text.split_terminator('\0');
+    entries
+        .map(|entry| entry.split_once('\n').unwrap_or((entry, "true")))
+        .map(|(k, v)| (k.into(), v.into()))
+        .collect()
+}

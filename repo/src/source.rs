@@ -1,0 +1,29 @@
+//! Where chunks come from that are not in the store.
+//! The trait keeps the network out of this crate: a test hands in a folder, a binary hands in its remotes.
+
+use dits_format::Oid;
+
+/// Brings contents into the store: a server, another clone, a backup. Blocking.
+pub trait ChunkSource {
+    /// Brings as many of `oids` as it can into the store and returns those it could not find. What it
+    /// brought is durable when it returns, and also when it fails halfway.
+    ///
+    /// # Errors
+    /// Any reason for which nothing more can be brought, worded for people.
+    fn fetch(
+        &mut self,
+        oids: &[Oid],
+        observe: &mut (dyn FnMut(FetchProgress) + Send),
+    ) -> Result<Vec<Oid>, Box<dyn std::error::Error + Send + Sync>>;
+}
+
+/// How far a fetch is.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct FetchProgress {
+    /// Chunks that came.
+    pub chunks: u64,
+    /// Their bytes.
+    pub bytes: u64,
+    /// Bytes known to come, those that came included.
+    pub bytes_total: u64,
+}

@@ -1,0 +1,244 @@
+//! Starting and stopping a server.
+//!
+//! [`Server::start`] takes the folder, prepares everything in it and binds the endpoint: when it returns, the
+//! server answers as soon as [`Server::run`] is polled. `run` ends when the caller's future does: no new
+//! connection is taken, running streams have [`SHUTDOWN_GRACE`] to end, then the endpoint is closed with a
+//! reason, the children of Git and the prover are stopped, and the folder is free again.
+//!
+//! Always holds: without tokens only this very machine is served. The hook that keeps refs from pointing at
+//! missing contents can be executed: Git passes over a hook that cannot, so we look before we serve.
+//!
+//! Fails as [`ServeError`], before anything is bound where possible.
+
+use crate::access::{Access, AccessError};
+use crate::git::{Git, hook_path, hook_script};
+use crate::identity::{self, IdentityError};
+use crate::layout::{Claim, EXECUTABLE, Layout, LayoutError, write_file};
+use crate::prover::{Prover, Tell};
+use crate::session::{self, CLOSE_NORMAL, CLOSE_REASON, Shared};
+use crate::stores::Stores;
+use dits_store::StoreError;
+use dits_sync::quic::{TransportError, server::bind};
+use std::io;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::pin::pin;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+use tokio::sync::watch;
+use tokio::task::{JoinSet, block_in_place};
+use tokio::time::timeout;
+
+/// Time that running streams have to end when the server stops.
+pub const SHUTDOWN_GRACE: Duration = Duration::from_secs(10);
+/// Time for a client to finish its handshake.
+pub const HANDSHAKE_MAX: Duration = Duration::from_secs(10);
+/// Connections served at once.
+pub const CONNECTIONS_MAX: usize = 1024;
+/// Time for clients to hear of the end, and for what still ran to notice it.
+const CLOSE_MAX: Duration = Duration::from_secs(2);
+
+/// Problems kept until somebody wants to know.
+const EARLY_PROBLEMS_MAX: usize = 100;
+
+/// What to serve, where.
+#[derive(Debug, Clone)]
+pub struct ServerConfig {
+    /// The server's folder; created if need be.
+    pub dir: PathBuf,
+    /// UDP address to listen on; port 0 takes a free one.
+    pub listen: SocketAddr,
+    /// Whether everybody on this machine may do everything, without tokens.
+    pub anonymous: bool,
+    /// The `git-dits` program that the pre-receive hook runs.
+    pub exe: PathBuf,
+}
+
+/// Why a server cannot start, or stopped.
+#[derive(Debug, thiserror::Error)]
+pub enum ServeError {
+    /// No tokens, and open to others.
+    #[error(
+        "refusing to serve {0} without tokens\nhint: serve on 127.0.0.1, or leave out the option that allows everybody"
+    )]
+    AnonymousNetwork(SocketAddr),
+    /// The folder cannot be used.
+    #[error(transparent)]
+    Layout(#[from] LayoutError),
+    /// The certificate cannot be used.
+    #[error(transparent)]
+    Identity(#[from] IdentityError),
+    /// The tokens cannot be used.
+    #[error(transparent)]
+    Access(#[from] AccessError),
+    /// The folder's disk failed.
+    #[error(transparent)]
+    Io(#[from] StoreError),
+    /// The file system does not run programs.
+    #[error("'{}' cannot be executed: {source}\nhint: the server's folder must not be on a file system mounted noexec", path.display())]
+    Hook {
+        /// The hook.
+        path: PathBuf,
+        /// Why not.
+        source: io::Error,
+    },
+    /// The endpoint cannot be bound.
+    #[error("cannot listen on {address}: {source}")]
+    Listen {
+        /// Where.
+        address: SocketAddr,
+        /// Why not.
+        source: TransportError,
+    },
+    /// A thread or the runtime could not be started.
+    #[error("cannot start: {0}")]
+    Start(#[source] io::Error),
+    /// The endpoint broke while serving.
+    #[error("the network endpoint has failed")]
+    Endpoint,
+}
+
+/// Who is told of problems, and what was to be told before that was known.
+#[derive(Default)]
+struct Problems {
+    early: Vec<String>,
+    sink: Option<Tell>,
+}
+
+/// A server that listens.
+pub struct Server {
+    endpoint: quinn::Endpoint,
+    address: SocketAddr,
+    admin_token: Option<String>,
+    problems: Arc<Mutex<Problems>>,
+    shared: Arc<Shared>,
+    prover: Prover,
+    /// The last field: dropped when all else has stopped.
+    _claim: Claim,
+}
+
+impl std::fmt::Debug for Server {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Server").field("address", &self.address).finish_non_exhaustive()
+    }
+}
+
+impl Server {
+    /// Prepares the folder and binds the endpoint. Must be called inside a multi-threaded tokio runtime.
+    pub fn start(config: ServerConfig) -> Result<Server, ServeError> {
+        if config.anonymous && !config.listen.ip().to_canonical().is_loopback() {
+            return Err(ServeError::AnonymousNetwork(config.listen));
+        }
+        let (layout, claim) = Layout::claim(&config.dir)?;
+        let (access, admin_token) = Access::open(&layout, config.anonymous)?;
+        install_hook(&layout, &config)?;
+        let identity = identity::load_or_create(&layout)?;
+        let endpoint = bind(config.listen, identity)
+            .map_err(|source| ServeError::Listen { address: config.listen, source })?;
+        let address = endpoint.local_addr().map_err(ServeError::Start)?;
+
+        let problems = Arc::new(Mutex::new(Problems::default()));
+        let tell = teller(problems.clone());
+        let stores = Arc::new(Stores::new(layout.clone()));
+        let realms = layout.realms_present()?;
+        let prover = Prover::start(stores.clone(), realms, tell.clone()).map_err(ServeError::Start)?;
+        let git = Git::new(layout, std::env::var_os("PATH"));
+        let shared = Arc::new(Shared { access, stores, git, proofs: prover.queue(), tell });
+        Ok(Server { endpoint, address, admin_token, problems, shared, prover, _claim: claim })
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// The token made by this, the very first, start: to be shown once.
+    pub fn admin_token(&self) -> Option<&str> {
+        self.admin_token.as_deref()
+    }
+
+    /// Sets who is told, in one line each, about failures of the server's own; the first of those that came
+    /// before are told now. `tell` is called from any thread and must not block for long.
+    pub fn on_problem(&self, tell: impl Fn(&str) + Send + Sync + 'static) {
+        let mut problems = self.problems.lock().unwrap_or_else(PoisonError::into_inner);
+        problems.early.drain(..).for_each(|text| tell(&text));
+        problems.sink = Some(Arc::new(tell));
+    }
+
+    /// Serves until `shutdown` ends.
+    pub async fn run(self, shutdown: impl Future<Output = ()>) -> Result<(), ServeError> {
+        let (stop, stopped) = watch::channel(false);
+        let mut connections = JoinSet::new();
+        let mut shutdown = pin!(shutdown);
+        let result = loop {
+            tokio::select! {
+                incoming = self.endpoint.accept() => match incoming {
+                    None => break Err(ServeError::Endpoint),
+                    Some(incoming) if connections.len() >= CONNECTIONS_MAX => incoming.refuse(),
+                    Some(incoming) => {
+                        connections.spawn(greet(self.shared.clone(), incoming, stopped.clone()));
+                    }
+                },
+                Some(_) = connections.join_next() => {}
+                () = &mut shutdown => break Ok(()),
+            }
+        };
+        self.endpoint.set_server_config(None);
+        stop.send_replace(true);
+        let _ = timeout(SHUTDOWN_GRACE, all(&mut connections)).await;
+        self.endpoint.close(CLOSE_NORMAL, CLOSE_REASON);
+        // What still runs now fails to read or write, and keeps what it has.
+        let _ = timeout(CLOSE_MAX, all(&mut connections)).await;
+        let _ = timeout(CLOSE_MAX, self.endpoint.wait_idle()).await;
+        block_in_place(|| drop(self.prover));
+        result
+    }
+}
+
+fn teller(problems: Arc<Mutex<Problems>>) -> Tell {
+    Arc::new(move |text| {
+        let mut problems = problems.lock().unwrap_or_else(PoisonError::into_inner);
+        match problems.sink.clone() {
+            Some(tell) => {
+                drop(problems);
+                tell(text);
+            }
+            None if problems.early.len() < EARLY_PROBLEMS_MAX => problems.early.push(text.to_owned()),
+            None => {}
+        }
+    })
+}
+
+async fn all(tasks: &mut JoinSet<()>) {
+    while tasks.join_next().await.is_some() {}
+}
+
+async fn greet(shared: Arc<Shared>, incoming: quinn::Incoming, stop: watch::Receiver<bool>) {
+    if let Ok(Ok(connection)) = timeout(HANDSHAKE_MAX, incoming).await {
+        session::serve(shared, connection, stop).await;
+    }
+}
+
+fn install_hook(layout: &Layout, config: &ServerConfig) -> Result<(), ServeError> {
+    let path = hook_path(layout);
+    write_file(&path, EXECUTABLE, &hook_script(&config.exe))?;
+    rustix::fs::access(&path, rustix::fs::Access::EXEC_OK)
+        .map_err(|error| ServeError::Hook { path, source: error.into() })
+}
+
+/// Serves in a runtime of its own until `shutdown` ends; `ready` sees the server once it listens.
+pub fn serve_blocking(
+    config: ServerConfig,
+    shutdown: impl Future<Output = ()> + Send,
+    ready: impl FnOnce(&Server),
+) -> Result<(), ServeError> {
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(ServeError::Start)?;
+    let result = runtime.block_on(async {
+        let server = Server::start(config)?;
+        ready(&server);
+        server.run(shutdown).await
+    });
+    runtime.shutdown_timeout(CLOSE_MAX);
+    result
+}

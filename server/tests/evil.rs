@@ -1,0 +1,226 @@
+//! Clients that lie, break the protocol or vanish: they are refused, nothing is bound, and others are served.
+//!
+//! The liars speak through the same driver as honest clients, with a script in place of a machine; those who
+//! do not even speak in messages write bytes to a bare stream. After each of them the store is looked at from
+//! outside, and at the end an honest client pushes and pulls.
+
+#![expect(clippy::unwrap_used, reason = "helpers of tests fail like tests")]
+
+mod common;
+
+use common::*;
+use dits_format::tree::Entry;
+use dits_format::{ChunkId, Kind, Manifest, Oid};
+use dits_store::{ChunkRead, ChunkWrite, MemoryStore, PackStore};
+use dits_sync::driver::{Channel, drive};
+use dits_sync::message::{Hello, MESSAGE_BYTES_MAX, Message, Offer, Purpose, Reason};
+use dits_sync::quic::client::{Connection, connect};
+use dits_sync::{Machine, SyncError, Tally};
+use std::collections::VecDeque;
+
+const REPOSITORY: &str = "team/a";
+
+/// Says what it was told to, and listens for as many messages.
+#[derive(Default)]
+struct Script {
+    say: VecDeque<Message>,
+    hear: usize,
+    heard: Vec<Message>,
+}
+
+impl Machine for Script {
+    fn receive(&mut self, message: Message) -> Result<(), SyncError> {
+        if let Message::Refuse { reason, text } = message {
+            return Err(SyncError::Refused { reason, text });
+        }
+        self.heard.push(message);
+        Ok(())
+    }
+
+    fn poll(&mut self) -> Result<Option<Message>, SyncError> {
+        Ok(self.say.pop_front())
+    }
+
+    fn is_done(&self) -> bool {
+        self.say.is_empty() && self.heard.len() >= self.hear
+    }
+
+    fn tally(&self) -> Tally {
+        Tally::default()
+    }
+}
+
+async fn dial(rig: &Rig) -> Connection {
+    connect("127.0.0.1", rig.address.port(), &rig.pins(), PATIENCE).await.unwrap()
+}
+
+fn hello(rig: &Rig, purpose: Purpose) -> Hello {
+    Hello { repository: REPOSITORY.into(), token: rig.token.clone(), purpose }
+}
+
+/// Says all of `say` on a push stream and waits for `hear` messages.
+async fn act(rig: &Rig, say: Vec<Message>, hear: usize) -> Result<Vec<Message>, SyncError> {
+    let connection = dial(rig).await;
+    let mut script = Script { say: say.into(), hear, heard: Vec::new() };
+    let channel = Channel::open(&connection.connection, hello(rig, Purpose::Push)).await.unwrap();
+    let result = drive(&mut script, channel, &mut |_| {}).await;
+    connection.close().await;
+    result.map(|()| script.heard)
+}
+
+struct Content {
+    manifest: Manifest,
+    entries: Vec<Entry>,
+    chunks: Vec<Vec<u8>>,
+}
+
+fn content(bytes: &[u8]) -> Content {
+    let manifest = put(&mut *MemoryStore::new().batch().unwrap(), bytes);
+    let chunks: Vec<Vec<u8>> = bytes.chunks(PIECE).map(<[u8]>::to_vec).collect();
+    let entry = |chunk: &Vec<u8>| Entry { id: ChunkId::of(Kind::Data, chunk), bytes: chunk.len() as u64 };
+    Content { manifest, entries: chunks.iter().map(entry).collect(), chunks }
+}
+
+impl Content {
+    fn offer(&self) -> Message {
+        offer(&self.manifest, self.entries.clone())
+    }
+
+    fn all(&self) -> Message {
+        Message::Chunks(self.chunks.clone())
+    }
+}
+
+fn offer(manifest: &Manifest, entries: Vec<Entry>) -> Message {
+    let begin = Offer::Content { manifest: manifest.clone(), base: None };
+    Message::Offer(vec![begin, Offer::New(entries), Offer::EndStream])
+}
+
+/// What a liar says about a content of his own, for each kind of lie.
+fn lies(rig: &Rig) -> Vec<(Oid, Vec<Message>)> {
+    // Chunks of a refused push are kept, so each lie needs chunks that nobody has told before.
+    let make: [fn(&Content) -> Vec<Message>; 12] = [
+        |c| {
+            let mut flipped = c.chunks.clone();
+            flipped[1][7] ^= 1;
+            vec![c.offer(), Message::Chunks(flipped)]
+        },
+        |c| vec![c.offer(), Message::Chunks(vec![c.chunks[1].clone()])],
+        |c| vec![c.offer(), Message::Chunks([c.chunks.clone(), c.chunks.clone()].concat())],
+        |c| {
+            let mut wrong_root = c.manifest.clone();
+            wrong_root.streams[0].root.id.0[0] ^= 1;
+            vec![offer(&wrong_root, c.entries.clone()), c.all(), Message::Commit]
+        },
+        |c| vec![offer(&c.manifest, c.entries[..2].to_vec()), Message::Commit],
+        |c| {
+            let mut huge = c.entries.clone();
+            huge[0].bytes = u64::from(u32::MAX);
+            vec![offer(&c.manifest, huge)]
+        },
+        |c| {
+            let begin = Offer::Content { manifest: c.manifest.clone(), base: None };
+            vec![Message::Offer(vec![begin, Offer::Keep { start: u64::MAX, count: u64::MAX }])]
+        },
+        |c| vec![c.offer(), Message::Commit],
+        |c| vec![c.offer(), c.all(), Message::Done { contents: 1, proved: 1 }],
+        |_| vec![Message::Offer(vec![Offer::EndStream])],
+        |c| vec![Message::Want { oids: vec![c.manifest.oid], last: true }],
+        |c| {
+            let lie = Manifest { oid: Oid::of(b"what he wants others to get"), ..c.manifest.clone() };
+            vec![offer(&lie, c.entries.clone()), c.all(), Message::Commit]
+        },
+    ];
+    let content = |number: u64| content(&noise(100 + number, 3 * PIECE));
+    let mut lies: Vec<_> =
+        make.iter().zip(0..).map(|(lie, n)| (content(n).manifest.oid, lie(&content(n)))).collect();
+    lies.push((content(50).manifest.oid, vec![Message::Hello(hello(rig, Purpose::Push))]));
+    lies
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn lies_are_refused_and_nothing_is_bound() {
+    let rig = Rig::new();
+    for (number, (oid, lie)) in lies(&rig).into_iter().enumerate() {
+        let result = act(&rig, lie, usize::MAX).await;
+        let refused = matches!(&result, Err(SyncError::Refused { reason: Reason::BadRequest, .. }));
+        assert!(refused, "lie {number}: {result:?}");
+        let store = PackStore::open(&rig.server_dir().join("realms/team/store")).unwrap();
+        assert!(store.bindings(&oid).unwrap().is_empty(), "lie {number}");
+        assert!(store.bindings(&Oid::of(b"what he wants others to get")).unwrap().is_empty());
+    }
+    serves_as_before(rig).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn bytes_that_are_no_messages_end_their_stream_only() {
+    let rig = Rig::new();
+    let connection = dial(&rig).await;
+    let mut greeting = Vec::new();
+    Message::Hello(hello(&rig, Purpose::Push)).encode(&mut greeting);
+    let too_long = (MESSAGE_BYTES_MAX as u32 + 1).to_le_bytes();
+    let garbage = [5, 0, 0, 0, 255, 255, 255, 255, 255];
+    let cases: [(Vec<u8>, bool); 5] = [
+        ([&greeting[..], &too_long].concat(), true),
+        ([&greeting[..], &garbage].concat(), true),
+        ([&greeting[..], &greeting[..9]].concat(), false),
+        (too_long.to_vec(), false),
+        (garbage.to_vec(), false),
+    ];
+    for (bytes, told) in cases {
+        let (mut send, mut recv) = connection.connection.open_bi().await.unwrap();
+        send.write_all(&bytes).await.unwrap();
+        let _ = send.finish();
+        let answer =
+            tokio::time::timeout(PATIENCE, recv.read_to_end(1 << 16)).await.unwrap().unwrap_or_default();
+        assert_eq!(
+            answer.ends_with(b"limit") || answer.windows(3).any(|w| w == [3, 4, w[2]]),
+            told,
+            "{answer:?}"
+        );
+    }
+    connection.close().await;
+    serves_as_before(rig).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_push_that_is_cut_off_keeps_its_chunks() {
+    let rig = Rig::new();
+    let bytes = noise(2, 100 * PIECE);
+    let Content { manifest, entries, chunks } = content(&bytes);
+    let say = vec![offer(&manifest, entries.clone()), Message::Chunks(chunks[..60].to_vec())];
+    let connection = dial(&rig).await;
+    let channel = Channel::open(&connection.connection, hello(&rig, Purpose::Push)).await.unwrap();
+    let mut script = Script { say: say.into(), hear: 1, heard: Vec::new() };
+    drive(&mut script, channel, &mut |_| {}).await.unwrap();
+    assert_eq!(script.heard, [Message::Need(vec![true; 100])]);
+    connection.close().await;
+
+    let check = move || {
+        let store = PackStore::open(&rig.server_dir().join("realms/team/store")).unwrap();
+        let deadline = std::time::Instant::now() + PATIENCE;
+        while !store.has(&entries[59].id).unwrap() {
+            assert!(std::time::Instant::now() < deadline, "the chunks are kept");
+            std::thread::park_timeout(std::time::Duration::from_millis(5));
+            store.refresh().unwrap();
+        }
+        assert!(store.bindings(&manifest.oid).unwrap().is_empty());
+        let mine = MemoryStore::new();
+        let item = add(&mine, &bytes);
+        assert_eq!(rig.push(REPOSITORY, &mine, vec![item]).unwrap().tally.chunks, 40);
+    };
+    tokio::task::spawn_blocking(check).await.unwrap();
+}
+
+/// The server still takes and gives contents.
+async fn serves_as_before(rig: Rig) {
+    let check = move || {
+        let store = MemoryStore::new();
+        let bytes = noise(99, 3 * PIECE);
+        let item = add(&store, &bytes);
+        rig.push(REPOSITORY, &store, vec![item]).unwrap();
+        assert_eq!(bytes_of(&rig.pull(REPOSITORY, &[item.oid]).0, &item.oid), bytes);
+        rig.stop();
+    };
+    tokio::task::spawn_blocking(check).await.unwrap();
+}

@@ -1,0 +1,181 @@
+//! Files that survive a power cut: the few steps that every writer of the store shares.
+//!
+//! A file becomes part of the store by *write, sync, rename, sync the folder*: before the rename nobody sees
+//! it, after the last sync it stays. Files are never changed once they have their name. Until then they are
+//! [`TempFile`]s, held with an exclusive lock while their writer lives, so [`sweep`] can tell the leftovers
+//! of a crash (not locked) from work in progress (locked) without clocks or process numbers.
+//!
+//! Everything here fails with [`StoreError::Io`], and leaves nothing half done under a final name. Deleting
+//! is not synced: what comes back after a power cut is a duplicate, and readers live with duplicates.
+
+use crate::StoreError;
+use std::fs::{self, File, OpenOptions, TryLockError};
+use std::io::{self, ErrorKind};
+use std::os::unix::fs::{FileExt, MetadataExt};
+use std::path::{Path, PathBuf};
+
+/// A file without a final name. Dropping it removes it.
+#[derive(Debug)]
+pub struct TempFile {
+    file: File,
+    path: PathBuf,
+    left: bool,
+}
+
+impl TempFile {
+    /// Creates an empty file in `dir` and locks it. Its name is a random number and `suffix`.
+    pub fn create(dir: &Path, suffix: &str) -> Result<TempFile, StoreError> {
+        // A sweep may take the file between its creation and its lock; then the next name is tried.
+        loop {
+            let path = dir.join(random_name(dir)? + suffix);
+            let open = || OpenOptions::new().read(true).write(true).create_new(true).open(&path);
+            let file = fault::check().and_then(|()| open()).map_err(StoreError::io("create", &path))?;
+            let temp = TempFile { file, path, left: false };
+            let mine = match temp.file.try_lock() {
+                Err(TryLockError::Error(error)) => return Err(StoreError::io("lock", &temp.path)(error)),
+                result => result.is_ok(),
+            };
+            let links = temp.file.metadata().map_err(StoreError::io("stat", &temp.path))?.nlink();
+            if mine && links > 0 {
+                return Ok(temp);
+            }
+        }
+    }
+
+    /// Writes all of `bytes` at `offset`. May be repeated after a failure: no position moves.
+    pub fn write_at(&self, bytes: &[u8], offset: u64) -> Result<(), StoreError> {
+        let write = fault::check().and_then(|()| self.file.write_all_at(bytes, offset));
+        write.map_err(StoreError::io("write", &self.path))
+    }
+
+    /// Fills `out` from `offset`.
+    pub fn read_at(&self, out: &mut [u8], offset: u64) -> Result<(), StoreError> {
+        self.file.read_exact_at(out, offset).map_err(StoreError::io("read", &self.path))
+    }
+
+    /// The random number in its name.
+    pub fn number(&self) -> u128 {
+        let name = self.path.file_stem().and_then(|name| name.to_str()).unwrap_or_default();
+        u128::from_str_radix(name, 16).unwrap_or_default()
+    }
+
+    /// Lets the file stay when this is dropped, as if its writer had been killed.
+    pub fn leave(&mut self) {
+        self.left = true;
+    }
+
+    /// Waits until everything written is on the disk.
+    pub fn sync(&self) -> Result<(), StoreError> {
+        let sync = fault::check().and_then(|()| self.file.sync_data());
+        sync.map_err(StoreError::io("sync", &self.path))
+    }
+
+    /// Gives the file its final name, durably. What it holds must be synced before.
+    pub fn persist(&self, to: &Path) -> Result<(), StoreError> {
+        rename(&self.path, to)
+    }
+}
+
+impl Drop for TempFile {
+    fn drop(&mut self) {
+        // After `persist` the name is gone; names are random, so it is nobody else's either.
+        if !self.left {
+            let _ = fs::remove_file(&self.path);
+        }
+    }
+}
+
+fn random_name(dir: &Path) -> Result<String, StoreError> {
+    let mut bytes = [0; 16];
+    getrandom::fill(&mut bytes)
+        .map_err(|error| StoreError::io("name a file in", dir)(io::Error::other(error.to_string())))?;
+    Ok(format!("{:032x}", u128::from_le_bytes(bytes)))
+}
+
+/// Removes the temporary files in `dir` whose writers are dead. What it cannot remove it leaves.
+pub fn sweep(dir: &Path) {
+    for entry in fs::read_dir(dir).into_iter().flatten().flatten() {
+        let path = entry.path();
+        // The lock is held until after the removal: see `TempFile::create`.
+        if let Ok(file) = File::open(&path)
+            && file.try_lock().is_ok()
+        {
+            let _ = fs::remove_file(&path);
+        }
+    }
+}
+
+/// Writes `bytes` as the file `to`, by way of the folder `temp`: whole and durable, or not at all.
+pub fn write_file(temp: &Path, to: &Path, bytes: &[u8]) -> Result<(), StoreError> {
+    let file = TempFile::create(temp, "")?;
+    file.write_at(bytes, 0)?;
+    file.sync()?;
+    file.persist(to)
+}
+
+/// Renames a file durably.
+pub fn rename(from: &Path, to: &Path) -> Result<(), StoreError> {
+    #[expect(clippy::disallowed_methods, reason = "this is the durable rename: the folder is synced below")]
+    let rename = fault::check().and_then(|()| fs::rename(from, to));
+    rename.map_err(StoreError::io("rename to", to))?;
+    sync_dir(to.parent().unwrap_or(Path::new(".")))
+}
+
+/// Makes the names in a folder durable.
+pub fn sync_dir(dir: &Path) -> Result<(), StoreError> {
+    let sync = fault::check().and_then(|()| File::open(dir)?.sync_all());
+    sync.map_err(StoreError::io("sync", dir))
+}
+
+/// Creates a folder, and those above it, unless they are there.
+pub fn create_dir(dir: &Path) -> Result<(), StoreError> {
+    if dir.is_dir() {
+        return Ok(());
+    }
+    let parent = dir.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    create_dir(parent)?;
+    match fault::check().and_then(|()| fs::create_dir(dir)) {
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(()),
+        result => {
+            result.map_err(StoreError::io("create", dir))?;
+            sync_dir(parent)
+        }
+    }
+}
+
+/// Removes a file; one that is gone already is fine.
+pub fn remove_file(path: &Path) -> Result<(), StoreError> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != ErrorKind::NotFound => Err(StoreError::io("remove", path)(error)),
+        _ => Ok(()),
+    }
+}
+
+/// For tests: makes the steps above fail as on a full disk, in the calling thread only.
+#[doc(hidden)]
+pub mod fault {
+    use std::cell::Cell;
+    use std::io;
+
+    thread_local! {
+        static PLAN: Cell<(u64, u64)> = const { Cell::new((0, 0)) };
+    }
+
+    /// Lets `good` steps pass, then fails `bad` of them; returns what was left of the plan before.
+    pub fn arm(good: u64, bad: u64) -> (u64, u64) {
+        PLAN.replace((good, bad))
+    }
+
+    pub(super) fn check() -> io::Result<()> {
+        let (good, bad) = PLAN.get();
+        if bad == 0 {
+            return Ok(());
+        }
+        if good > 0 {
+            PLAN.set((good - 1, bad));
+            return Ok(());
+        }
+        PLAN.set((0, bad - 1));
+        Err(io::ErrorKind::StorageFull.into())
+    }
+}

@@ -1,0 +1,21 @@
+//! Where chunks live.
+//!
+//! [`ChunkRead`] ⊂ [`ChunkWrite`] ⊂ [`ChunkPrune`] is the contract; [`PackStore`] keeps it on disk with packs
+//! and index segments, [`MemoryStore`] in memory for tests and small sets. Every store runs the same
+//! battery, [`conformance`]. [`content`] reads whole contents through the contract alone.
+//!
+//! This crate knows bytes and files. It must never know Git, the network or the working tree: a remote is
+//! somebody else's code that calls [`ChunkWrite`].
+
+pub mod conformance;
+pub mod content;
+pub mod durable;
+pub mod error;
+pub mod memory;
+pub mod pack;
+pub mod traits;
+
+pub use error::StoreError;
+pub use memory::MemoryStore;
+pub use pack::PackStore;
+pub use traits::{Batch, ChunkPrune, ChunkRead, ChunkWrite, Item, Written};

@@ -1,0 +1,131 @@
+//! A store in memory: for tests, and for small sets that need no disk.
+//!
+//! Keeps the same contract as the store on disk ([`crate::traits`]) except that nothing survives the process.
+//! Clones share their contents. A batch collects on its own and is merged in one step at commit, so it is
+//! invisible until then. Nothing here can fail, and since bytes are checked by whoever computed the id,
+//! nothing can be corrupt.
+
+use crate::{Batch, ChunkPrune, ChunkRead, ChunkWrite, Item, StoreError, Written};
+use dits_format::{Binding, ChunkId, Kind, Oid, Proof};
+use std::collections::{HashMap, HashSet};
+use std::sync::{Arc, Mutex, MutexGuard};
+
+/// Chunks and bindings in hash maps.
+#[derive(Debug, Clone, Default)]
+pub struct MemoryStore {
+    shared: Arc<Mutex<Contents>>,
+}
+
+type Chunks = HashMap<ChunkId, (Kind, Arc<[u8]>)>;
+
+#[derive(Debug, Default)]
+struct Contents {
+    chunks: Chunks,
+    bindings: HashMap<(Oid, ChunkId), Binding>,
+}
+
+impl MemoryStore {
+    /// An empty store.
+    pub fn new() -> MemoryStore {
+        MemoryStore::default()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Contents> {
+        self.shared.lock().expect("no holder of the lock panics")
+    }
+}
+
+fn copy(chunks: &Chunks, id: &ChunkId, out: &mut Vec<u8>) -> Option<Kind> {
+    let (kind, bytes) = chunks.get(id)?;
+    out.clear();
+    out.extend_from_slice(bytes);
+    Some(*kind)
+}
+
+impl ChunkRead for MemoryStore {
+    fn has(&self, id: &ChunkId) -> Result<bool, StoreError> {
+        Ok(self.lock().chunks.contains_key(id))
+    }
+
+    fn read(&self, id: &ChunkId, out: &mut Vec<u8>) -> Result<Option<Kind>, StoreError> {
+        Ok(copy(&self.lock().chunks, id, out))
+    }
+
+    fn bindings(&self, oid: &Oid) -> Result<Vec<Binding>, StoreError> {
+        let all = self.lock();
+        let mut found: Vec<Binding> = all.bindings.values().filter(|b| b.oid == *oid).copied().collect();
+        found.retain(|binding| binding.proof != Proof::Refuted);
+        found.sort_unstable_by_key(|binding| (std::cmp::Reverse(binding.proof), binding.manifest));
+        Ok(found)
+    }
+
+    fn visit(&self, each: &mut dyn FnMut(Item) -> Result<(), StoreError>) -> Result<(), StoreError> {
+        // Copied first: `each` may call back into the store.
+        let items: Vec<Item> = {
+            let all = self.lock();
+            let chunks = all.chunks.iter().map(|(id, (kind, bytes))| {
+                let bytes = bytes.len() as u32;
+                Item::Chunk { id: *id, kind: *kind, bytes, stored_bytes: bytes }
+            });
+            chunks.chain(all.bindings.values().copied().map(Item::Binding)).collect()
+        };
+        items.into_iter().try_for_each(each)
+    }
+}
+
+impl ChunkWrite for MemoryStore {
+    fn batch(&self) -> Result<Box<dyn Batch>, StoreError> {
+        let store = self.clone();
+        Ok(Box::new(MemoryBatch { store, chunks: Chunks::new(), bindings: Vec::new() }))
+    }
+}
+
+impl ChunkPrune for MemoryStore {
+    fn remove(&self, ids: &HashSet<ChunkId>) -> Result<u64, StoreError> {
+        let mut all = self.lock();
+        Ok(ids.iter().filter(|id| all.chunks.remove(id).is_some()).count() as u64)
+    }
+}
+
+struct MemoryBatch {
+    store: MemoryStore,
+    chunks: Chunks,
+    bindings: Vec<Binding>,
+}
+
+impl Batch for MemoryBatch {
+    fn has(&mut self, id: &ChunkId) -> Result<bool, StoreError> {
+        Ok(self.chunks.contains_key(id) || self.store.has(id)?)
+    }
+
+    fn read(&mut self, id: &ChunkId, out: &mut Vec<u8>) -> Result<Option<Kind>, StoreError> {
+        match copy(&self.chunks, id, out) {
+            Some(kind) => Ok(Some(kind)),
+            None => self.store.read(id, out),
+        }
+    }
+
+    fn put(&mut self, id: ChunkId, kind: Kind, bytes: &[u8]) -> Result<bool, StoreError> {
+        let new = !self.has(&id)?;
+        if new {
+            self.chunks.insert(id, (kind, bytes.into()));
+        }
+        Ok(new)
+    }
+
+    fn bind(&mut self, binding: Binding) {
+        self.bindings.push(binding);
+    }
+
+    fn commit(self: Box<Self>) -> Result<Written, StoreError> {
+        let bytes = self.chunks.values().map(|(_, bytes)| bytes.len() as u64).sum();
+        let written = Written { chunks: self.chunks.len() as u64, bytes };
+        let mut all = self.store.lock();
+        all.chunks.extend(self.chunks);
+        for binding in self.bindings {
+            let known = all.bindings.entry((binding.oid, binding.manifest)).or_insert(binding);
+            *known = binding.max(*known);
+        }
+        Ok(written)
+    }
+}

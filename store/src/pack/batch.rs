@@ -1,0 +1,112 @@
+//! A batch of the store on disk.
+//!
+//! Chunks go into a pack under `tmp/` as they come. When it is full it gets its name and the store knows its
+//! chunks (without bindings): after a crash in a long batch the same work goes faster. Bindings wait
+//! until commit and go into the last pack, so they become durable after every chunk they need.
+//! A failed `put` may be repeated; when a whole pack could not be closed the batch is lost and says so.
+
+use super::PackStore;
+use super::indexed::find_bindings;
+use super::journal::Journal;
+use super::writer::Packer;
+use crate::{Batch, ChunkRead, StoreError, Written};
+use dits_format::{Binding, ChunkId, Kind, Oid};
+use std::collections::BTreeMap;
+
+/// See the file head.
+#[derive(Debug)]
+pub struct PackBatch {
+    store: PackStore,
+    packer: Packer,
+    bindings: BTreeMap<(Oid, ChunkId), Binding>,
+    written: Written,
+    journal: Option<Journal>,
+    /// Bindings that the journal does not know yet.
+    unjournaled: Vec<Binding>,
+}
+
+impl PackBatch {
+    /// Writes nothing before the first new chunk.
+    pub fn new(store: &PackStore) -> PackBatch {
+        let packer = Packer::new(store);
+        let (bindings, written, unjournaled) = Default::default();
+        PackBatch { store: store.clone(), packer, bindings, written, journal: None, unjournaled }
+    }
+}
+
+impl Drop for PackBatch {
+    fn drop(&mut self) {
+        // Checkpointed and not committed: it was promised to outlive us.
+        if let Some(journal) = &mut self.journal {
+            journal.leave();
+            self.packer.leave();
+        }
+    }
+}
+
+impl Batch for PackBatch {
+    fn has(&mut self, id: &ChunkId) -> Result<bool, StoreError> {
+        Ok(self.packer.has(id) || self.store.has(id)?)
+    }
+
+    fn read(&mut self, id: &ChunkId, out: &mut Vec<u8>) -> Result<Option<Kind>, StoreError> {
+        match self.packer.read(id, out)? {
+            Some(kind) => Ok(Some(kind)),
+            None => self.store.read(id, out),
+        }
+    }
+
+    fn put(&mut self, id: ChunkId, kind: Kind, bytes: &[u8]) -> Result<bool, StoreError> {
+        debug_assert_eq!(ChunkId::of(kind, bytes), id, "the caller computed the id of other bytes");
+        if self.has(&id)? {
+            return Ok(false);
+        }
+        self.packer.add_raw(id, kind, bytes)?;
+        self.written.chunks += 1;
+        self.written.bytes += bytes.len() as u64;
+        Ok(true)
+    }
+
+    fn bind(&mut self, binding: Binding) {
+        let known = self.bindings.entry((binding.oid, binding.manifest)).or_insert(binding);
+        *known = binding.max(*known);
+        self.unjournaled.push(binding);
+    }
+
+    fn checkpoint(&mut self) -> Result<(), StoreError> {
+        let PackBatch { store, packer, journal, unjournaled, .. } = self;
+        packer.checkpoint(|mut block| {
+            block.bindings.clone_from(unjournaled);
+            if block.chunks.is_empty() && block.bindings.is_empty() {
+                return Ok(());
+            }
+            let journal = match journal {
+                Some(journal) => journal,
+                none => none.insert(Journal::create(&store.layout().temp)?),
+            };
+            journal.append(&block)
+        })?;
+        unjournaled.clear();
+        Ok(())
+    }
+
+    fn commit(mut self: Box<Self>) -> Result<Written, StoreError> {
+        let snapshot = self.store.snapshot();
+        let known = |new: &Binding| {
+            find_bindings(&snapshot, &new.oid)
+                .iter()
+                .any(|old| old.manifest == new.manifest && old.proof >= new.proof)
+        };
+        let bindings: Vec<Binding> = self.bindings.values().filter(|new| !known(new)).copied().collect();
+        self.packer.finish(&bindings)?;
+        // All of it is durable under final names now.
+        self.journal = None;
+        if !self.packer.closed.is_empty() {
+            self.store.write_index()?;
+            // The batch is durable by now. Merging is housekeeping: what fails today is tried again after the
+            // next commit, and a damaged pack it came across stays as it is for `fsck` to report.
+            let _ = self.store.consolidate();
+        }
+        Ok(self.written)
+    }
+}

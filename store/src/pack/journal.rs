@@ -1,0 +1,110 @@
+//! The journal of a batch, and what is done with one whose writer died.
+//!
+//! [`Journal`] is a file beside the open pack in `tmp/`; its bytes are `dits_format::journal`. Opening a store
+//! looks for journals that nobody holds: the chunks they list are read from the open pack left behind,
+//! checked, and written into a proper pack, and then the bindings whose content is whole. Only then is
+//! the rest of `tmp/` swept. One process does this at a time (`sweep.lock`), so that none sweeps away what
+//! another is about to read; if it fails, say on a full disk, everything stays for the next one.
+
+use super::PackStore;
+use super::writer::Packer;
+use crate::durable::{self, TempFile};
+use crate::{ChunkRead, StoreError, content};
+use dits_format::journal::{self, Block, Placed};
+use dits_format::{Binding, ChunkId};
+use std::fs::{self, File};
+use std::os::unix::fs::FileExt;
+use std::path::Path;
+
+const SUFFIX: &str = ".journal";
+
+/// The journal of a living batch. Dropping it removes it.
+#[derive(Debug)]
+pub struct Journal {
+    file: TempFile,
+    bytes: u64,
+}
+
+impl Journal {
+    /// An empty journal in `temp`.
+    pub fn create(temp: &Path) -> Result<Journal, StoreError> {
+        Ok(Journal { file: TempFile::create(temp, SUFFIX)?, bytes: 0 })
+    }
+
+    /// Adds a block. After a failure it may be repeated.
+    pub fn append(&mut self, block: &Block) -> Result<(), StoreError> {
+        let bytes = journal::encode(block);
+        self.file.write_at(&bytes, self.bytes)?;
+        self.bytes += bytes.len() as u64;
+        Ok(())
+    }
+
+    /// Lets the file stay when this is dropped.
+    pub fn leave(&mut self) {
+        self.file.leave();
+    }
+}
+
+impl PackStore {
+    /// Takes up what dead writers left, then sweeps. See the file head.
+    pub(super) fn salvage(&self) -> Result<(), StoreError> {
+        let temp = &self.layout().temp;
+        if fs::read_dir(temp).map_err(StoreError::io("read", temp))?.next().is_none() {
+            return Ok(());
+        }
+        let (_, lock) = self.layout().lock_file("sweep.lock")?;
+        if lock.try_lock().is_err() {
+            return Ok(());
+        }
+        for entry in fs::read_dir(temp).map_err(StoreError::io("read", temp))?.flatten() {
+            let path = entry.path();
+            if path.to_string_lossy().ends_with(SUFFIX)
+                && let Ok(file) = File::open(&path)
+                && file.try_lock().is_ok()
+                && let Ok(bytes) = fs::read(&path)
+            {
+                self.salvage_one(&journal::decode(&bytes))?;
+            }
+        }
+        durable::sweep(temp);
+        Ok(())
+    }
+
+    fn salvage_one(&self, blocks: &[Block]) -> Result<(), StoreError> {
+        let mut packer = Packer::new(self);
+        for block in blocks {
+            let Ok(file) = File::open(self.layout().temp.join(format!("{:032x}", block.file))) else {
+                // Closed meanwhile: then it has its name, and its chunks are known.
+                continue;
+            };
+            for chunk in &block.chunks {
+                if !packer.has(&chunk.id)
+                    && !self.has(&chunk.id)?
+                    && let Some(bytes) = read_placed(&file, chunk)
+                {
+                    packer.add_raw(chunk.id, chunk.kind, &bytes)?;
+                }
+            }
+        }
+        packer.finish(&[])?;
+        // After a power cut the journal may speak of chunks that never reached the disk: what is bound must be
+        // whole.
+        let mut kept: Vec<Binding> = blocks.iter().flat_map(|block| block.bindings.iter().copied()).collect();
+        kept.sort_unstable();
+        kept.dedup();
+        kept.retain(|binding| {
+            let whole = content::manifest(self, &binding.manifest)
+                .and_then(|manifest| content::first_missing(self, &manifest));
+            matches!(whole, Ok(None))
+        });
+        packer.finish(&kept)?;
+        self.write_index()
+    }
+}
+
+/// The bytes of a chunk in an open pack that was left behind, if they are intact.
+fn read_placed(file: &File, chunk: &Placed) -> Option<Vec<u8>> {
+    let mut bytes = vec![0; chunk.bytes as usize];
+    file.read_exact_at(&mut bytes, chunk.offset).ok()?;
+    (ChunkId::of(chunk.kind, &bytes) == chunk.id).then_some(bytes)
+}

@@ -1,0 +1,142 @@
+//! Where the files of a store are, and what is in its folders right now.
+//!
+//! ```text
+//! format                  "git-dits store 1\n"
+//! objects/<aa>/<id>.pack  packs; aa = first byte of the id
+//! index/<hash>.seg        index segments, a cache of the packs' footers
+//! tmp/                    files without a final name (see `durable`)
+//! consolidate.lock        held while packs are merged or removed
+//! sweep.lock              held while what dead writers left in tmp/ is taken up
+//! ```
+//!
+//! Looking for what other processes added means listing 257 folders; [`Listing`] remembers each by its
+//! modification time, so the usual answer "nothing new" costs one stat a folder. A folder that changed
+//! within the last two seconds is not remembered: within the clock's tick a later change might leave the same time
+//! (Git has the same problem with its index and the same remedy, "racily clean").
+
+use crate::{StoreError, durable};
+use dits_format::PackId;
+use std::collections::HashMap;
+use std::fs::{self, File};
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+const FORMAT: &str = "git-dits store 1\n";
+/// Coarsest clock of a common file system (FAT).
+const SETTLED: Duration = Duration::from_secs(2);
+
+/// The folders of one store.
+#[derive(Debug)]
+pub struct Layout {
+    /// The store itself.
+    pub root: PathBuf,
+    /// Packs.
+    pub objects: PathBuf,
+    /// Index segments.
+    pub index: PathBuf,
+    /// Temporary files.
+    pub temp: PathBuf,
+}
+
+impl Layout {
+    /// Creates what is missing of the store at `root` and checks its format.
+    pub fn open(root: &Path) -> Result<Layout, StoreError> {
+        let at = |name: &str| root.join(name);
+        let layout =
+            Layout { root: root.to_owned(), objects: at("objects"), index: at("index"), temp: at("tmp") };
+        let format = at("format");
+        match fs::read(&format) {
+            Ok(found) if found == FORMAT.as_bytes() => {}
+            Ok(found) => {
+                let found = String::from_utf8_lossy(&found[..found.len().min(64)]).trim_end().to_owned();
+                return Err(StoreError::StoreFormat { path: root.to_owned(), found });
+            }
+            Err(error) if error.kind() == ErrorKind::NotFound => {
+                durable::create_dir(&layout.temp)?;
+                durable::write_file(&layout.temp, &format, FORMAT.as_bytes())?;
+            }
+            Err(error) => return Err(StoreError::io("read", &format)(error)),
+        }
+        [&layout.temp, &layout.index, &layout.objects]
+            .into_iter()
+            .try_for_each(|d| durable::create_dir(d))?;
+        Ok(layout)
+    }
+
+    /// The folder of a pack.
+    pub fn pack_dir(&self, id: &PackId) -> PathBuf {
+        self.objects.join(format!("{:02x}", id.0[0]))
+    }
+
+    /// The file of a pack.
+    pub fn pack(&self, id: &PackId) -> PathBuf {
+        self.pack_dir(id).join(format!("{id}.pack"))
+    }
+
+    /// Makes the name of a pack durable, and that of its folder, whoever created them.
+    pub fn sync_pack(&self, id: &PackId) -> Result<(), StoreError> {
+        durable::sync_dir(&self.pack_dir(id))?;
+        durable::sync_dir(&self.objects)
+    }
+
+    /// A lock of the whole store, not yet locked: see the file head for names.
+    pub fn lock_file(&self, name: &str) -> Result<(PathBuf, File), StoreError> {
+        let path = self.root.join(name);
+        let file = File::options().create(true).truncate(false).write(true).open(&path);
+        let file = file.map_err(StoreError::io("open", &path))?;
+        Ok((path, file))
+    }
+}
+
+/// What the folders held when they were last read.
+#[derive(Debug, Default)]
+pub struct Listing {
+    known: HashMap<PathBuf, (SystemTime, Arc<[String]>)>,
+}
+
+impl Listing {
+    /// Reads every folder anew next time.
+    pub fn forget(&mut self) {
+        self.known.clear();
+    }
+
+    /// The names in `dir` that end in `suffix`, without it.
+    fn names(&mut self, dir: &Path, suffix: &str) -> Result<Arc<[String]>, StoreError> {
+        let failed = |error| StoreError::io("read", dir)(error);
+        let changed = match fs::metadata(dir).and_then(|meta| meta.modified()) {
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Arc::new([])),
+            result => result.map_err(failed)?,
+        };
+        if let Some((_, names)) = self.known.get(dir).filter(|(stamp, _)| *stamp == changed) {
+            return Ok(names.clone());
+        }
+        let settled = changed.elapsed().is_ok_and(|age| age > SETTLED);
+        let mut names = Vec::new();
+        for entry in fs::read_dir(dir).map_err(failed)? {
+            let name = entry.map_err(failed)?.file_name();
+            names.extend(name.to_str().and_then(|name| name.strip_suffix(suffix)).map(str::to_owned));
+        }
+        let names: Arc<[String]> = names.into();
+        if settled {
+            self.known.insert(dir.to_owned(), (changed, names.clone()));
+        }
+        Ok(names)
+    }
+
+    /// Names of the index segments.
+    pub fn segments(&mut self, layout: &Layout) -> Result<Arc<[String]>, StoreError> {
+        self.names(&layout.index, ".seg")
+    }
+
+    /// All packs, in no order.
+    pub fn packs(&mut self, layout: &Layout) -> Result<Vec<PackId>, StoreError> {
+        let mut packs = Vec::new();
+        for first in 0..=255u8 {
+            let names = self.names(&layout.objects.join(format!("{first:02x}")), ".pack")?;
+            packs.extend(names.iter().filter_map(|name| PackId::from_hex(name.as_bytes())));
+        }
+        Ok(packs)
+    }
+}

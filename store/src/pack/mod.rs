@@ -1,0 +1,203 @@
+//! The store on disk: packs, and index segments that say which chunk is where.
+//!
+//! Many processes use one store at once, without a daemon. Writers only add files with new names; the one
+//! process that holds `consolidate.lock` also takes files away, after what they held is durable elsewhere.
+//! So a reader holds a snapshot of the index, and when a file it names is gone, or a chunk is not found, it
+//! looks at the folders again ([`PackStore::refresh`]).
+//!
+//! What is known of other processes: [`ChunkWrite::batch`] and [`ChunkRead::visit`] refresh first, `read` and
+//! `bindings` when they find nothing, `has` never (it is asked in tight loops; a stale "no" costs a duplicate).
+//! A stale "yes" is possible when another process called [`ChunkPrune::remove`] since: who prunes answers for
+//! nobody adding what needs those chunks meanwhile.
+//!
+//! Crash order: pack data, footer, name, index segment. Packs are the truth, the index is a cache: a damaged
+//! or missing segment is rebuilt from footers, a pack without valid trailer never gets a name.
+
+mod batch;
+mod fsck;
+mod indexed;
+mod journal;
+mod layout;
+mod merge;
+mod packs;
+mod refresh;
+mod sys;
+mod writer;
+
+pub use fsck::{Finding, FsckStats, Stats};
+
+use crate::{Batch, ChunkPrune, ChunkRead, ChunkWrite, Item, StoreError};
+use dits_format::pack::{Entry, Frame};
+use dits_format::segment::Location;
+use dits_format::{Binding, ChunkId, Kind, Oid, PackId, Proof};
+use indexed::{Snapshot, find_bindings, merged};
+use layout::{Layout, Listing};
+use packs::{Packs, is_gone};
+use refresh::{Depth, SEGMENTS_MAX};
+use std::collections::{HashMap, HashSet};
+use std::path::Path;
+use std::sync::{Arc, Mutex, RwLock};
+
+const LOCK: &str = "no holder of the lock panics";
+/// How often a file may vanish under a reader before it gives up; each time somebody else merged packs.
+const RETRIES: usize = 16;
+
+/// A store in a folder. Clones share what they know and have open.
+#[derive(Debug, Clone)]
+pub struct PackStore {
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    layout: Arc<Layout>,
+    packs: Packs,
+    /// Changed only by who holds `listing`.
+    snapshot: RwLock<Snapshot>,
+    listing: Mutex<Listing>,
+}
+
+impl PackStore {
+    /// Opens the store in `dir`, creating what is missing, and removes what dead writers left.
+    pub fn open(dir: &Path) -> Result<PackStore, StoreError> {
+        let layout = Arc::new(Layout::open(dir)?);
+        let packs = Packs::new(layout.clone());
+        let shared = Shared { layout, packs, snapshot: RwLock::default(), listing: Mutex::default() };
+        let store = PackStore { shared: Arc::new(shared) };
+        store.refresh()?;
+        // What cannot be taken up now, say on a full disk, stays for the next one; reading must go on.
+        let _ = store.salvage();
+        // The packs of one running or dead writer are indexed by its commit or ours; more means that
+        // the index was lost, and reading all footers at each start would be slow.
+        let bare =
+            |indexed: &Arc<indexed::Indexed>| indexed.name.is_none() && indexed.packs.len() >= SEGMENTS_MAX;
+        if store.snapshot().iter().any(bare) {
+            let _ = store.write_index();
+        }
+        Ok(store)
+    }
+
+    /// Learns what other processes and handles added or merged since.
+    pub fn refresh(&self) -> Result<(), StoreError> {
+        self.look_again(Depth::Packs)
+    }
+
+    fn layout(&self) -> &Layout {
+        &self.shared.layout
+    }
+
+    fn snapshot(&self) -> Snapshot {
+        self.shared.snapshot.read().expect(LOCK).clone()
+    }
+
+    /// Every place the index knows for a chunk.
+    fn places(&self, id: &ChunkId) -> Vec<(PackId, Location)> {
+        let snapshot = self.shared.snapshot.read().expect(LOCK);
+        let find = |indexed: &Arc<indexed::Indexed>| {
+            let found = indexed.segment.find(id)?;
+            Some((indexed.packs[found.pack as usize], found))
+        };
+        snapshot.iter().filter_map(find).collect()
+    }
+
+    /// Reads what the index knows now. Of several copies one good one is enough.
+    fn read_known(&self, id: &ChunkId, out: &mut Vec<u8>) -> Result<Option<Kind>, StoreError> {
+        let mut failed = None;
+        for (pack, at) in self.places(id) {
+            match self.shared.packs.read(&pack, &entry_of(&at), out) {
+                Ok(entry) => return Ok(Some(entry.kind)),
+                // That a copy is gone matters more than that another is damaged: it has moved.
+                Err(error) if is_gone(&error) => failed = Some(error),
+                Err(error) => failed = failed.or(Some(error)),
+            }
+        }
+        failed.map_or(Ok(None), Err)
+    }
+
+    /// The frames of each pack of a snapshot; packs that cannot be read are left out.
+    fn frames(&self, snapshot: &Snapshot) -> HashMap<PackId, Vec<Frame>> {
+        let packs: HashSet<PackId> =
+            snapshot.iter().flat_map(|indexed| indexed.packs.iter().copied()).collect();
+        let frames = |id: PackId| Some((id, self.shared.packs.footer(&id).ok()?.frames));
+        packs.into_iter().filter_map(frames).collect()
+    }
+}
+
+fn entry_of(at: &Location) -> Entry {
+    Entry { id: at.id, kind: at.kind, frame: at.frame, offset: at.offset, bytes: at.bytes }
+}
+
+/// A chunk's share of what its frame takes on disk.
+fn stored_bytes(frame: Option<&Frame>, bytes: u32) -> u32 {
+    match frame {
+        Some(frame) if frame.plain_bytes > 0 => {
+            (u64::from(bytes) * u64::from(frame.stored_bytes) / u64::from(frame.plain_bytes)) as u32
+        }
+        _ => bytes,
+    }
+}
+
+impl ChunkRead for PackStore {
+    fn has(&self, id: &ChunkId) -> Result<bool, StoreError> {
+        let snapshot = self.shared.snapshot.read().expect(LOCK);
+        Ok(snapshot.iter().any(|indexed| indexed.segment.find(id).is_some()))
+    }
+
+    fn read(&self, id: &ChunkId, out: &mut Vec<u8>) -> Result<Option<Kind>, StoreError> {
+        let mut found = self.read_known(id, out);
+        for retry in 0..RETRIES {
+            match &found {
+                Ok(Some(_)) => return found,
+                Ok(None) if retry > 1 => return found,
+                Err(error) if !is_gone(error) => return found,
+                _ => {}
+            }
+            // What another process committed is in its segment; what it left when it died is not.
+            self.look_again(if retry == 0 { Depth::Index } else { Depth::Packs })?;
+            found = self.read_known(id, out);
+        }
+        found
+    }
+
+    fn bindings(&self, oid: &Oid) -> Result<Vec<Binding>, StoreError> {
+        let mut found = find_bindings(&self.snapshot(), oid);
+        if found.is_empty() {
+            self.look_again(Depth::Index)?;
+            found = find_bindings(&self.snapshot(), oid);
+        }
+        found.retain(|binding| binding.proof != Proof::Refuted);
+        found.sort_by_key(|binding| std::cmp::Reverse(binding.proof));
+        Ok(found)
+    }
+
+    fn visit(&self, each: &mut dyn FnMut(Item) -> Result<(), StoreError>) -> Result<(), StoreError> {
+        self.refresh()?;
+        let snapshot = self.snapshot();
+        let frames = self.frames(&snapshot);
+        // By id through all segments at once: each chunk is met once, and nothing is held in memory.
+        let chunks = snapshot
+            .iter()
+            .map(|indexed| indexed.segment.chunks().map(|at| (at.id, indexed.packs[at.pack as usize], at)));
+        for (id, pack, at) in merged(chunks.collect(), |(id, ..)| *id) {
+            let frame = frames.get(&pack).and_then(|frames| frames.get(at.frame as usize));
+            let stored_bytes = stored_bytes(frame, at.bytes);
+            each(Item::Chunk { id, kind: at.kind, bytes: at.bytes, stored_bytes })?;
+        }
+        let bindings = snapshot.iter().map(|indexed| indexed.segment.bindings());
+        merged(bindings.collect(), |binding| (binding.oid, binding.manifest))
+            .try_for_each(|binding| each(Item::Binding(binding)))
+    }
+}
+
+impl ChunkWrite for PackStore {
+    fn batch(&self) -> Result<Box<dyn Batch>, StoreError> {
+        self.refresh()?;
+        Ok(Box::new(batch::PackBatch::new(self)))
+    }
+}
+
+impl ChunkPrune for PackStore {
+    fn remove(&self, ids: &HashSet<ChunkId>) -> Result<u64, StoreError> {
+        self.remove_chunks(ids)
+    }
+}

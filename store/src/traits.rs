@@ -1,0 +1,93 @@
+//! The contract of a store.
+//!
+//! Three things are kept apart everywhere: a chunk is *absent* (`Ok(None)`, `Ok(false)`: normal, ask
+//! somebody else), or *corrupt* (`Err(StoreError::Corrupt)`: here, but not the bytes it should be), or the
+//! store *failed* (`Err(StoreError::Io)`: nothing is known). Bytes that come out were checked against their
+//! id. What [`Batch::commit`] returned `Ok` for survives a power cut; before that, nothing of the batch is
+//! promised. Writing the same chunk twice, in one batch or in racing processes, is harmless.
+
+use crate::StoreError;
+use dits_format::{Binding, ChunkId, Kind, Oid};
+use std::collections::HashSet;
+
+/// Finding and reading chunks. All calls may run at the same time.
+pub trait ChunkRead: Send + Sync {
+    /// Whether the chunk is here. Exact: a filter may speed it up but never answers alone.
+    fn has(&self, id: &ChunkId) -> Result<bool, StoreError>;
+
+    /// Replaces `out` by the chunk's bytes, checked against `id`; `None` when the chunk is absent.
+    fn read(&self, id: &ChunkId, out: &mut Vec<u8>) -> Result<Option<Kind>, StoreError>;
+
+    /// Everything known to rebuild `oid`, strongest proof first, refuted manifests left out.
+    fn bindings(&self, oid: &Oid) -> Result<Vec<Binding>, StoreError>;
+
+    /// Shows every chunk and binding once, in no promised order; for `fsck` and `du`.
+    fn visit(&self, each: &mut dyn FnMut(Item) -> Result<(), StoreError>) -> Result<(), StoreError>;
+}
+
+/// What [`ChunkRead::visit`] shows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Item {
+    /// A chunk of `bytes` bytes that takes `stored_bytes` where it is kept (its share of a compressed frame).
+    Chunk {
+        /// The chunk.
+        id: ChunkId,
+        /// What it is.
+        kind: Kind,
+        /// Its length.
+        bytes: u32,
+        /// Bytes it takes in the store.
+        stored_bytes: u32,
+    },
+    /// A binding, refuted ones too.
+    Binding(Binding),
+}
+
+/// Adding chunks.
+pub trait ChunkWrite: ChunkRead {
+    /// Begins a batch. Batches of several threads or processes go on side by side.
+    fn batch(&self) -> Result<Box<dyn Batch>, StoreError>;
+}
+
+/// A set of chunks and bindings on its way into a store. Dropping it without [`Batch::commit`] leaves the
+/// store as it was, or with some of the chunks and none of the bindings.
+pub trait Batch: Send {
+    /// Whether the chunk is in the store or in this batch.
+    fn has(&mut self, id: &ChunkId) -> Result<bool, StoreError>;
+
+    /// As [`ChunkRead::read`], of the store and of this batch.
+    fn read(&mut self, id: &ChunkId, out: &mut Vec<u8>) -> Result<Option<Kind>, StoreError>;
+
+    /// Adds a chunk unless it is here already; says whether it was new. `id` must be
+    /// `ChunkId::of(kind, bytes)`: the caller has just computed it.
+    fn put(&mut self, id: ChunkId, kind: Kind, bytes: &[u8]) -> Result<bool, StoreError>;
+
+    /// Adds a binding. Its manifest and all below it must be in the store or in this batch.
+    fn bind(&mut self, binding: Binding);
+
+    /// From here on, what was put and bound so far outlives this process, though not yet a power cut: should
+    /// the process be killed, whoever opens the store next finds it. Cheap: no wait for the disk. A store
+    /// that itself does not outlive the process has nothing to do.
+    fn checkpoint(&mut self) -> Result<(), StoreError> {
+        Ok(())
+    }
+
+    /// Makes everything durable and visible, bindings last.
+    fn commit(self: Box<Self>) -> Result<Written, StoreError>;
+}
+
+/// What a batch added.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Written {
+    /// New chunks of all kinds.
+    pub chunks: u64,
+    /// Their bytes.
+    pub bytes: u64,
+}
+
+/// Taking chunks away.
+pub trait ChunkPrune: ChunkWrite {
+    /// Removes these chunks where they are present and returns how many were. The caller answers for
+    /// nothing needing them; bindings stay. Other chunks stay readable throughout, and after a crash.
+    fn remove(&self, ids: &HashSet<ChunkId>) -> Result<u64, StoreError>;
+}

@@ -1,0 +1,89 @@
+//! What was checkpointed outlives its writer: a batch dropped without commit is what a killed process leaves.
+
+use crate::common::{add, flip, fsck, id, is_whole, noise, open};
+use dits_format::Kind;
+use dits_store::{Batch, ChunkRead, ChunkWrite, PackStore};
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+
+const CONTENTS: u64 = 50;
+
+fn content(seed: u64) -> Vec<u8> {
+    noise(seed, 3000)
+}
+
+fn checkpointed(dir: &Path) -> Box<dyn Batch> {
+    let mut batch = open(dir).batch().expect("a batch");
+    for seed in 0..CONTENTS {
+        add(&mut *batch, &content(seed)).expect("it is added");
+        batch.checkpoint().expect("it is checkpointed");
+    }
+    batch
+}
+
+/// A writer that checkpoints after each content, adds one more, and dies.
+fn die(dir: &Path) {
+    let mut batch = checkpointed(dir);
+    add(&mut *batch, &content(CONTENTS)).expect("it is added");
+}
+
+fn whole(store: &PackStore) -> usize {
+    (0..CONTENTS).filter(|seed| is_whole(store, &content(*seed))).count()
+}
+
+fn left_over(dir: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(dir.join("tmp")).expect("tmp is there");
+    entries.map(|entry| entry.expect("it is listed").path()).collect()
+}
+
+#[test]
+fn everything_checkpointed_is_found_again() {
+    let dir = tempfile::tempdir().unwrap();
+    die(dir.path());
+    assert_eq!(left_over(dir.path()).len(), 2, "an open pack and its journal");
+    let store = open(dir.path());
+    assert_eq!(whole(&store), CONTENTS as usize);
+    assert!(!store.has(&id(&content(CONTENTS))).unwrap(), "never checkpointed");
+    assert!(left_over(dir.path()).is_empty());
+    assert!(fsck(&store).is_empty());
+    drop(store);
+    assert_eq!(whole(&open(dir.path())), CONTENTS as usize);
+}
+
+#[test]
+fn a_damaged_journal_loses_only_what_comes_after() {
+    let dir = tempfile::tempdir().unwrap();
+    die(dir.path());
+    let journal = left_over(dir.path()).into_iter().find(|path| path.extension().is_some()).unwrap();
+    flip(&journal, fs::metadata(&journal).unwrap().len() as usize / 2);
+    let store = open(dir.path());
+    let found = whole(&store);
+    assert!((20..30).contains(&found), "{found} of {CONTENTS}");
+    assert!(fsck(&store).is_empty());
+}
+
+#[test]
+fn a_chunk_that_never_reached_the_file_is_not_bound() {
+    let dir = tempfile::tempdir().unwrap();
+    die(dir.path());
+    let pack = left_over(dir.path()).into_iter().find(|path| path.extension().is_none()).unwrap();
+    // The header, ten chunks with their manifests of 105 bytes, and a part of the next chunk.
+    File::options().write(true).open(&pack).unwrap().set_len(16 + 10 * 3105 + 50).unwrap();
+    // After a power cut a hole may be anywhere: here the first chunk is gone, and its manifest is not.
+    flip(&pack, 20);
+    let store = open(dir.path());
+    assert_eq!(whole(&store), 9);
+    assert!(fsck(&store).is_empty());
+}
+
+#[test]
+fn a_living_writer_is_left_alone() {
+    let dir = tempfile::tempdir().unwrap();
+    let batch = checkpointed(dir.path());
+    let other = open(dir.path());
+    let mut out = Vec::new();
+    assert_eq!(other.read(&id(&content(0)), &mut out).unwrap(), None);
+    batch.commit().unwrap();
+    assert_eq!(other.read(&id(&content(0)), &mut out).unwrap(), Some(Kind::Data));
+    assert!(left_over(dir.path()).is_empty());
+}

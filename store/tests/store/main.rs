@@ -1,0 +1,14 @@
+//! Tests of the stores through their public interface.
+//!
+//! One binary, because all share [`common`]. Both stores run the battery of `conformance`; the rest is about
+//! the store on disk: between processes ([`disk`]), with damaged files ([`damage`]), on a full disk
+//! ([`full`]), and through random histories ([`model`]). Each test has a folder of its own and asserts with `fsck`
+//! that nothing is wrong that it did not do.
+
+mod common;
+mod conformance;
+mod damage;
+mod disk;
+mod full;
+mod journal;
+mod model;

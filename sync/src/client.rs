@@ -1,0 +1,176 @@
+//! What a client process calls: connect, push, pull, and a raw stream for Git. Blocking.
+//!
+//! A [`Client`] owns a small tokio runtime and one QUIC connection; each call opens a stream on it. Two
+//! worker threads, so that encryption goes on while a machine reads its store.
+
+use crate::address::Address;
+use crate::driver::{Channel, Wire, drive};
+use crate::machine::{Machine, SyncError, Tally};
+use crate::message::{Hello, Purpose};
+use crate::pull::Puller;
+use crate::push::{PushItem, Pusher};
+use crate::quic::TransportError;
+use crate::quic::client::{Connection, UdpBytes, connect};
+use crate::quic::pin::{Fingerprint, Pins};
+use dits_format::Oid;
+use dits_store::{ChunkRead, ChunkWrite};
+use std::io::{self, Read, Write};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::runtime::{Builder, Handle, Runtime};
+
+/// How long connecting may take, resolving and handshake together.
+pub const CONNECT_MAX: Duration = Duration::from_secs(10);
+
+/// A connection to the server of one repository.
+#[derive(Debug)]
+pub struct Client {
+    runtime: Runtime,
+    connection: Connection,
+    repository: String,
+}
+
+/// What a push or pull did.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Report {
+    /// Contents and chunks.
+    pub tally: Tally,
+    /// Bytes of messages sent and received.
+    pub wire: (u64, u64),
+}
+
+/// Sees the counts of a push or pull as they grow.
+pub type Observer<'a> = &'a mut (dyn FnMut(Tally) + Send);
+
+impl Client {
+    /// Connects within [`CONNECT_MAX`]; see [`connect`] for pins and errors.
+    pub fn connect(address: &Address, pins: &dyn Pins) -> Result<Client, TransportError> {
+        let runtime = Builder::new_multi_thread().worker_threads(2).enable_all().build();
+        let runtime = runtime.map_err(|source| TransportError::Socket { source })?;
+        match runtime.block_on(connect(&address.host, address.port, pins, CONNECT_MAX)) {
+            Ok(connection) => Ok(Client { runtime, connection, repository: address.repository.clone() }),
+            Err(error) => {
+                // A resolver that hangs must not hold us beyond the deadline.
+                runtime.shutdown_background();
+                Err(error)
+            }
+        }
+    }
+
+    /// The fingerprint that was pinned by this connection, if the server was new.
+    pub fn first_use(&self) -> Option<&Fingerprint> {
+        self.connection.first_use.as_ref()
+    }
+
+    /// Bytes of UDP payload so far, both ways.
+    pub fn udp(&self) -> UdpBytes {
+        self.connection.stats()
+    }
+
+    /// Sends `items` from `store`; when it returns, the server has them all, durably.
+    pub fn push(
+        &self,
+        token: &str,
+        store: Arc<dyn ChunkRead>,
+        items: Vec<PushItem>,
+        observe: Observer<'_>,
+    ) -> Result<Report, SyncError> {
+        self.run(token, Purpose::Push, &mut Pusher::new(store, items), observe)
+    }
+
+    /// Fetches `oids` into `store`; also returns those that the server does not have. What arrived before
+    /// an error is kept.
+    pub fn pull(
+        &self,
+        token: &str,
+        store: &(impl ChunkWrite + Clone + 'static),
+        oids: Vec<Oid>,
+        observe: Observer<'_>,
+    ) -> Result<(Report, Vec<Oid>), SyncError> {
+        let mut puller = Puller::new(store, oids)?;
+        match self.run(token, Purpose::Pull, &mut puller, observe) {
+            Ok(report) => Ok((report, puller.absent().to_vec())),
+            Err(error) => {
+                puller.salvage()?;
+                Err(error)
+            }
+        }
+    }
+
+    fn run<M: Machine>(
+        &self,
+        token: &str,
+        purpose: Purpose,
+        machine: &mut M,
+        observe: Observer<'_>,
+    ) -> Result<Report, SyncError> {
+        let hello = self.hello(token, purpose);
+        let wire = self.runtime.block_on(async {
+            let channel = Channel::open(&self.connection.connection, hello).await?;
+            let wire = channel.wire();
+            drive(machine, channel, observe).await?;
+            Ok::<Arc<Wire>, SyncError>(wire)
+        })?;
+        Ok(Report { tally: machine.tally(), wire: wire.bytes() })
+    }
+
+    fn hello(&self, token: &str, purpose: Purpose) -> Hello {
+        Hello { repository: self.repository.clone(), token: token.into(), purpose }
+    }
+
+    /// Opens a stream to a Git service of the server.
+    pub fn git(&self, token: &str, purpose: Purpose) -> Result<(GitWriter, GitReader), SyncError> {
+        let hello = self.hello(token, purpose);
+        let handle = self.runtime.handle().clone();
+        self.runtime.block_on(async {
+            let channel = Channel::open(&self.connection.connection, hello).await?;
+            let (send, recv) = channel.into_raw().await?;
+            Ok((GitWriter { handle: handle.clone(), send }, GitReader { handle, recv }))
+        })
+    }
+
+    /// Ends the connection in good order.
+    pub fn close(self) {
+        self.runtime.block_on(self.connection.close());
+        self.runtime.shutdown_background();
+    }
+}
+
+/// The sending half of a Git stream.
+#[derive(Debug)]
+pub struct GitWriter {
+    handle: Handle,
+    send: quinn::SendStream,
+}
+
+impl GitWriter {
+    /// No more bytes follow; the server's Git sees the end of its input.
+    pub fn finish(&mut self) {
+        // An error means that the peer has stopped reading: then there is nothing to tell it.
+        let _ = self.send.finish();
+    }
+}
+
+impl Write for GitWriter {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.handle.block_on(self.send.write(bytes)).map_err(io::Error::other)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// The receiving half of a Git stream.
+#[derive(Debug)]
+pub struct GitReader {
+    handle: Handle,
+    recv: quinn::RecvStream,
+}
+
+impl Read for GitReader {
+    fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
+        let read = self.handle.block_on(self.recv.read(out)).map_err(io::Error::other)?;
+        Ok(read.unwrap_or(0))
+    }
+}

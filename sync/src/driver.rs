@@ -1,0 +1,252 @@
+//! Moves a machine's messages over a QUIC stream.
+//!
+//! [`drive`] sends what the machine has to send, takes what arrives in between, and waits only when there
+//! is nothing to send: a bulk sender never waits for an answer that it does not need yet. Machines read and
+//! write their store, so they run where blocking is allowed (`block_in_place`). Arriving messages are read
+//! ahead by at most [`READ_AHEAD`]. Every wait ends: a write or a read that makes no progress for
+//! [`SILENCE_MAX`] ends the stream.
+
+use crate::machine::{Machine, Patience, SILENCE_MAX, SyncError, Tally};
+use crate::message::{Hello, MESSAGE_BYTES_MAX, Message};
+use bytes::Bytes;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+use tokio::sync::mpsc;
+use tokio::task::block_in_place;
+use tokio::time::timeout;
+
+/// Messages read and not yet handed to the machine.
+const READ_AHEAD: usize = 8;
+/// How long the end of a stream may take to be acknowledged.
+const FINISH_MAX: Duration = Duration::from_secs(10);
+
+/// A stream of messages.
+#[derive(Debug)]
+pub struct Channel {
+    send: quinn::SendStream,
+    recv: quinn::RecvStream,
+    /// Whether `Welcome` is still to come from the other side.
+    awaits_welcome: bool,
+    wire: Arc<Wire>,
+}
+
+/// Bytes of messages on a stream, lengths included, QUIC's own overhead not.
+#[derive(Debug, Default)]
+pub struct Wire {
+    sent: AtomicU64,
+    received: AtomicU64,
+}
+
+impl Wire {
+    /// Bytes sent and received so far.
+    pub fn bytes(&self) -> (u64, u64) {
+        (self.sent.load(Ordering::Relaxed), self.received.load(Ordering::Relaxed))
+    }
+}
+
+impl Channel {
+    /// Opens a stream and says hello; the answer is checked when the first message arrives.
+    pub async fn open(connection: &quinn::Connection, hello: Hello) -> Result<Channel, SyncError> {
+        let (send, recv) = connection.open_bi().await.map_err(lost)?;
+        let mut channel = Channel { send, recv, awaits_welcome: true, wire: Arc::default() };
+        channel.send(&Message::Hello(hello)).await?;
+        Ok(channel)
+    }
+
+    /// Takes a stream that the peer opened and reads its hello.
+    pub async fn accept(
+        send: quinn::SendStream,
+        recv: quinn::RecvStream,
+    ) -> Result<(Channel, Hello), SyncError> {
+        let mut channel = Channel { send, recv, awaits_welcome: false, wire: Arc::default() };
+        let body = timeout(SILENCE_MAX, read_body(&mut channel.recv, &channel.wire)).await;
+        let body = body.map_err(|_| SyncError::Silence(SILENCE_MAX))??;
+        match body.map(|body| Message::decode(&body)).transpose()? {
+            Some(Message::Hello(hello)) => Ok((channel, hello)),
+            _ => Err(SyncError::Protocol("a stream that does not begin with hello")),
+        }
+    }
+
+    /// The byte counts of this stream.
+    pub fn wire(&self) -> Arc<Wire> {
+        self.wire.clone()
+    }
+
+    /// Sends one message.
+    pub async fn send(&mut self, message: &Message) -> Result<(), SyncError> {
+        write(&mut self.send, message, &self.wire).await?.map_err(lost)
+    }
+
+    /// Waits for the welcome and gives the raw stream behind it.
+    pub async fn into_raw(mut self) -> Result<(quinn::SendStream, quinn::RecvStream), SyncError> {
+        if self.awaits_welcome {
+            let body = timeout(SILENCE_MAX, read_body(&mut self.recv, &self.wire)).await;
+            expect_welcome(body.map_err(|_| SyncError::Silence(SILENCE_MAX))??)?;
+        }
+        Ok((self.send, self.recv))
+    }
+
+    /// Tells the peer why the stream ends, and ends it.
+    pub async fn refuse(mut self, refusal: &Message) {
+        if self.send(refusal).await.is_ok() {
+            finish(&mut self.send).await;
+        }
+    }
+}
+
+/// Runs `machine` over `channel` to its end; `observe` sees the tally as it grows. On an error the peer has
+/// been told. The machine stays with the caller, to be salvaged or asked for results.
+pub async fn drive<M: Machine>(
+    machine: &mut M,
+    channel: Channel,
+    observe: &mut (dyn FnMut(Tally) + Send),
+) -> Result<(), SyncError> {
+    let Channel { send, recv, awaits_welcome, wire } = channel;
+    let (bodies, inbox) = mpsc::channel(READ_AHEAD);
+    let reader = tokio::spawn(read_all(recv, bodies, wire.clone()));
+    let mut run = Run { machine, send, inbox, wire, awaits_welcome, observe };
+    let result = run.all().await;
+    if let Err(error) = &result
+        && !matches!(error, SyncError::Refused { .. } | SyncError::Lost(_))
+    {
+        let _ = run.write(&error.to_refusal()).await;
+    }
+    finish(&mut run.send).await;
+    reader.abort();
+    result
+}
+
+/// What [`drive`] works with.
+struct Run<'a, M> {
+    machine: &'a mut M,
+    send: quinn::SendStream,
+    inbox: mpsc::Receiver<Result<Vec<u8>, SyncError>>,
+    wire: Arc<Wire>,
+    awaits_welcome: bool,
+    observe: &'a mut (dyn FnMut(Tally) + Send),
+}
+
+impl<M: Machine> Run<'_, M> {
+    async fn all(&mut self) -> Result<(), SyncError> {
+        let start = Instant::now();
+        let mut patience = Patience::new(Duration::ZERO);
+        loop {
+            while let Some(message) = block_in_place(|| self.machine.poll())? {
+                self.write(&message).await?;
+                patience.heard(start.elapsed());
+                while let Ok(body) = self.inbox.try_recv() {
+                    self.take(body?)?;
+                }
+                (self.observe)(self.machine.tally());
+            }
+            if self.machine.is_done() {
+                return Ok(());
+            }
+            let silence_max = self.machine.silence_max();
+            let wait = patience.deadline(silence_max).saturating_sub(start.elapsed());
+            match timeout(wait, self.inbox.recv()).await {
+                Ok(Some(body)) => self.take(body?)?,
+                Ok(None) => return Err(SyncError::Lost("the peer closed the stream".into())),
+                Err(_) => return Err(SyncError::Silence(silence_max)),
+            }
+            patience.heard(start.elapsed());
+            (self.observe)(self.machine.tally());
+        }
+    }
+
+    fn take(&mut self, body: Vec<u8>) -> Result<(), SyncError> {
+        if std::mem::take(&mut self.awaits_welcome) {
+            return expect_welcome(Some(body));
+        }
+        block_in_place(|| self.machine.receive(Message::decode(&body)?))
+    }
+
+    async fn write(&mut self, message: &Message) -> Result<(), SyncError> {
+        match write(&mut self.send, message, &self.wire).await? {
+            Ok(()) => Ok(()),
+            // The peer may have said why before it stopped listening.
+            Err(error) => Err(self.last_words().await.unwrap_or_else(|| lost(error))),
+        }
+    }
+
+    async fn last_words(&mut self) -> Option<SyncError> {
+        while let Ok(Some(Ok(body))) = timeout(FINISH_MAX, self.inbox.recv()).await {
+            if let Ok(Message::Refuse { reason, text }) = Message::decode(&body) {
+                return Some(SyncError::Refused { reason, text });
+            }
+        }
+        None
+    }
+}
+
+/// Sends one message. The outer error is ours, the inner one the connection's.
+async fn write(
+    send: &mut quinn::SendStream,
+    message: &Message,
+    wire: &Wire,
+) -> Result<Result<(), quinn::WriteError>, SyncError> {
+    let mut bytes = Vec::new();
+    message.encode(&mut bytes);
+    wire.sent.fetch_add(bytes.len() as u64, Ordering::Relaxed);
+    // One message fits the send window, so a wait here is a wait for the peer.
+    timeout(SILENCE_MAX, send.write_chunk(Bytes::from(bytes)))
+        .await
+        .map_err(|_| SyncError::Silence(SILENCE_MAX))
+}
+
+fn expect_welcome(body: Option<Vec<u8>>) -> Result<(), SyncError> {
+    match body.map(|body| Message::decode(&body)).transpose()? {
+        Some(Message::Welcome) => Ok(()),
+        Some(Message::Refuse { reason, text }) => Err(SyncError::Refused { reason, text }),
+        Some(_) => Err(SyncError::Protocol("a message before the welcome")),
+        None => Err(SyncError::Lost("the peer closed the stream".into())),
+    }
+}
+
+async fn read_all(
+    mut recv: quinn::RecvStream,
+    bodies: mpsc::Sender<Result<Vec<u8>, SyncError>>,
+    wire: Arc<Wire>,
+) {
+    loop {
+        let item = match read_body(&mut recv, &wire).await {
+            Ok(Some(body)) => Ok(body),
+            Ok(None) => return,
+            Err(error) => Err(error),
+        };
+        let last = item.is_err();
+        if bodies.send(item).await.is_err() || last {
+            return;
+        }
+    }
+}
+
+/// One message without its length field; `None` at the end of the stream.
+async fn read_body(recv: &mut quinn::RecvStream, wire: &Wire) -> Result<Option<Vec<u8>>, SyncError> {
+    let mut len = [0; 4];
+    match recv.read_exact(&mut len).await {
+        Ok(()) => {}
+        Err(quinn::ReadExactError::FinishedEarly(0)) => return Ok(None),
+        Err(error) => return Err(lost(error)),
+    }
+    let len = u32::from_le_bytes(len) as usize;
+    if len > MESSAGE_BYTES_MAX {
+        return Err(SyncError::Protocol("a message over the limit"));
+    }
+    let mut body = vec![0; len];
+    recv.read_exact(&mut body).await.map_err(lost)?;
+    wire.received.fetch_add(len as u64 + 4, Ordering::Relaxed);
+    Ok(Some(body))
+}
+
+/// Ends the sending side and waits until the peer has everything, within [`FINISH_MAX`].
+pub async fn finish(send: &mut quinn::SendStream) {
+    if send.finish().is_ok() {
+        let _ = timeout(FINISH_MAX, send.stopped()).await;
+    }
+}
+
+fn lost(error: impl std::error::Error) -> SyncError {
+    SyncError::Lost(error.to_string())
+}

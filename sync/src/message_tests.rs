@@ -1,0 +1,127 @@
+//! Tests of the messages: golden bytes, everything reads back, hostile lengths are refused before memory is taken.
+
+use super::*;
+use dits_format::tree::Root;
+use dits_format::{Kind, limits};
+use proptest::prelude::*;
+
+fn encoded(message: &Message) -> Vec<u8> {
+    let mut out = Vec::new();
+    message.encode(&mut out);
+    out
+}
+
+fn manifest() -> Manifest {
+    let root = Root { height: 0, id: ChunkId::of(Kind::Data, b"hello world") };
+    Manifest::plain(0, Oid::of(b"hello world"), 11, root)
+}
+
+fn samples() -> Vec<Message> {
+    let git = Purpose::Git {
+        service: "git-upload-pack".into(),
+        protocol: "version=2".into(),
+        object_format: "sha1".into(),
+    };
+    let hello = |purpose| Message::Hello(Hello { repository: "team/a".into(), token: "t".into(), purpose });
+    let entry = Entry { id: ChunkId([3; 32]), bytes: 7 };
+    vec![
+        hello(Purpose::Push),
+        hello(Purpose::Pull),
+        hello(git),
+        Message::Welcome,
+        Message::Refuse { reason: Reason::NotFound, text: "no such repository".into() },
+        Message::Ask(vec![
+            Ask { oid: Oid([1; 32]), manifest: None },
+            Ask { oid: Oid([1; 32]), manifest: Some(ChunkId([2; 32])) },
+        ]),
+        Message::Have(vec![true, false, true, true, false, false, true, false, true]),
+        Message::Want { oids: vec![Oid([4; 32])], last: true },
+        Message::Absent(vec![Oid([5; 32])]),
+        Message::Offer(vec![
+            Offer::Content { manifest: manifest(), base: Some(ChunkId([6; 32])) },
+            Offer::Keep { start: 1, count: 2 },
+            Offer::New(vec![entry]),
+            Offer::EndStream,
+        ]),
+        Message::Need(vec![true]),
+        Message::Chunks(vec![b"one".to_vec(), vec![], b"three".to_vec()]),
+        Message::Commit,
+        Message::Done { contents: 3, proved: 2 },
+    ]
+}
+
+#[test]
+fn all_messages_read_back() {
+    for message in samples() {
+        let bytes = encoded(&message);
+        assert_eq!(bytes[..4], ((bytes.len() - 4) as u32).to_le_bytes());
+        assert_eq!(Message::decode(&bytes[4..]), Ok(message));
+    }
+}
+
+#[test]
+fn golden_messages() {
+    let all: Vec<u8> = samples().iter().flat_map(encoded).collect();
+    assert_eq!(
+        blake3::hash(&all).to_hex().as_str(),
+        "67e70f2adffda252a11b641d46852f50f3a16e284c75fba19056061216cb6c01"
+    );
+}
+
+#[test]
+fn every_cut_is_refused() {
+    for message in samples() {
+        let bytes = encoded(&message);
+        for len in 4..bytes.len() {
+            assert!(Message::decode(&bytes[4..len]).is_err(), "{message:?} cut at {len}");
+        }
+    }
+}
+
+#[test]
+fn oversized_counts_are_refused_in_every_message() {
+    // Type byte, then a count that claims far more than the message holds.
+    for kind in [4u8, 5, 6, 7, 8, 9, 10] {
+        let body = [&[kind][..], &u32::MAX.to_le_bytes(), &[0; 64]].concat();
+        assert!(Message::decode(&body).is_err(), "type {kind}");
+    }
+    let offers = |step: &[u8]| [&[8u8, 1, 0, 0, 0][..], step, &u32::MAX.to_le_bytes(), &[0; 64]].concat();
+    for step in [0u8, 2] {
+        assert!(Message::decode(&offers(&[step])).is_err(), "step {step}");
+    }
+    let string = [&[3u8, 1][..], &u16::MAX.to_le_bytes(), &[b'a'; 65535]].concat();
+    assert!(matches!(Message::decode(&string), Err(FormatError::Limit { .. })));
+    let chunk = [&[10u8, 1, 0, 0, 0][..], &(limits::CHUNK_BYTES_MAX as u32 + 1).to_le_bytes()].concat();
+    assert!(matches!(Message::decode(&chunk), Err(FormatError::Limit { .. })));
+}
+
+#[test]
+fn an_offer_of_too_many_steps_is_refused_before_memory_is_taken() {
+    let offer = |count: usize| Message::Offer(vec![Offer::EndStream; count]);
+    assert_eq!(Message::decode(&encoded(&offer(OFFER_STEPS_MAX))[4..]), Ok(offer(OFFER_STEPS_MAX)));
+    let over = Message::decode(&encoded(&offer(OFFER_STEPS_MAX + 1))[4..]);
+    assert!(matches!(over, Err(FormatError::Limit { .. })));
+}
+
+proptest! {
+    #[test]
+    fn no_bytes_panic(kind in 0u8..14, body in proptest::collection::vec(any::<u8>(), 0..300)) {
+        let _ = Message::decode(&[&[kind][..], &body].concat());
+    }
+
+    #[test]
+    fn changed_messages_never_panic(which in 0usize..14, at: u16, byte: u8) {
+        let mut bytes = encoded(&samples()[which]).split_off(4);
+        let at = usize::from(at) % bytes.len();
+        bytes[at] = byte;
+        if let Ok(message) = Message::decode(&bytes) {
+            let _ = encoded(&message);
+        }
+    }
+
+    #[test]
+    fn bits_read_back(bits in proptest::collection::vec(any::<bool>(), 0..4096)) {
+        let message = Message::Need(bits);
+        prop_assert_eq!(Message::decode(&encoded(&message)[4..]), Ok(message));
+    }
+}

@@ -1,0 +1,163 @@
+//! Fetching contents: [`Puller`] at the client, [`Giver`] at the server.
+//!
+//! Puller: `Want` → Giver: `Offer` → `Need` → `Chunks` … → `Commit` → `Done`, and `Absent` for what the giver
+//! does not have. The roles of a push, turned round: what is here already is not sent, whatever file or
+//! version it came with. The puller leaves contents *claimed*; hydration compares the oid of every file it
+//! writes.
+
+use crate::machine::{COMMIT_SILENCE_MAX, Machine, SILENCE_MAX, SyncError, Tally};
+use crate::message::{CONTENTS_MAX, Message};
+use crate::receiver::Receiver;
+use crate::sender::{Outgoing, Sender};
+use dits_format::Oid;
+use dits_store::{ChunkRead, ChunkWrite, StoreError, content};
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// The client's end of a pull.
+pub struct Puller {
+    wanted: VecDeque<Oid>,
+    asked_all: bool,
+    absent: Vec<Oid>,
+    receiver: Option<Receiver>,
+    outbox: VecDeque<Message>,
+    done: bool,
+    tally: Tally,
+}
+
+impl Puller {
+    /// Fetches `oids` into `store`.
+    pub fn new(store: &(impl ChunkWrite + Clone + 'static), oids: Vec<Oid>) -> Result<Puller, StoreError> {
+        let receiver = Some(Receiver::new(store, false)?);
+        let (absent, outbox) = Default::default();
+        let (asked_all, done) = (false, false);
+        Ok(Puller { wanted: oids.into(), asked_all, absent, receiver, outbox, done, tally: Tally::default() })
+    }
+
+    /// Wanted contents that the server does not have.
+    pub fn absent(&self) -> &[Oid] {
+        &self.absent
+    }
+
+    /// Ends a broken pull: keeps the chunks that came, binds nothing.
+    pub fn salvage(self) -> Result<(), StoreError> {
+        self.receiver.map_or(Ok(()), Receiver::salvage)
+    }
+}
+
+impl Machine for Puller {
+    fn receive(&mut self, message: Message) -> Result<(), SyncError> {
+        let over = SyncError::Protocol("a message after the commit");
+        match message {
+            Message::Absent(oids) => self.absent.extend(oids),
+            Message::Offer(steps) => {
+                let bits = self.receiver.as_mut().ok_or(over)?.offer(steps)?;
+                self.outbox.push_back(Message::Need(bits));
+            }
+            Message::Chunks(chunks) => self.receiver.as_mut().ok_or(over)?.chunks(chunks)?,
+            Message::Commit => {
+                let receiver = self.receiver.take().ok_or(over)?;
+                self.tally = receiver.tally();
+                let (contents, _) = receiver.commit()?;
+                self.outbox.push_back(Message::Done { contents, proved: 0 });
+            }
+            Message::Refuse { reason, text } => return Err(SyncError::Refused { reason, text }),
+            _ => return Err(SyncError::Protocol("a message out of place")),
+        }
+        Ok(())
+    }
+
+    fn poll(&mut self) -> Result<Option<Message>, SyncError> {
+        if !self.asked_all {
+            let oids: Vec<_> = self.wanted.drain(..self.wanted.len().min(CONTENTS_MAX)).collect();
+            self.asked_all = self.wanted.is_empty();
+            return Ok(Some(Message::Want { oids, last: self.asked_all }));
+        }
+        let message = self.outbox.pop_front();
+        self.done |= matches!(message, Some(Message::Done { .. }));
+        Ok(message)
+    }
+
+    fn is_done(&self) -> bool {
+        self.done
+    }
+
+    fn tally(&self) -> Tally {
+        self.receiver.as_ref().map_or(self.tally, Receiver::tally)
+    }
+}
+
+/// The server's end of a pull.
+pub struct Giver {
+    store: Arc<dyn ChunkRead>,
+    sender: Sender,
+    outbox: VecDeque<Message>,
+    asked_all: bool,
+    committed: bool,
+    done: bool,
+}
+
+impl Giver {
+    /// Gives contents out of `store`.
+    pub fn new(store: Arc<dyn ChunkRead>) -> Giver {
+        let (outbox, sender) = (VecDeque::new(), Sender::new(store.clone()));
+        Giver { store, sender, outbox, asked_all: false, committed: false, done: false }
+    }
+}
+
+impl Machine for Giver {
+    fn receive(&mut self, message: Message) -> Result<(), SyncError> {
+        match message {
+            Message::Want { oids, last } if !self.asked_all => {
+                let mut absent = Vec::new();
+                for oid in oids {
+                    match content::is_whole(&*self.store, &oid) {
+                        Ok(true) => self.sender.enqueue(Outgoing { oid, base: None }),
+                        Err(error @ StoreError::Io { .. }) => return Err(error.into()),
+                        // One that is damaged here cannot be had here, and the others can.
+                        Ok(false) | Err(_) => absent.push(oid),
+                    }
+                }
+                if !absent.is_empty() {
+                    self.outbox.push_back(Message::Absent(absent));
+                }
+                self.asked_all = last;
+                Ok(())
+            }
+            Message::Need(bits) => self.sender.need(&bits),
+            Message::Done { .. } if self.committed && !self.done => {
+                self.done = true;
+                Ok(())
+            }
+            Message::Refuse { reason, text } => Err(SyncError::Refused { reason, text }),
+            _ => Err(SyncError::Protocol("a message out of place")),
+        }
+    }
+
+    fn poll(&mut self) -> Result<Option<Message>, SyncError> {
+        if let Some(message) = self.outbox.pop_front() {
+            return Ok(Some(message));
+        }
+        if let Some(message) = self.sender.poll()? {
+            return Ok(Some(message));
+        }
+        if self.asked_all && self.sender.is_idle() && !self.committed {
+            self.committed = true;
+            return Ok(Some(Message::Commit));
+        }
+        Ok(None)
+    }
+
+    fn is_done(&self) -> bool {
+        self.done
+    }
+
+    fn silence_max(&self) -> Duration {
+        if self.committed { COMMIT_SILENCE_MAX } else { SILENCE_MAX }
+    }
+
+    fn tally(&self) -> Tally {
+        self.sender.tally()
+    }
+}

@@ -1,0 +1,158 @@
+//! The QUIC transport under the sync protocol: one connection, many bidirectional streams.
+//!
+//! What: `tuning` holds the settings both ends share, `server` binds a listening endpoint, `client` connects
+//! to one, `pin` and `file_pins` remember which certificate a host showed the first time.
+//!
+//! Why QUIC: the streams of one connection do not block each other, and a lost packet delays one stream only.
+//! Why pins instead of a certificate authority: a media server inside a studio has no public name. Trust is
+//! taken on first use, as SSH does, and a changed certificate is refused until a person edits the pins.
+//!
+//! Always holds: TLS 1.3 only, with the `ring` provider passed by hand (no process-wide default is installed);
+//! the peer has proved that it holds the key of its certificate before a byte of the protocol is exchanged and
+//! before anything is recorded; every wait has a deadline.
+//!
+//! Fails as [`TransportError`]. Text sent by the peer is cleaned before it can reach a terminal.
+
+use std::io;
+use std::time::Duration;
+
+pub mod client;
+pub mod file_pins;
+pub mod pin;
+pub mod server;
+pub mod tuning;
+
+use pin::Fingerprint;
+
+/// Most characters of a peer's close reason that are kept.
+const MAX_REASON_CHARS: usize = 500;
+
+/// Why the transport failed.
+#[derive(Debug, thiserror::Error)]
+pub enum TransportError {
+    /// The name service knows no address for the host, or did not answer.
+    #[error("could not resolve host: {host}")]
+    Resolve {
+        /// Host as the user wrote it.
+        host: String,
+        /// What the resolver said.
+        source: io::Error,
+    },
+    /// No address of the host answered in time.
+    #[error("failed to connect to {host} port {port}: no answer within {deadline:?}")]
+    Unreachable {
+        /// Host as the user wrote it.
+        host: String,
+        /// UDP port.
+        port: u16,
+        /// The time given to the whole attempt.
+        deadline: Duration,
+    },
+    /// The server shows another certificate than the one recorded for it.
+    #[error("certificate of {host} has changed: expected {expected}, found {found}")]
+    PinMismatch {
+        /// `HOST:PORT`, as in the pin file.
+        host: String,
+        /// Recorded fingerprint.
+        expected: Fingerprint,
+        /// Fingerprint of the certificate shown now.
+        found: Fingerprint,
+    },
+    /// The recorded certificates could not be read, or a new one not be recorded.
+    #[error("cannot use the recorded certificates")]
+    Pins {
+        /// Names the file, and the line when one is damaged.
+        source: io::Error,
+    },
+    /// The peer closed the connection on purpose.
+    #[error("remote closed the connection: {reason}")]
+    Refused {
+        /// Application close code.
+        code: u64,
+        /// The peer's words, control characters removed, at most 500 characters.
+        reason: String,
+    },
+    /// The peer fell silent for longer than [`tuning::MAX_IDLE`].
+    #[error("connection timed out")]
+    TimedOut,
+    /// This side has already closed the connection.
+    #[error("connection is already closed")]
+    Closed,
+    /// The handshake failed or the connection broke.
+    #[error("connection failed: {why}")]
+    Failed {
+        /// What QUIC or TLS said, cleaned like a reason: it may quote the peer.
+        why: String,
+    },
+    /// The peer gave up one stream; the connection lives on.
+    #[error("remote abandoned the stream (code {code})")]
+    StreamAbandoned {
+        /// Application error code of the reset or stop.
+        code: u64,
+    },
+    /// The stream was used after its end.
+    #[error("stream is already closed")]
+    StreamClosed,
+    /// The UDP socket could not be opened.
+    #[error("cannot open a UDP socket")]
+    Socket {
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The certificate or its key cannot be used.
+    #[error("cannot set up TLS")]
+    Tls {
+        /// What TLS said.
+        source: rustls::Error,
+    },
+}
+
+impl From<quinn::ConnectionError> for TransportError {
+    fn from(error: quinn::ConnectionError) -> Self {
+        match error {
+            quinn::ConnectionError::ApplicationClosed(close) => {
+                Self::Refused { code: close.error_code.into_inner(), reason: printable(&close.reason) }
+            }
+            quinn::ConnectionError::TimedOut => Self::TimedOut,
+            quinn::ConnectionError::LocallyClosed => Self::Closed,
+            other => Self::Failed { why: printable(other.to_string().as_bytes()) },
+        }
+    }
+}
+
+impl From<quinn::ReadError> for TransportError {
+    fn from(error: quinn::ReadError) -> Self {
+        match error {
+            quinn::ReadError::Reset(code) => Self::StreamAbandoned { code: code.into_inner() },
+            quinn::ReadError::ConnectionLost(error) => error.into(),
+            _ => Self::StreamClosed,
+        }
+    }
+}
+
+impl From<quinn::WriteError> for TransportError {
+    fn from(error: quinn::WriteError) -> Self {
+        match error {
+            quinn::WriteError::Stopped(code) => Self::StreamAbandoned { code: code.into_inner() },
+            quinn::WriteError::ConnectionLost(error) => error.into(),
+            _ => Self::StreamClosed,
+        }
+    }
+}
+
+/// The peer's words without anything a terminal would act on.
+fn printable(reason: &[u8]) -> String {
+    let text = String::from_utf8_lossy(reason);
+    text.chars().filter(|c| !c.is_control()).take(MAX_REASON_CHARS).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reason_loses_its_control_characters_and_its_excess() {
+        assert_eq!(printable(b"no\x1b[2J\nroom \xff"), "no[2Jroom \u{fffd}");
+        assert_eq!(printable(&[b'a'; 9000]).len(), MAX_REASON_CHARS);
+    }
+}

@@ -1,0 +1,31 @@
+//! Both ends of a push and of a pull, face to face on a virtual clock: no socket, no sleep, no thread.
+//!
+//! `link` moves the encoded bytes of every message between two machines and counts bytes and flights;
+//! `content` fills stores. The rest is tests: what arrives (`push`, `edit`, `pull`, `twice`), what breaks
+//! (`cut`), what lies (`hostile`, `answers`), what fails beneath (`damaged`), what is bounded (`bounds`), and
+//! random sets of it all (`random`).
+
+#[path = "pair/answers.rs"]
+mod answers;
+#[path = "pair/bounds.rs"]
+mod bounds;
+#[path = "pair/content.rs"]
+mod content;
+#[path = "pair/cut.rs"]
+mod cut;
+#[path = "pair/damaged.rs"]
+mod damaged;
+#[path = "pair/edit.rs"]
+mod edit;
+#[path = "pair/hostile.rs"]
+mod hostile;
+#[path = "pair/link.rs"]
+mod link;
+#[path = "pair/pull.rs"]
+mod pull;
+#[path = "pair/push.rs"]
+mod push;
+#[path = "pair/random.rs"]
+mod random;
+#[path = "pair/twice.rs"]
+mod twice;

@@ -1,0 +1,148 @@
+//! Stores that fail at one chunk: damage at the taker is worked around or refused, never bound unseen.
+
+use crate::content::{MIB, add, item, noise, pieces, proof};
+use crate::link::{Ended, Link, Pair};
+use dits_chunk::Profile;
+use dits_format::{Binding, ChunkId, Kind, Oid, Proof};
+use dits_store::{Batch, ChunkRead, ChunkWrite, Item, MemoryStore, StoreError, Written, content};
+use dits_sync::machine::{Machine, SyncError};
+use dits_sync::message::Reason;
+use dits_sync::push::{Pusher, Taker};
+use std::sync::Arc;
+
+/// A store that answers `error` when the chunk `at` is read; through batches too, if `batches`.
+#[derive(Clone)]
+struct Damaged {
+    store: MemoryStore,
+    at: ChunkId,
+    batches: bool,
+    error: fn(ChunkId) -> StoreError,
+}
+
+fn corrupt(id: ChunkId) -> StoreError {
+    StoreError::Corrupt { id, why: "for the test".into() }
+}
+
+fn full(_: ChunkId) -> StoreError {
+    StoreError::io("read", "store".as_ref())(std::io::ErrorKind::StorageFull.into())
+}
+
+impl ChunkRead for Damaged {
+    fn has(&self, id: &ChunkId) -> Result<bool, StoreError> {
+        self.store.has(id)
+    }
+
+    fn read(&self, id: &ChunkId, out: &mut Vec<u8>) -> Result<Option<Kind>, StoreError> {
+        if *id == self.at { Err((self.error)(*id)) } else { self.store.read(id, out) }
+    }
+
+    fn bindings(&self, oid: &Oid) -> Result<Vec<Binding>, StoreError> {
+        self.store.bindings(oid)
+    }
+
+    fn visit(&self, each: &mut dyn FnMut(Item) -> Result<(), StoreError>) -> Result<(), StoreError> {
+        self.store.visit(each)
+    }
+}
+
+impl ChunkWrite for Damaged {
+    fn batch(&self) -> Result<Box<dyn Batch>, StoreError> {
+        Ok(Box::new(DamagedBatch { batch: self.store.batch()?, damage: self.clone() }))
+    }
+}
+
+struct DamagedBatch {
+    batch: Box<dyn Batch>,
+    damage: Damaged,
+}
+
+impl Batch for DamagedBatch {
+    fn has(&mut self, id: &ChunkId) -> Result<bool, StoreError> {
+        self.batch.has(id)
+    }
+
+    fn read(&mut self, id: &ChunkId, out: &mut Vec<u8>) -> Result<Option<Kind>, StoreError> {
+        let fails = self.damage.batches && *id == self.damage.at;
+        if fails { Err((self.damage.error)(*id)) } else { self.batch.read(id, out) }
+    }
+
+    fn put(&mut self, id: ChunkId, kind: Kind, bytes: &[u8]) -> Result<bool, StoreError> {
+        self.batch.put(id, kind, bytes)
+    }
+
+    fn bind(&mut self, binding: Binding) {
+        self.batch.bind(binding);
+    }
+
+    fn commit(self: Box<Self>) -> Result<Written, StoreError> {
+        self.batch.commit()
+    }
+}
+
+fn old() -> Vec<u8> {
+    noise(1, 2 * MIB)
+}
+
+fn new() -> Vec<u8> {
+    [&old()[..], b"more"].concat()
+}
+
+/// Pushes an edit (or the old content again) to a server whose copy of the old one fails at `at`.
+fn push_to_damaged(
+    bytes: &[u8],
+    at: ChunkId,
+    batches: bool,
+    error: fn(ChunkId) -> StoreError,
+) -> (Ended<Pusher, Taker>, MemoryStore) {
+    let (from, store) = (MemoryStore::new(), MemoryStore::new());
+    let base = add(&from, &old());
+    let oid = add(&from, bytes);
+    add(&store, &old());
+    let damaged = Damaged { store: store.clone(), at, batches, error };
+    let pusher = Pusher::new(Arc::new(from.clone()), vec![item(&from, oid, Some(base))]);
+    let taker = Taker::new(&damaged).expect("memory has room");
+    (Pair::new(pusher, taker, Link::default()).run(), store)
+}
+
+fn root() -> ChunkId {
+    let store = MemoryStore::new();
+    let oid = add(&store, &old());
+    let known = content::find(&store, &oid).expect("just added").expect("just added");
+    known.manifest.streams[0].root.id
+}
+
+#[test]
+fn a_content_with_a_damaged_node_counts_as_not_here() {
+    let (ended, _) = push_to_damaged(&old(), root(), false, corrupt);
+    let tally = ended.ok().left.tally();
+    assert_eq!((tally.contents, tally.contents_had, tally.chunks), (1, 0, 0));
+    let (ended, store) = push_to_damaged(&new(), root(), false, corrupt);
+    assert_eq!(ended.ok().left.tally().chunks, 1, "no base, and still only what is not there");
+    assert_eq!(proof(&store, &Oid::of(&new())), Some(Proof::Proved));
+}
+
+#[test]
+fn a_damaged_chunk_under_a_splice_leaves_the_content_claimed() {
+    let first = ChunkId::of(Kind::Data, &pieces(&old(), Profile::Video)[0]);
+    let (ended, store) = push_to_damaged(&new(), first, true, corrupt);
+    assert_eq!(ended.ok().right.claimed().len(), 1);
+    assert_eq!(proof(&store, &Oid::of(&new())), Some(Proof::Claimed));
+}
+
+#[test]
+fn a_store_that_fails_ends_the_push_with_the_right_reason() {
+    let damage = [
+        (full as fn(ChunkId) -> StoreError, Reason::DiskFull),
+        (
+            |_| StoreError::io("read", "secret/path".as_ref())(std::io::ErrorKind::Other.into()),
+            Reason::Internal,
+        ),
+    ];
+    for (error, expected) in damage {
+        let (ended, store) = push_to_damaged(&new(), root(), true, error);
+        assert!(matches!(ended.results[1], Err(SyncError::Store(StoreError::Io { .. }))));
+        let Err(SyncError::Refused { reason, text }) = &ended.results[0] else { panic!("not refused") };
+        assert_eq!((*reason, text.contains("secret")), (expected, false));
+        assert_eq!(proof(&store, &Oid::of(&new())), None);
+    }
+}

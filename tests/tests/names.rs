@@ -1,0 +1,163 @@
+//! Names that break naive programs, and files that are not quite files.
+//!
+//! Everything goes around: added, pushed, cloned, changed, pulled. Names are bytes to us, as they are to Git.
+
+use dits_tests::{World, bytes};
+use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::symlink;
+
+/// Names that mean something to shells, to Git or to line-based protocols.
+const NAMES: [&str; 17] = [
+    "with space.bin",
+    " leading space.bin",
+    "trailing space.bin ",
+    "quote\".bin",
+    "apostrophe'.bin",
+    "back\\slash.bin",
+    "new\nline.bin",
+    "tab\t.bin",
+    "-dash.bin",
+    "--all.bin",
+    "ünïcödé-日本語.bin",
+    "[brackets].bin",
+    "star*.bin",
+    "what?.bin",
+    "#hash.bin",
+    ":(top)magic.bin",
+    "$HOME %s ${x}.bin",
+];
+
+fn all_names() -> Vec<OsString> {
+    let mut names: Vec<OsString> = NAMES.iter().map(OsString::from).collect();
+    // Latin-1, which is not UTF-8.
+    names.push(OsStr::from_bytes(b"caf\xe9.bin").to_owned());
+    names.push(format!("{}/deep.bin", "folder with space/".repeat(8).trim_end_matches('/')).into());
+    names.push(format!("{}.bin", "n".repeat(250)).into());
+    names
+}
+
+#[test]
+fn every_name_goes_around() {
+    let world = World::new();
+    let server = world.server();
+    let ann = world.user("ann").init("project");
+    ann.git(&["dits", "track", "*.bin "]);
+    for (seed, name) in all_names().iter().enumerate() {
+        ann.write(name, &bytes(100_000, seed as u64));
+    }
+    ann.commit("names");
+    let pointers = ann.git(&["ls-files", "-s"]).text().lines().count();
+    assert_eq!(pointers, all_names().len() + 1, "and .gitattributes");
+    ann.publish(&server.url("team/names"));
+    let ben = world.user("ben").clone_from(&server.url("team/names"), "clone");
+    ben.is_clean_at_once();
+    for (seed, name) in all_names().iter().enumerate() {
+        ben.holds(name, &bytes(100_000, seed as u64));
+    }
+    for name in all_names() {
+        let mut content = ben.read(&name);
+        content.push(b'!');
+        ben.write(&name, &content);
+    }
+    ben.commit("changed");
+    ben.git(&["push", "-q"]);
+    ann.git(&["pull", "-q"]);
+    ann.is_clean_at_once();
+    ann.is_same_as(&ben);
+    for repo in [&ann, &ben] {
+        repo.is_sound();
+    }
+}
+
+#[test]
+fn every_tracked_name_is_a_pointer_in_git() {
+    let world = World::new();
+    let ann = world.user("ann").init("project");
+    ann.git(&["dits", "track", "*.bin "]);
+    for name in all_names() {
+        ann.write(&name, &bytes(2000, 1));
+    }
+    ann.commit("names");
+    let sizes = ann.git(&["ls-tree", "-r", "-l", "-z", "HEAD"]).stdout;
+    for entry in sizes.split(|byte| *byte == 0).filter(|entry| !entry.is_empty()) {
+        let entry = String::from_utf8_lossy(entry);
+        let size: u64 = entry.split_whitespace().nth(3).and_then(|size| size.parse().ok()).unwrap();
+        assert!(size < 200 || entry.contains(".gitattributes"), "stored as content: {entry:?}");
+    }
+}
+
+#[test]
+fn what_is_no_regular_file_stays_what_it_is() {
+    let world = World::new();
+    let server = world.server();
+    let ann = world.user("ann").init("project");
+    ann.write("real.bin", &bytes(50_000, 1));
+    ann.write("run.bin", &bytes(50_000, 2));
+    ann.make_executable("run.bin");
+    symlink("real.bin", ann.at("link.bin")).unwrap();
+    symlink("nowhere", ann.at("dangling.bin")).unwrap();
+    symlink("version git-dits/1", ann.at("looks-like-a-pointer.bin")).unwrap();
+    ann.commit("kinds");
+    ann.publish(&server.url("team/kinds"));
+    let ben = world.user("ben").clone_from(&server.url("team/kinds"), "clone");
+    ben.is_clean_at_once();
+    ben.is_same_as(&ann);
+    assert!(ben.at("dangling.bin").is_symlink());
+}
+
+#[test]
+fn an_empty_file_is_an_empty_file_everywhere() {
+    let world = World::new();
+    let server = world.server();
+    let ann = world.user("ann").init("project");
+    ann.write("empty.bin", b"");
+    ann.write("empty-run.bin", b"");
+    ann.make_executable("empty-run.bin");
+    ann.commit("empty");
+    assert_eq!(ann.git(&["cat-file", "-s", "HEAD:empty.bin"]).line(), "0");
+    ann.publish(&server.url("team/empty"));
+    let ben = world.user("ben").clone_from(&server.url("team/empty"), "clone");
+    ben.holds("empty.bin", b"");
+    ben.is_same_as(&ann);
+    ben.is_clean_at_once();
+}
+
+#[test]
+fn a_file_that_becomes_executable_or_a_link_is_followed() {
+    let world = World::new();
+    let server = world.server();
+    let ann = world.user("ann").init("project");
+    ann.write("a.bin", &bytes(50_000, 1));
+    ann.write("b.bin", &bytes(50_000, 2));
+    ann.commit("files");
+    ann.publish(&server.url("team/kinds"));
+    let ben = world.user("ben").clone_from(&server.url("team/kinds"), "clone");
+    ann.make_executable("a.bin");
+    std::fs::remove_file(ann.at("b.bin")).unwrap();
+    symlink("a.bin", ann.at("b.bin")).unwrap();
+    ann.commit("changed kinds");
+    let push = ann.watch(|| drop(ann.git(&["push", "-q"]))).push;
+    assert_eq!(push.chunks, 0, "no content is new");
+    ben.git(&["pull", "-q"]);
+    ben.is_clean_at_once();
+    ben.is_same_as(&ann);
+    ben.git(&["checkout", "-q", "HEAD~1"]);
+    ben.is_clean_at_once();
+    ben.holds("b.bin", &bytes(50_000, 2));
+}
+
+#[test]
+fn a_folder_that_was_replaced_by_a_link_is_not_written_through() {
+    let world = World::new();
+    let ann = world.user("ann").init("project");
+    ann.write("folder/a.bin", &bytes(50_000, 1));
+    ann.commit("in a folder");
+    let outside = world.folder("outside");
+    std::fs::write(outside.join("a.bin"), "mine").unwrap();
+    std::fs::remove_dir_all(ann.at("folder")).unwrap();
+    symlink(&outside, ann.at("folder")).unwrap();
+    // What Git thinks of it is Git's business; the file outside is nobody's.
+    let _ = ann.call(&["checkout", "HEAD", "--", "folder/a.bin"]).run();
+    assert_eq!(std::fs::read(outside.join("a.bin")).unwrap(), b"mine");
+}
