@@ -65,6 +65,21 @@ fn every_cut_and_every_changed_byte_is_found() {
     }
 }
 
+#[test]
+fn a_filter_of_impossible_shape_is_refused() {
+    let bytes = encode(&packs(1), (0..300).map(|s| location(s, 0)).collect(), vec![]);
+    let at = Segment::open(&bytes[..], true).unwrap().filter.start;
+    let word = |at: usize| u32::from_le_bytes(bytes[at..at + 4].try_into().unwrap());
+    let (length, total) = (word(at + 8), word(at + 16));
+    // Longer segments with a total that still fits the fingerprints, and is no multiple of them.
+    let mut bad = bytes.clone();
+    for (at, value) in [(at + 8, 2 * length), (at + 12, 2 * length - 1), (at + 16, total - 2 * length)] {
+        bad[at..at + 4].copy_from_slice(&value.to_le_bytes());
+    }
+    assert_ne!((total - 2 * length) % (2 * length), 0, "choose another number of chunks");
+    assert!(Segment::open(bad, false).is_err());
+}
+
 proptest! {
     /// Without the checksum (segments too large to hash at opening) lookups must still be safe and exact.
     #[test]
