@@ -23,6 +23,7 @@ use dits_repo::hydrate::plan::{Stamp, full_path};
 use dits_repo::hydrate::{self, Context, Job, Outcome};
 use dits_repo::{ChunkSource, RepoError, Repository, profile};
 use dits_store::{PackStore, content};
+use std::error::Error;
 use std::io::{BufRead, Read, Write};
 use std::sync::Mutex;
 
@@ -49,6 +50,9 @@ pub struct Report {
     pub hydrated: Option<Result<Outcome, RepoError>>,
 }
 
+/// Is told of each file that fails, and why.
+pub type Complain<'a> = &'a mut dyn FnMut(&[u8], &(dyn Error + 'static));
+
 struct Filter<'a> {
     repository: &'a Repository,
     store: &'a PackStore,
@@ -58,11 +62,11 @@ struct Filter<'a> {
     profiles: AttributeReader,
     deferred: Vec<Job>,
     report: Report,
-    complain: &'a mut dyn FnMut(&str),
+    complain: Complain<'a>,
 }
 
-/// Serves Git until it closes `input`, then hydrates. `complain` gets a line for each file that fails, as
-/// Git itself does not say why.
+/// Serves Git until it closes `input`, then hydrates. `complain` is told of each file that fails, as Git
+/// itself does not say why.
 ///
 /// # Errors
 /// When the conversation breaks. What was cleaned before is durable then, and nothing is hydrated.
@@ -71,7 +75,7 @@ pub fn run<R: Read, W: Write>(
     output: W,
     policy: Policy,
     context: Context<'_>,
-    complain: &mut dyn FnMut(&str),
+    complain: Complain<'_>,
     observe: &mut (dyn FnMut(hydrate::Progress) + Send),
 ) -> Result<Report, ProtocolError> {
     let Context { repository, store, source, critical } = context;
@@ -132,15 +136,15 @@ impl Filter<'_> {
         {
             return self.write_content(&pointer, answer);
         }
-        let worktree = self.repository.worktree.as_deref();
-        let before = match worktree {
-            Some(worktree) if !request.can_delay => Some(Stamp::of(&full_path(worktree, &request.pathname))),
-            _ => None,
-        };
-        if worktree.is_some() {
-            self.deferred.push(Job { path: request.pathname.clone(), pointer, before });
-        }
+        self.defer(request, Some(pointer));
         Ok(answer.write_all(text)?)
+    }
+
+    /// Remembers a file for the end, if Git may be writing it into the working tree.
+    fn defer(&mut self, request: &Request, pointer: Option<Pointer>) {
+        let Some(worktree) = self.repository.worktree.as_deref() else { return };
+        let before = (!request.can_delay).then(|| Stamp::of(&full_path(worktree, &request.pathname)));
+        self.deferred.push(Job { path: request.pathname.clone(), pointer, before });
     }
 
     fn write_content(&mut self, pointer: &Pointer, answer: &mut Answer<'_>) -> Result<(), HandlerError> {
@@ -185,6 +189,11 @@ impl Handler for Filter<'_> {
         content.take(PROBE_BYTES as u64).read_to_end(&mut head)?;
         match parse(&head) {
             Parsed::Pointer(pointer) => self.smudge_pointer(request, pointer, &head, answer),
+            Parsed::Content if head.is_empty() => {
+                // Nothing to fetch, but Git would read the file again at the next status: it is just written.
+                self.defer(request, None);
+                Ok(())
+            }
             // Not ours to interpret: whatever Git has goes into the working tree as it is.
             Parsed::Content | Parsed::Damaged(_) => {
                 answer.write_all(&head)?;
@@ -195,8 +204,7 @@ impl Handler for Filter<'_> {
     }
 
     fn report(&mut self, request: &Request, error: &HandlerError) {
-        let path = String::from_utf8_lossy(&request.pathname);
-        (self.complain)(&format!("'{path}': {}", error.cause));
+        (self.complain)(&request.pathname, &*error.cause);
     }
 }
 

@@ -9,4 +9,4 @@ pub mod handler;
 pub mod pkt;
 pub mod protocol;
 
-pub use handler::{Policy, Report, run};
+pub use handler::{Complain, Policy, Report, run};

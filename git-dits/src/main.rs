@@ -9,6 +9,7 @@ mod commands;
 mod context;
 mod demo;
 mod entries;
+mod outcome;
 mod report;
 mod setup;
 mod worktree;

@@ -6,12 +6,7 @@
 //! written to stderr is lost: there is nobody left to tell.
 
 use anyhow::{Error, Result};
-use dits_format::pointer::Damage;
-use dits_remote::RemoteError;
-use dits_remote::source::NoRemote;
 use dits_repo::RepoError;
-use dits_repo::index::IndexError;
-use dits_store::StoreError;
 use std::error::Error as StdError;
 use std::fmt;
 use std::io::{self, ErrorKind, Write};
@@ -116,11 +111,8 @@ pub fn failure(failed: &Error) -> ExitCode {
 /// Reports why content could not be fetched.
 pub fn fetch_error(failed: &RepoError) {
     error(&format!("cannot fetch content: {failed}"));
-    let RepoError::Fetch(cause) = failed else { return };
-    let cause: &(dyn StdError + 'static) = &**cause;
-    match hint_for(cause) {
-        Some(text) => hint(&text),
-        None => hint("run 'git dits hydrate' again when the remote can be reached"),
+    if let Some(text) = hint_for(failed) {
+        hint(&text);
     }
 }
 
@@ -133,55 +125,12 @@ pub fn text(failed: &Error) -> String {
     })
 }
 
-fn hint_for(cause: &(dyn StdError + 'static)) -> Option<String> {
-    if let Some(failure) = cause.downcast_ref::<Failure>() {
-        return failure.hint.clone();
+/// The hint of a failure of ours, or what is known of the libraries' errors.
+pub fn hint_for(cause: &(dyn StdError + 'static)) -> Option<String> {
+    match cause.downcast_ref::<Failure>() {
+        Some(failure) => failure.hint.clone(),
+        None => dits_remote::hint(cause),
     }
-    if let Some(error) = cause.downcast_ref::<RemoteError>() {
-        return match error {
-            RemoteError::Repo(error) => repo_hint(error),
-            other => other.hint(),
-        };
-    }
-    if cause.is::<NoRemote>() {
-        return Some("name a server: 'git remote add origin dits://HOST/TEAM/PROJECT'".to_owned());
-    }
-    let store = || cause.downcast_ref().and_then(store_hint);
-    cause.downcast_ref().and_then(repo_hint).or_else(store)
-}
-
-fn repo_hint(error: &RepoError) -> Option<String> {
-    let text = match error {
-        RepoError::Spawn(_) => "install git 2.43 or newer, and make sure that it is on PATH",
-        RepoError::DamagedPointer { damage, .. } => damage_hint(*damage),
-        RepoError::Index(IndexError::Locked { .. }) => {
-            "another git process seems to be running: try again when it is done"
-        }
-        RepoError::Store(error) => return store_hint(error),
-        _ => return None,
-    };
-    Some(text.to_owned())
-}
-
-/// What to do about a damaged pointer.
-pub fn damage_hint(damage: Damage) -> &'static str {
-    match damage {
-        Damage::ConflictMarkers => {
-            "take one side: 'git checkout --ours -- <path>' or 'git checkout --theirs -- <path>'"
-        }
-        Damage::NewerVersion => "update git-dits",
-        _ => "restore it from a commit where it is intact: 'git checkout <commit> -- <path>'",
-    }
-}
-
-fn store_hint(error: &StoreError) -> Option<String> {
-    let text = match error {
-        error if error.is_disk_full() => "free some space and try again",
-        StoreError::StoreFormat { .. } => "update git-dits",
-        StoreError::Io { .. } => return None,
-        _ => "run 'git dits fsck --repair', then 'git dits hydrate' fetches it again",
-    };
-    Some(text.to_owned())
 }
 
 /// Bytes in words, as git-lfs writes them: `8 B`, `1.2 KB`, `12 MB`.

@@ -9,7 +9,7 @@ use anyhow::{Context, Result};
 use dits_format::limits::POINTER_BYTES_MAX;
 use dits_format::pointer::{Parsed, parse};
 use dits_format::{Oid, Pointer};
-use dits_repo::hydrate::{Job, plan};
+use dits_repo::hydrate::plan;
 use dits_repo::tracked::Tracked;
 use std::fs::{self, File, Metadata};
 use std::io::{ErrorKind, Read};
@@ -57,18 +57,16 @@ pub fn has_content(worktree: &Path, path: &[u8], pointer: &Pointer) -> Result<bo
     Ok(matches!(look(worktree, path)?, There::Content(meta) if meta.len() == pointer.size))
 }
 
-/// The files whose content is not in the working tree, ready to be hydrated.
-pub fn ghosts(worktree: &Path, tracked: Vec<Tracked>) -> Result<Vec<Job>> {
-    let mut jobs = Vec::new();
-    for Tracked { path, stage, .. } in tracked {
-        if stage != 0 {
-            continue;
-        }
-        if let There::Pointer(pointer) = look(worktree, &path)? {
-            jobs.push(Job { path, pointer, before: None });
+/// The files whose content is not in the working tree, with the pointers that lie there instead.
+pub fn ghosts(worktree: &Path, tracked: Vec<Tracked>) -> Result<Vec<Tracked>> {
+    let mut ghosts = Vec::new();
+    for mut file in tracked.into_iter().filter(|file| file.stage == 0) {
+        if let There::Pointer(pointer) = look(worktree, &file.path)? {
+            file.pointer = pointer;
+            ghosts.push(file);
         }
     }
-    Ok(jobs)
+    Ok(ghosts)
 }
 
 /// BLAKE3 of a file, or `None` when it is too large to be read for this.

@@ -24,7 +24,7 @@ fn main() -> ExitCode {
             let mut stderr = std::io::stderr().lock();
             // If even this cannot be said, the exit code says it.
             let _ = writeln!(stderr, "fatal: {error:#}");
-            if let Some(hint) = error.downcast_ref::<RemoteError>().and_then(RemoteError::hint) {
+            if let Some(hint) = error.chain().find_map(dits_remote::hint) {
                 let _ = writeln!(stderr, "hint: {hint}");
             }
             ExitCode::from(128)

@@ -36,28 +36,6 @@ pub enum RemoteError {
     Repo(#[from] RepoError),
 }
 
-impl RemoteError {
-    /// What the user can do about it.
-    pub fn hint(&self) -> Option<String> {
-        match self {
-            RemoteError::Transport(TransportError::Unreachable { .. }) => Some(
-                "check the address, that the server runs, and that UDP to its port is not blocked".into(),
-            ),
-            RemoteError::Transport(TransportError::PinMismatch { host, .. }) => Some(format!(
-                "if the server's certificate was changed on purpose, remove the line of {host} from the known_hosts \
-                 file of git-dits (see 'git dits env')"
-            )),
-            RemoteError::Sync(SyncError::Refused { reason: Reason::Unauthorized, .. }) => Some(
-                "give the token as password when Git asks, or store it with 'git credential approve'".into(),
-            ),
-            RemoteError::Sync(SyncError::MissingContent { .. }) => {
-                Some("run 'git dits fsck' to see which files are affected".into())
-            }
-            _ => None,
-        }
-    }
-}
-
 /// A connection to one repository's server.
 #[derive(Debug)]
 pub struct Remote {

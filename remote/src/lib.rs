@@ -3,15 +3,17 @@
 //! Joins what `dits-repo` knows (URLs, credentials, new pointers) to what `dits-sync` does (connections,
 //! pushes, pulls). [`Remote`] is one server with the token question settled; [`RemoteSource`] brings chunks
 //! for hydration from whichever remote has them; [`Trace`] writes what happened for scripts and tests;
-//! [`Meter`] draws progress on a terminal. Prints nothing by itself.
+//! [`Meter`] draws progress on a terminal; [`hint()`] says what to do about an error. Prints nothing by itself.
 
 pub mod connect;
+pub mod hint;
 pub mod meter;
 pub mod settings;
 pub mod source;
 pub mod trace;
 
 pub use connect::{Remote, RemoteError};
+pub use hint::hint;
 pub use meter::Meter;
 pub use settings::Settings;
 pub use source::RemoteSource;

@@ -2,7 +2,7 @@
 //!
 //! Found by asking Git once, so that linked worktrees, submodules, `GIT_DIR`, `GIT_INDEX_FILE` and SHA-256
 //! are as Git sees them. Chunks are kept in `dits/` of the *common* folder, shared by linked worktrees; files
-//! on their way into the working tree in `dits/tmp` of this worktree's own Git folder.
+//! on their way into the working tree in `dits/hydrate` of this worktree's own Git folder.
 
 use crate::index::HashKind;
 use crate::{Git, RepoError};
@@ -81,9 +81,10 @@ impl Repository {
         PackStore::open(&self.store_dir())
     }
 
-    /// Folder for files on their way into the working tree.
+    /// Folder for files on their way into the working tree. Not the store's own `tmp`: that sweeps by its own
+    /// rules.
     pub fn tmp_dir(&self) -> PathBuf {
-        self.git_dir.join("dits").join("tmp")
+        self.git_dir.join("dits").join("hydrate")
     }
 
     /// Value of a configuration variable, the last one where there are several. `key` in lower case except

@@ -221,7 +221,7 @@ impl Repo {
 
     /// Names of temporary files that git-dits has left.
     pub fn leftovers(&self) -> Vec<String> {
-        files_in(&self.store().join("tmp"))
+        ["tmp", "hydrate"].iter().flat_map(|folder| files_in(&self.store().join(folder))).collect()
     }
 }
 

@@ -25,6 +25,7 @@ impl User {
     /// A user whose everything is in `root`.
     pub fn new(name: &str, root: PathBuf, clock: Clock) -> User {
         let user = User { root, env: Vec::new(), clock };
+        assert!(!user.home().exists(), "there is a user '{name}' already: keep the value");
         for folder in ["home", "tmp"] {
             fs::create_dir_all(user.root.join(folder)).expect("a folder can be made");
         }

@@ -270,13 +270,13 @@ fn skipping_leaves_clean_pointers_and_hydrate_completes_them() {
     let server = world.server();
     let ann = two_branches(&world.user("ann"));
     ann.publish(&server.url("team/p"));
-    let ben = world.user("ben").with_env("GIT_DITS_SKIP_SMUDGE", "1");
-    let ghosts = ben.clone_from(&server.url("team/p"), "clone");
+    let ben = world.user("ben");
+    let ghosts = ben.with_env("GIT_DITS_SKIP_SMUDGE", "1").clone_from(&server.url("team/p"), "clone");
     for name in ["a.bin", "keep.bin", "small.bin"] {
         ghosts.is_ghost(name);
     }
     ghosts.is_clean();
-    let ben = world.plain_user("ben").repo("clone");
+    let ben = ben.repo("clone");
     ben.git(&["dits", "hydrate"]);
     settled(&ben, &ONE);
     ben.is_same_as(&ann);

@@ -34,10 +34,10 @@ fn a_checkout_without_the_server_leaves_pointers() {
     let mut server = world.server();
     let ann = with_commit(&world.user("ann"), &server.url(URL));
     ann.git(&["push", "-q", "origin", "main"]);
-    let skipping = world.user("ben").with_env("GIT_DITS_SKIP_SMUDGE", "1");
-    skipping.clone_from(&server.url(URL), "clone");
+    let ben = world.user("ben");
+    ben.with_env("GIT_DITS_SKIP_SMUDGE", "1").clone_from(&server.url(URL), "clone");
     server.kill();
-    let ben = world.plain_user("ben").repo("clone");
+    let ben = ben.repo("clone");
     ben.git_fails(&["dits", "hydrate"]).says(&["a.bin", "hint: "]);
     fs::remove_file(ben.at("a.bin")).unwrap();
     ben.git(&["checkout", "--", "a.bin"]).says(&["a.bin", "hint: ", "git dits hydrate"]);

@@ -5,12 +5,12 @@
 //! what went wrong is said in words. `GIT_DITS_SKIP_SMUDGE` leaves pointers in the working tree.
 
 use crate::context::{Context, guard_signals};
-use crate::report;
+use crate::{outcome, report};
 use anyhow::Result;
 use clap::Parser;
 use dits_filter::Policy;
 use dits_remote::{Meter, RemoteSource};
-use dits_repo::hydrate::{self, Outcome, Progress};
+use dits_repo::hydrate::{self, Progress};
 use serde_json::json;
 use std::fs::File;
 use std::io::IsTerminal;
@@ -21,9 +21,6 @@ use std::sync::{Arc, Mutex};
 /// Serve Git's filter protocol on standard input and output
 #[derive(Debug, Parser)]
 pub struct Args {}
-
-/// Paths listed when content is missing.
-const LISTED_MAX: usize = 10;
 
 /// Runs the command.
 pub fn run(_: &Args) -> Result<ExitCode> {
@@ -51,46 +48,34 @@ pub fn run(_: &Args) -> Result<ExitCode> {
             Progress::Write { bytes, bytes_total } => meter.show("Writing files", bytes, bytes_total),
         }
     };
+    let mut complain = |path: &[u8], cause: &(dyn std::error::Error + 'static)| {
+        let (path, text) = (String::from_utf8_lossy(path), cause.to_string());
+        // Some errors name the file themselves.
+        let named = text.contains(&format!("'{path}'"));
+        report::error(&if named { text } else { format!("'{path}': {text}") });
+        if let Some(hint) = report::hint_for(cause) {
+            report::hint(&hint);
+        }
+    };
     let policy = Policy { skip_smudge: is_true(std::env::var("GIT_DITS_SKIP_SMUDGE").ok()) };
-    let result = dits_filter::run(input, output, policy, work, &mut |line| report::error(line), &mut observe);
+    let result = dits_filter::run(input, output, policy, work, &mut complain, &mut observe);
     drop(meter);
     let done = result?;
     context.settings.trace.event("filter", json!({ "cleaned": done.cleaned, "smudged": done.smudged }));
+    let mut code = ExitCode::SUCCESS;
     if let Some(error) = done.commit_error {
-        report::error(&format!("added content is not safe on disk: {error}"));
-        report::hint("free some space and add the files again");
-        return Ok(ExitCode::FAILURE);
+        report::error(&format!("added content is not safe on disk yet: {error}"));
+        report::hint("free some space; the next git-dits command that stores something takes it up");
+        code = ExitCode::FAILURE;
     }
-    match done.hydrated {
-        None => Ok(ExitCode::SUCCESS),
-        Some(outcome) => Ok(tell(&outcome?)),
-    }
-}
-
-/// Says what could not be hydrated, and how to go on.
-fn tell(outcome: &Outcome) -> ExitCode {
-    if let Some(error) = &outcome.fetch_error {
-        report::error(&format!("cannot fetch content: {error}"));
-    }
-    for (path, error) in &outcome.failed {
-        report::error(&format!("'{}': {error}", String::from_utf8_lossy(path)));
-    }
-    if let Some(error) = &outcome.unsettled {
-        report::error(&format!("cannot update git's index: {error}"));
-        report::hint("run 'git dits hydrate' when no other git command runs");
-    }
-    if !outcome.missing.is_empty() {
-        report::error(&format!(
-            "{} file(s) stay pointers, as their content is not available:",
-            outcome.missing.len()
-        ));
-        for (path, oid) in outcome.missing.iter().take(LISTED_MAX) {
-            let oid = oid.to_string();
-            report::error(&format!("  {} ({})", String::from_utf8_lossy(path), &oid[..12]));
+    if let Some(hydrated) = done.hydrated {
+        let hydrated = hydrated?;
+        outcome::tell(&hydrated);
+        if !hydrated.is_complete() {
+            code = ExitCode::FAILURE;
         }
-        report::hint("run 'git dits hydrate' when the content can be reached");
     }
-    if outcome.is_complete() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    Ok(code)
 }
 
 /// Git's idea of a true value.

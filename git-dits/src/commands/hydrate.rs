@@ -4,12 +4,12 @@
 //! Missing chunks are fetched in one go. What still is a pointer afterwards is listed and makes exit code 2.
 
 use crate::context::{self, Context};
-use crate::{report, worktree};
+use crate::{outcome, report, worktree};
 use anyhow::Result;
 use clap::Parser;
 use dits_remote::{Meter, RemoteSource};
-use dits_repo::hydrate::{self, Job, Outcome, Progress, plan};
-use dits_repo::tracked;
+use dits_repo::hydrate::{self, Job, Outcome, Progress};
+use dits_repo::tracked::{self, Tracked};
 use serde_json::json;
 use std::io::IsTerminal;
 use std::process::ExitCode;
@@ -37,27 +37,26 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     let top = context.repository.worktree()?;
     // Without pathspecs all of the working tree is meant, wherever the user stands.
     let git = if args.pathspec.is_empty() { context.repository.git.clone() } else { context.git_here() };
-    let jobs = worktree::ghosts(top, tracked::in_index(&git, &args.pathspec)?)?;
+    let ghosts = worktree::ghosts(top, tracked::in_index(&git, &args.pathspec)?)?;
     if args.check {
-        return check(top, jobs, args.json);
+        return check(&ghosts, args.json);
     }
-    let sizes: u64 = jobs.iter().map(|job| job.pointer.size).sum();
-    let outcome = if jobs.is_empty() { Outcome::default() } else { run_jobs(&context, jobs)? };
-    tell(&outcome);
+    let sizes: u64 = ghosts.iter().map(|ghost| ghost.pointer.size).sum();
+    let done = if ghosts.is_empty() { Outcome::default() } else { run_all(&context, ghosts)? };
+    outcome::tell(&done);
     if args.json {
-        print_json(&outcome)?;
-    } else if !outcome.hydrated.is_empty() {
+        print_json(&done)?;
+    } else if !done.hydrated.is_empty() {
         let whole =
-            if outcome.is_complete() { format!(", {}", report::human_bytes(sizes)) } else { String::new() };
-        report::line(&format!("Hydrated {} file(s){whole}.", outcome.hydrated.len()))?;
-    } else if outcome.is_complete() && std::io::stdout().is_terminal() {
+            if done.is_complete() { format!(", {}", report::human_bytes(sizes)) } else { String::new() };
+        report::line(&format!("Hydrated {} file(s){whole}.", done.hydrated.len()))?;
+    } else if done.is_complete() && std::io::stdout().is_terminal() {
         report::line("All content is here.")?;
     }
-    Ok(if outcome.is_complete() { ExitCode::SUCCESS } else { ExitCode::from(report::FAILED) })
+    Ok(if done.is_complete() { ExitCode::SUCCESS } else { ExitCode::from(report::FAILED) })
 }
 
-fn check(top: &std::path::Path, jobs: Vec<Job>, json: bool) -> Result<ExitCode> {
-    let ghosts = plan::still_due(top, jobs);
+fn check(ghosts: &[Tracked], json: bool) -> Result<ExitCode> {
     if json {
         let list = ghosts.iter().map(|ghost| {
             let (path, oid) = (String::from_utf8_lossy(&ghost.path), ghost.pointer.oid.to_string());
@@ -67,13 +66,15 @@ fn check(top: &std::path::Path, jobs: Vec<Job>, json: bool) -> Result<ExitCode> 
         report::stdout(context::json_lines(&json!({ "oid_type": "blake3", "ghosts": list }))?)?;
     } else {
         let row =
-            |ghost: &plan::Due| [&ghost.path[..], format!(" ({})\n", ghost.pointer.oid).as_bytes()].concat();
+            |ghost: &Tracked| [&ghost.path[..], format!(" ({})\n", ghost.pointer.oid).as_bytes()].concat();
         report::stdout(ghosts.iter().map(row).collect::<Vec<_>>().concat())?;
     }
     Ok(if ghosts.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(GHOSTS_LEFT) })
 }
 
-fn run_jobs(context: &Context, jobs: Vec<Job>) -> Result<Outcome> {
+fn run_all(context: &Context, ghosts: Vec<Tracked>) -> Result<Outcome> {
+    let job = |Tracked { path, pointer, .. }| Job { path, pointer: Some(pointer), before: None };
+    let jobs = ghosts.into_iter().map(job).collect();
     let critical = Arc::new(Mutex::new(()));
     context::guard_signals(critical.clone())?;
     let store = context.store()?;
@@ -90,30 +91,6 @@ fn run_jobs(context: &Context, jobs: Vec<Job>) -> Result<Outcome> {
         Progress::Write { bytes, bytes_total } => meter.show("Writing files", bytes, bytes_total),
     };
     Ok(hydrate::hydrate(&mut work, jobs, &mut observe)?)
-}
-
-/// Says what went wrong, if anything.
-fn tell(outcome: &Outcome) {
-    for (path, error) in &outcome.failed {
-        report::error(&format!("cannot hydrate '{}': {error}", String::from_utf8_lossy(path)));
-    }
-    if let Some(error) = &outcome.unsettled {
-        report::error(&format!(
-            "the files have their content, but git's index could not be updated: {error}"
-        ));
-        report::hint("'git add' them when no other git command runs; that changes nothing else");
-    }
-    if outcome.missing.is_empty() {
-        return;
-    }
-    report::error(&format!("the content of {} file(s) could not be had:", outcome.missing.len()));
-    for (path, oid) in &outcome.missing {
-        report::notice(&format!("  (missing) {} ({oid})", String::from_utf8_lossy(path)));
-    }
-    match &outcome.fetch_error {
-        Some(error) => report::fetch_error(error),
-        None => report::hint("ask whoever added these files to push them"),
-    }
 }
 
 fn print_json(outcome: &Outcome) -> Result<()> {

@@ -25,8 +25,8 @@ use std::sync::Mutex;
 pub struct Job {
     /// Path from the top of the working tree.
     pub path: Vec<u8>,
-    /// The pointer that stands there.
-    pub pointer: Pointer,
+    /// The pointer that stands there; `None` for the empty content, whose file is only settled.
+    pub pointer: Option<Pointer>,
     /// How the path looked before Git wrote it; hydrate only if it looks otherwise now. `None`: always.
     pub before: Option<Option<Stamp>>,
 }

@@ -6,7 +6,7 @@
 
 use super::{Context, Job, Outcome, Progress};
 use crate::RepoError;
-use dits_format::Oid;
+use dits_format::{Oid, Pointer};
 use dits_store::{StoreError, content};
 use std::collections::HashSet;
 use std::collections::hash_map::{Entry, HashMap};
@@ -37,8 +37,8 @@ pub struct Due {
     pub path: Vec<u8>,
     /// The same, ready to be opened.
     pub full: PathBuf,
-    /// Its pointer.
-    pub pointer: dits_format::Pointer,
+    /// Its pointer; `None` for the empty content.
+    pub pointer: Option<Pointer>,
     /// Its metadata, to keep its mode and to notice a change.
     pub meta: Metadata,
 }
@@ -62,7 +62,7 @@ pub fn still_due(worktree: &Path, jobs: Vec<Job>) -> Vec<Due> {
 fn look(worktree: &Path, job: Job, dirs: &mut HashMap<PathBuf, bool>) -> Option<Due> {
     let full = full_path(worktree, &job.path);
     let meta = fs::symlink_metadata(&full).ok()?;
-    let text = job.pointer.encode();
+    let text = job.pointer.as_ref().map_or_else(Vec::new, Pointer::encode);
     let unchanged = matches!(job.before, Some(before) if before == Stamp::of(&full));
     if !meta.is_file()
         || meta.len() != text.len() as u64
@@ -96,9 +96,9 @@ pub fn fetch(
     observe: &mut (dyn FnMut(Progress) + Send),
 ) -> Result<Vec<Due>, RepoError> {
     let mut whole: HashMap<Oid, bool> = HashMap::new();
-    for file in &due {
-        if let Entry::Vacant(unknown) = whole.entry(file.pointer.oid) {
-            unknown.insert(is_whole(context, &file.pointer.oid)?);
+    for pointer in due.iter().filter_map(|file| file.pointer.as_ref()) {
+        if let Entry::Vacant(unknown) = whole.entry(pointer.oid) {
+            unknown.insert(is_whole(context, &pointer.oid)?);
         }
     }
     let wanted: Vec<Oid> = whole.iter().filter(|(_, whole)| !**whole).map(|(oid, _)| *oid).collect();
@@ -113,8 +113,13 @@ pub fn fetch(
             whole.insert(oid, is_whole(context, &oid)?);
         }
     }
-    let (ready, missing): (Vec<Due>, Vec<Due>) = due.into_iter().partition(|file| whole[&file.pointer.oid]);
-    outcome.missing = missing.into_iter().map(|file| (file.path, file.pointer.oid)).collect();
+    let mut ready = Vec::with_capacity(due.len());
+    for file in due {
+        match &file.pointer {
+            Some(pointer) if !whole[&pointer.oid] => outcome.missing.push((file.path, pointer.oid)),
+            _ => ready.push(file),
+        }
+    }
     Ok(ready)
 }
 

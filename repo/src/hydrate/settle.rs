@@ -58,7 +58,7 @@ pub fn settle(
 
 fn changes(repository: &Repository, files: &[Placed]) -> BTreeMap<Vec<u8>, Change> {
     let change = |file: &Placed| {
-        let expected_oid = blob_id(repository.hash, &file.pointer.encode());
+        let expected_oid = blob_id(repository.hash, &file.blob);
         (file.path.clone(), Change::Hydrated { expected_oid, stat: file.stat })
     };
     files.iter().map(change).collect()

@@ -34,8 +34,8 @@ pub struct Written {
 pub struct Placed {
     /// Path from the top of the working tree.
     pub path: Vec<u8>,
-    /// The pointer it was.
-    pub pointer: Pointer,
+    /// What Git has for it: the pointer, or nothing for the empty content.
+    pub blob: Vec<u8>,
     /// What Git shall find in its index.
     pub stat: Stat,
 }
@@ -66,7 +66,7 @@ pub fn write_all(
     let mtime = hydrated_mtime(&context.repository.index, SystemTime::now());
     // Without an index there is nothing to be racy with.
     let mtime = mtime.unwrap_or_else(|_| SystemTime::now());
-    let bytes_total = ready.iter().map(|file| file.pointer.size).sum();
+    let bytes_total = ready.iter().filter_map(|file| Some(file.pointer.as_ref()?.size)).sum();
     let mut bytes = 0;
     let mut written = Vec::with_capacity(ready.len());
     for (number, due) in ready.into_iter().enumerate() {
@@ -93,25 +93,28 @@ fn write_one(
     count: &mut dyn FnMut(u64),
 ) -> Result<Written, RepoError> {
     let mode = due.meta.permissions().mode() & 0o777;
-    let oid = due.pointer.oid;
+    let pointer = due.pointer.clone();
     let mut open = OpenOptions::new();
     let file = open.write(true).create(true).truncate(true).mode(0o600).open(&temporary);
     let file = file.map_err(RepoError::io("create", &temporary))?;
     let mut written = Written { due, temporary, placed: false, _file: None };
     let path = written.temporary.clone();
     let _ = file.try_lock();
-    let known = content::find(context.store, &oid)?.ok_or(StoreError::Mismatch { oid })?;
-    let mut out = Buffered { file: &file, buffer: Vec::with_capacity(BUFFER_BYTES) };
-    content::rebuild::<RepoError>(context.store, &known.manifest, &mut |part| {
-        count(part.len() as u64);
-        out.write(part).map_err(RepoError::io("write", &path))
-    })?;
-    out.flush().map_err(RepoError::io("write", &path))?;
+    if let Some(pointer) = &pointer {
+        let oid = pointer.oid;
+        let known = content::find(context.store, &oid)?.ok_or(StoreError::Mismatch { oid })?;
+        let mut out = Buffered { file: &file, buffer: Vec::new() };
+        content::rebuild::<RepoError>(context.store, &known.manifest, &mut |part| {
+            count(part.len() as u64);
+            out.write(part).map_err(RepoError::io("write", &path))
+        })?;
+        out.flush().map_err(RepoError::io("write", &path))?;
+    }
     fs::set_permissions(&path, fs::Permissions::from_mode(mode))
         .map_err(RepoError::io("set the mode of", &path))?;
     file.set_modified(mtime).map_err(RepoError::io("set the time of", &path))?;
     // Many small files must not use up the file handles; only what takes long needs the lock.
-    written._file = (known.manifest.size >= BUFFER_BYTES as u64).then_some(file);
+    written._file = pointer.is_some_and(|pointer| pointer.size >= BUFFER_BYTES as u64).then_some(file);
     Ok(written)
 }
 
@@ -147,7 +150,8 @@ pub fn place_all(written: Vec<Written>, outcome: &mut Outcome) -> Vec<Placed> {
         match place(&mut file) {
             Ok(Some(stat)) => {
                 let due = &file.due;
-                placed.push(Placed { path: due.path.clone(), pointer: due.pointer.clone(), stat });
+                let blob = due.pointer.as_ref().map_or_else(Vec::new, Pointer::encode);
+                placed.push(Placed { path: due.path.clone(), blob, stat });
             }
             Ok(None) => {}
             Err(error) => outcome.failed.push((file.due.path.clone(), error)),

@@ -1,0 +1,36 @@
+//! What the helper says to Git before it connects anywhere. That this file exists also makes `cargo test` build the
+//! binary, which the stories in `tests/` use.
+
+use std::io::Write;
+use std::process::{Command, Output, Stdio};
+
+fn say(url: &str, input: &str) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_git-remote-dits"));
+    command.args(["origin", url]).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().expect("the helper starts");
+    // It may end before it has read everything; what it printed tells.
+    let _ = child.stdin.take().expect("stdin is piped").write_all(input.as_bytes());
+    child.wait_with_output().expect("the helper ends")
+}
+
+#[test]
+fn it_can_connect_and_supports_no_options() {
+    let output = say("dits://127.0.0.1:9/team/project", "capabilities\noption verbosity 1\n\n");
+    assert_eq!(String::from_utf8(output.stdout).unwrap(), "connect\n\nunsupported\n");
+    assert!(output.status.success() && output.stderr.is_empty());
+}
+
+#[test]
+fn an_address_that_is_not_ours_is_refused() {
+    let output = say("https://example.org/a", "capabilities\n");
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(said, "fatal: 'https://example.org/a' is not a dits:// address\n");
+    assert_eq!(output.status.code(), Some(128));
+}
+
+#[test]
+fn a_command_it_does_not_know_ends_it() {
+    let output = say("dits://127.0.0.1:9/team/project", "list\n");
+    assert_eq!(output.status.code(), Some(128));
+    assert!(String::from_utf8(output.stderr).unwrap().contains("'list'"));
+}

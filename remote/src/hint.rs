@@ -1,0 +1,96 @@
+//! What a user can do about an error: one answer for every program.
+//!
+//! Errors of the libraries say what is wrong; the way out depends on what people can run, so it is known
+//! here, next to the programs. An error without an entry has no hint, rather than an empty phrase.
+
+use crate::RemoteError;
+use crate::source::NoRemote;
+use dits_format::pointer::Damage;
+use dits_repo::RepoError;
+use dits_repo::index::IndexError;
+use dits_store::StoreError;
+use dits_sync::SyncError;
+use dits_sync::message::Reason;
+use dits_sync::quic::TransportError;
+use std::error::Error;
+
+/// The hint for an error, or for the first of its causes that has one.
+pub fn hint(error: &(dyn Error + 'static)) -> Option<String> {
+    let mut next = Some(error);
+    while let Some(cause) = next {
+        if let Some(hint) = own_hint(cause) {
+            return Some(hint);
+        }
+        next = cause.source();
+    }
+    None
+}
+
+fn own_hint(cause: &(dyn Error + 'static)) -> Option<String> {
+    if cause.is::<NoRemote>() {
+        return Some("name a server: 'git remote add origin dits://HOST/TEAM/PROJECT'".to_owned());
+    }
+    cause
+        .downcast_ref()
+        .and_then(remote_hint)
+        .or_else(|| cause.downcast_ref().and_then(repo_hint))
+        .or_else(|| cause.downcast_ref().and_then(store_hint))
+}
+
+fn remote_hint(error: &RemoteError) -> Option<String> {
+    let text = match error {
+        RemoteError::Transport(TransportError::Unreachable { .. }) => {
+            "check the address, that the server runs, and that UDP to its port is not blocked"
+        }
+        RemoteError::Transport(TransportError::PinMismatch { host, .. }) => {
+            return Some(format!(
+                "if the server's certificate was changed on purpose, remove the line of {host} from the known_hosts \
+                 file of git-dits (see 'git dits env')"
+            ));
+        }
+        RemoteError::Sync(SyncError::Refused { reason: Reason::Unauthorized, .. }) => {
+            "give the token as password when Git asks, or store it with 'git credential approve'"
+        }
+        RemoteError::Sync(SyncError::MissingContent { .. }) => {
+            "run 'git dits fsck --verbose' to see which files are affected"
+        }
+        RemoteError::Sync(SyncError::Store(error)) => return store_hint(error),
+        RemoteError::Repo(error) => return repo_hint(error),
+        _ => return None,
+    };
+    Some(text.to_owned())
+}
+
+fn repo_hint(error: &RepoError) -> Option<String> {
+    let text = match error {
+        RepoError::Spawn(_) => "install git 2.43 or newer, and make sure that it is on PATH",
+        RepoError::DamagedPointer { damage, .. } => damage_hint(*damage),
+        RepoError::Index(IndexError::Locked { .. }) => {
+            "another git process seems to be running: try again when it is done"
+        }
+        RepoError::Store(error) => return store_hint(error),
+        _ => return None,
+    };
+    Some(text.to_owned())
+}
+
+/// What to do about a damaged pointer.
+pub fn damage_hint(damage: Damage) -> &'static str {
+    match damage {
+        Damage::ConflictMarkers => {
+            "take one side: 'git checkout --ours -- <path>' or 'git checkout --theirs -- <path>'"
+        }
+        Damage::NewerVersion => "update git-dits",
+        _ => "restore it from a commit where it is intact: 'git checkout <commit> -- <path>'",
+    }
+}
+
+fn store_hint(error: &StoreError) -> Option<String> {
+    let text = match error {
+        error if error.is_disk_full() => "free some space and try again",
+        StoreError::StoreFormat { .. } => "update git-dits",
+        StoreError::Io { .. } => return None,
+        _ => "run 'git dits fsck --repair', then 'git dits hydrate' fetches it again",
+    };
+    Some(text.to_owned())
+}
