@@ -12,6 +12,7 @@
 
 pub mod plan;
 pub mod settle;
+mod temporary;
 pub mod write;
 
 use crate::{ChunkSource, FetchProgress, RepoError, Repository};
@@ -92,7 +93,10 @@ pub fn hydrate(
     let worktree = context.repository.worktree()?;
     let due = plan::still_due(worktree, jobs);
     let ready = plan::fetch(context, due, &mut outcome, observe)?;
-    let written = write::write_all(context, ready, &mut outcome, observe)?;
+    if ready.is_empty() {
+        return Ok(outcome);
+    }
+    let (workspace, written) = write::write_all(context, ready, &mut outcome, observe)?;
     if !written.is_empty() {
         let _guard = context.critical.lock();
         let (placed, settled) =
@@ -100,5 +104,6 @@ pub fn hydrate(
         outcome.hydrated = placed.into_iter().map(|file| file.path).collect();
         outcome.unsettled = settled.err();
     }
+    drop(workspace);
     Ok(outcome)
 }

@@ -1,11 +1,10 @@
 //! Rebuilding contents into temporary files, and putting them in place.
 //!
-//! Temporary files lie in this worktree's Git folder, each under an exclusive lock while its writer lives;
-//! whoever comes next removes those that nobody holds. If the working tree is on another file system, where
-//! a rename from there cannot reach, they lie beside their target instead. A content that is needed at
-//! several paths is rebuilt for each: copying is no cheaper than reading its chunks again.
+//! Temporary files are named by [`super::temporary`], which also removes what killed processes left. A content
+//! that is needed at several paths is rebuilt for each: copying is no cheaper than reading its chunks again.
 
 use super::plan::Due;
+use super::temporary::Workspace;
 use super::{Context, Outcome, Progress};
 use crate::RepoError;
 use crate::index::{Stat, hydrated_mtime};
@@ -14,7 +13,7 @@ use dits_store::{StoreError, content};
 use std::fs::{self, File, OpenOptions};
 use std::io::Write;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::SystemTime;
 
 const BUFFER_BYTES: usize = 1 << 20;
@@ -25,8 +24,6 @@ pub struct Written {
     due: Due,
     temporary: PathBuf,
     placed: bool,
-    /// Keeps the lock that says "in use".
-    _file: Option<File>,
 }
 
 /// A file that has its content.
@@ -48,30 +45,22 @@ impl Drop for Written {
     }
 }
 
-/// Rebuilds every file into a temporary one.
+/// Rebuilds every file into a temporary one. They are there as long as the workspace is.
 pub fn write_all(
     context: &Context<'_>,
     ready: Vec<Due>,
     outcome: &mut Outcome,
     observe: &mut dyn FnMut(Progress),
-) -> Result<Vec<Written>, RepoError> {
-    if ready.is_empty() {
-        return Ok(Vec::new());
-    }
-    let tmp = context.repository.tmp_dir();
-    fs::create_dir_all(&tmp).map_err(RepoError::io("create", &tmp))?;
-    sweep(&tmp);
-    let worktree = context.repository.worktree()?;
-    let beside = device(worktree) != device(&tmp);
+) -> Result<(Workspace, Vec<Written>), RepoError> {
+    let mut workspace = Workspace::open(context.repository)?;
     let mtime = hydrated_mtime(&context.repository.index, SystemTime::now());
     // Without an index there is nothing to be racy with.
     let mtime = mtime.unwrap_or_else(|_| SystemTime::now());
     let bytes_total = ready.iter().filter_map(|file| Some(file.pointer.as_ref()?.size)).sum();
     let mut bytes = 0;
     let mut written = Vec::with_capacity(ready.len());
-    for (number, due) in ready.into_iter().enumerate() {
-        let dir = if beside { due.full.parent().unwrap_or(worktree) } else { &tmp };
-        let temporary = dir.join(format!(".dits-{}-{number}.tmp", std::process::id()));
+    for due in ready {
+        let temporary = workspace.name(&due);
         let path = due.path.clone();
         let mut count = |part: u64| {
             bytes += part;
@@ -82,7 +71,7 @@ pub fn write_all(
             Err(error) => outcome.failed.push((path, error)),
         }
     }
-    Ok(written)
+    Ok((workspace, written))
 }
 
 fn write_one(
@@ -97,9 +86,8 @@ fn write_one(
     let mut open = OpenOptions::new();
     let file = open.write(true).create(true).truncate(true).mode(0o600).open(&temporary);
     let file = file.map_err(RepoError::io("create", &temporary))?;
-    let mut written = Written { due, temporary, placed: false, _file: None };
+    let written = Written { due, temporary, placed: false };
     let path = written.temporary.clone();
-    let _ = file.try_lock();
     if let Some(pointer) = &pointer {
         let oid = pointer.oid;
         let known = content::find(context.store, &oid)?.ok_or(StoreError::Mismatch { oid })?;
@@ -113,8 +101,6 @@ fn write_one(
     fs::set_permissions(&path, fs::Permissions::from_mode(mode))
         .map_err(RepoError::io("set the mode of", &path))?;
     file.set_modified(mtime).map_err(RepoError::io("set the time of", &path))?;
-    // Many small files must not use up the file handles; only what takes long needs the lock.
-    written._file = pointer.is_some_and(|pointer| pointer.size >= BUFFER_BYTES as u64).then_some(file);
     Ok(written)
 }
 
@@ -181,30 +167,4 @@ fn place(file: &mut Written) -> Result<Option<Stat>, RepoError> {
     // Somebody who replaced it at once has a modified file, and Git must see that.
     let ours = (now.ino(), now.len(), now.mtime()) == (before.ino(), before.len(), before.mtime());
     Ok(ours.then(|| Stat::from_metadata(&now)))
-}
-
-/// Removes what killed processes left behind.
-fn sweep(tmp: &Path) {
-    for entry in fs::read_dir(tmp).into_iter().flatten().flatten() {
-        let path = entry.path();
-        if let Ok(file) = File::open(&path)
-            && file.try_lock().is_ok()
-            && !is_alive(&path)
-        {
-            let _ = fs::remove_file(&path);
-        }
-    }
-}
-
-/// Whether the process in the name of a temporary file still runs; unknown names count as dead.
-fn is_alive(path: &Path) -> bool {
-    let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-    let pid =
-        name.strip_prefix(".dits-").and_then(|rest| rest.split('-').next()).and_then(|pid| pid.parse().ok());
-    let pid = pid.and_then(rustix::process::Pid::from_raw);
-    pid.is_some_and(|pid| rustix::process::test_kill_process(pid).is_ok())
-}
-
-fn device(path: &Path) -> Option<u64> {
-    fs::metadata(path).ok().map(|meta| meta.dev())
 }
