@@ -157,22 +157,9 @@ fn check(store: &dyn ChunkRead, found: Vec<Found>) -> Result<(), HookError> {
 }
 
 fn is_whole(store: &dyn ChunkRead, pointer: &Pointer) -> Result<bool, StoreError> {
-    let look = || match content::find(store, &pointer.oid)? {
-        Some(known) if known.binding.size == pointer.size => {
-            Ok(content::first_missing(store, &known.manifest)?.is_none())
-        }
-        _ => Ok(false),
-    };
-    match look() {
-        // Damage of single chunks: what cannot be read is not here. The rest is the store's own failure.
-        Err(
-            StoreError::Missing { .. }
-            | StoreError::Corrupt { .. }
-            | StoreError::Mismatch { .. }
-            | StoreError::Format { .. },
-        ) => Ok(false),
-        answer => answer,
-    }
+    // Any that fits: another one, torn or untrue, must not stand in its way.
+    let known = content::find_whole(store, &pointer.oid, |binding| binding.size == pointer.size)?;
+    Ok(known.is_some())
 }
 
 #[cfg(test)]

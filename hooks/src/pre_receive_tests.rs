@@ -146,3 +146,25 @@ fn in_doubt_the_answer_is_no() {
     std::fs::write(&world.env.store_dir, "in the way").unwrap();
     assert!(matches!(world.push(&tip), Err(HookError::Store(_))));
 }
+
+#[test]
+fn another_manifest_does_not_stand_in_the_way() {
+    let world = World::new();
+    let (here, _) = world.store(b"content that is here", 20);
+    let store = PackStore::open(&world.env.store_dir).unwrap();
+    // Some of these sort before the good one: claims of another size, and one whose chunks are gone.
+    for lie in 0..16u8 {
+        let mut batch = store.batch().unwrap();
+        let piece = [lie; 20];
+        let entry = Entry { id: ChunkId::of(Kind::Data, &piece), bytes: 20 };
+        let mut builder = Builder::new();
+        builder.push(entry, &mut |id, node: &[u8]| batch.put(id, Kind::Node, node).map(drop)).unwrap();
+        let root = builder.finish(&mut |id, node: &[u8]| batch.put(id, Kind::Node, node).map(drop)).unwrap();
+        let manifest = Manifest::plain(0, here.oid, 20, root);
+        batch.put(manifest.id(), Kind::Manifest, &manifest.encode()).unwrap();
+        let size = if lie % 2 == 0 { 20 } else { 19 };
+        batch.bind(Binding { oid: here.oid, manifest: manifest.id(), size, proof: Proof::Claimed });
+        batch.commit().unwrap();
+    }
+    world.push(&world.commit(&[("a.mov", &here.encode())])).unwrap();
+}

@@ -197,6 +197,11 @@ impl Work {
             return;
         }
         let oid = binding.oid;
+        // Pushed, and so claimed, a second time before we came to the first.
+        let settled = |known: &Binding| known.manifest == binding.manifest && known.proof == Proof::Proved;
+        if store.bindings(&oid).is_ok_and(|known| known.iter().any(settled)) {
+            return;
+        }
         match prove(store, binding, &self.stop) {
             Ok(Outcome::Proved | Outcome::Stopped) => {}
             Ok(Outcome::Refuted) => {

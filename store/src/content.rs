@@ -19,20 +19,60 @@ pub struct Known {
     pub manifest: Manifest,
 }
 
-/// Finds the manifest of `oid`; the chunks below it may still be absent.
+/// Finds the manifest of `oid`; the chunks below it may still be absent. Of several the first is taken, by
+/// proof, that is whole here, so one that has lost a chunk or never was true does not hide another.
 ///
 /// # Errors
 /// When every bound manifest is absent or damaged the last such error is returned.
 pub fn find(store: &dyn ChunkRead, oid: &Oid) -> Result<Option<Known>, StoreError> {
-    let mut last = None;
-    for binding in store.bindings(oid)? {
-        match manifest(store, &binding.manifest) {
-            Ok(manifest) if manifest.oid == *oid => return Ok(Some(Known { binding, manifest })),
-            Ok(_) => last = Some(StoreError::Mismatch { oid: *oid }),
+    let bindings = store.bindings(oid)?;
+    let only = bindings.len() == 1;
+    let (mut torn, mut last) = (None, None);
+    for binding in bindings {
+        match known(store, binding) {
+            Ok(known) if only || matches!(first_missing(store, &known.manifest), Ok(None)) => {
+                return Ok(Some(known));
+            }
+            Ok(known) => torn = torn.or(Some(known)),
             Err(error) => last = Some(error),
         }
     }
-    last.map_or(Ok(None), Err)
+    if torn.is_some() { Ok(torn) } else { last.map_or(Ok(None), Err) }
+}
+
+/// Finds a manifest of `oid` that is whole here and whose binding `fits`.
+///
+/// # Errors
+/// Damage of single chunks is no error: such a manifest is not whole.
+pub fn find_whole(
+    store: &dyn ChunkRead,
+    oid: &Oid,
+    fits: impl Fn(&Binding) -> bool,
+) -> Result<Option<Known>, StoreError> {
+    for binding in store.bindings(oid)?.into_iter().filter(fits) {
+        let whole = known(store, binding)
+            .and_then(|known| Ok(first_missing(store, &known.manifest)?.is_none().then_some(known)));
+        match whole {
+            Ok(None)
+            | Err(
+                StoreError::Missing { .. }
+                | StoreError::Corrupt { .. }
+                | StoreError::Mismatch { .. }
+                | StoreError::Format { .. },
+            ) => {}
+            found => return found,
+        }
+    }
+    Ok(None)
+}
+
+fn known(store: &dyn ChunkRead, binding: Binding) -> Result<Known, StoreError> {
+    let manifest = manifest(store, &binding.manifest)?;
+    if manifest.oid == binding.oid {
+        Ok(Known { binding, manifest })
+    } else {
+        Err(StoreError::Mismatch { oid: binding.oid })
+    }
 }
 
 /// Reads the manifest with this id.

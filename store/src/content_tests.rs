@@ -123,3 +123,21 @@ fn absence_and_a_wrong_oid_are_told_apart() {
     put(&store, &lie, batch);
     assert!(matches!(rebuilt(&store, &lie.oid), Err(StoreError::Mismatch { .. })));
 }
+
+#[test]
+fn of_several_manifests_one_that_is_whole_is_taken() {
+    let content = bytes(5000, 11);
+    for gone in [10, 7] {
+        let store = MemoryStore::new();
+        for piece in [10, 7] {
+            let mut batch = store.batch().unwrap();
+            let stream = put_stream(&mut *batch, &content, piece);
+            put(&store, &Manifest::plain(0, Oid::of(&content), 5000, stream.root), batch);
+        }
+        store.remove(&[ChunkId::of(Kind::Data, &content[..gone])].into()).unwrap();
+        assert!(is_whole(&store, &Oid::of(&content)).unwrap());
+        assert!(rebuilt(&store, &Oid::of(&content)).unwrap() == content);
+        assert!(find_whole(&store, &Oid::of(&content), |_| true).unwrap().is_some());
+        assert!(find_whole(&store, &Oid::of(&content), |_| false).unwrap().is_none());
+    }
+}

@@ -9,7 +9,7 @@ use crate::machine::{COMMIT_SILENCE_MAX, Machine, SILENCE_MAX, SyncError, Tally}
 use crate::message::{Ask, CONTENTS_MAX, Message};
 use crate::receiver::Receiver;
 use crate::sender::{Outgoing, Sender, is_absence};
-use dits_format::{Binding, ChunkId, Oid};
+use dits_format::{Binding, ChunkId, Oid, Proof};
 use dits_store::{ChunkRead, ChunkWrite, StoreError, content};
 use std::collections::{HashSet, VecDeque};
 use std::sync::Arc;
@@ -185,7 +185,12 @@ impl Taker {
     }
 
     fn is_whole(&self, ask: &Ask) -> Result<bool, StoreError> {
-        let Some(id) = ask.manifest else { return content::is_whole(&*self.store, &ask.oid) };
+        // A claim may be a lie about somebody else's content: it answers for nobody. The honest one describes
+        // his, which costs no chunk that is here, and has a binding of his own when the lie is found out.
+        let Some(id) = ask.manifest else {
+            let proved = |binding: &Binding| binding.proof == Proof::Proved;
+            return Ok(content::find_whole(&*self.store, &ask.oid, proved)?.is_some());
+        };
         // Exactly this manifest: another one that is whole makes no base for splices.
         if !self.store.bindings(&ask.oid)?.iter().any(|binding| binding.manifest == id) {
             return Ok(false);

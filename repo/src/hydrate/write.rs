@@ -8,8 +8,8 @@ use super::temporary::Workspace;
 use super::{Context, Outcome, Progress};
 use crate::RepoError;
 use crate::index::{Stat, hydrated_mtime};
-use dits_format::Pointer;
-use dits_store::{StoreError, content};
+use dits_format::{Binding, Pointer, Proof};
+use dits_store::{ChunkWrite, StoreError, content};
 use std::fs::{self, File, OpenOptions};
 use std::io::Write;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
@@ -92,16 +92,27 @@ fn write_one(
         let oid = pointer.oid;
         let known = content::find(context.store, &oid)?.ok_or(StoreError::Mismatch { oid })?;
         let mut out = Buffered { file: &file, buffer: Vec::new() };
-        content::rebuild::<RepoError>(context.store, &known.manifest, &mut |part| {
+        let rebuilt = content::rebuild::<RepoError>(context.store, &known.manifest, &mut |part| {
             count(part.len() as u64);
             out.write(part).map_err(RepoError::io("write", &path))
-        })?;
+        });
+        if let Err(RepoError::Store(StoreError::Mismatch { .. })) = &rebuilt {
+            // Intact chunks of something else: never to be taken for this content again.
+            refute(context, known.binding)?;
+        }
+        rebuilt?;
         out.flush().map_err(RepoError::io("write", &path))?;
     }
     fs::set_permissions(&path, fs::Permissions::from_mode(mode))
         .map_err(RepoError::io("set the mode of", &path))?;
     file.set_modified(mtime).map_err(RepoError::io("set the time of", &path))?;
     Ok(written)
+}
+
+fn refute(context: &Context<'_>, binding: Binding) -> Result<(), RepoError> {
+    let mut batch = context.store.batch()?;
+    batch.bind(Binding { proof: Proof::Refuted, ..binding });
+    Ok(batch.commit().map(drop)?)
 }
 
 /// Gathers small chunks into large writes; large ones go straight through.

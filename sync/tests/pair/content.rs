@@ -51,6 +51,17 @@ pub fn pieces(bytes: &[u8], profile: Profile) -> Vec<Vec<u8>> {
 
 /// Stores a content that is cut already, under any oid, true or not.
 pub fn add_pieces<P: AsRef<[u8]>>(store: &MemoryStore, pieces: &[P], profile: u8, oid: Oid) -> Binding {
+    bind_pieces(store, pieces, profile, oid, Proof::Proved)
+}
+
+/// The same, proved or not.
+pub fn bind_pieces<P: AsRef<[u8]>>(
+    store: &MemoryStore,
+    pieces: &[P],
+    profile: u8,
+    oid: Oid,
+    proof: Proof,
+) -> Binding {
     let mut batch = store.batch().expect("memory has room");
     let mut builder = Builder::new();
     for piece in pieces.iter().map(AsRef::as_ref) {
@@ -64,7 +75,7 @@ pub fn add_pieces<P: AsRef<[u8]>>(store: &MemoryStore, pieces: &[P], profile: u8
     let root = builder.finish(emit).expect("memory has room");
     let manifest = Manifest::plain(profile, oid, size, root);
     batch.put(manifest.id(), Kind::Manifest, &manifest.encode()).expect("memory has room");
-    let binding = Binding { oid, manifest: manifest.id(), size, proof: Proof::Proved };
+    let binding = Binding { oid, manifest: manifest.id(), size, proof };
     batch.bind(binding);
     batch.commit().expect("memory has room");
     binding

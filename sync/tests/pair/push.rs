@@ -1,10 +1,12 @@
 //! Pushing new contents, and pushing them again.
 
-use crate::content::{MIB, add, add_cut, assert_holds, binding, data, item, noise, proof, push, push_over};
+use crate::content::{
+    MIB, add, add_cut, assert_holds, bind_pieces, binding, data, item, noise, pieces, proof, push, push_over,
+};
 use crate::link::{LATENCY, Link, Side};
 use dits_chunk::Profile;
-use dits_format::{Oid, Proof};
-use dits_store::{ChunkPrune, MemoryStore, content};
+use dits_format::{Binding, Oid, Proof};
+use dits_store::{ChunkPrune, ChunkWrite, MemoryStore, content};
 use dits_sync::machine::{Machine, SyncError, Tally};
 use dits_sync::message::{Ask, Message, Reason};
 use dits_sync::push::{PushItem, Taker};
@@ -145,4 +147,23 @@ fn a_refusal_reaches_the_pusher_in_the_peers_words() {
     let ended = push_over(link, &from, &to, items);
     let Err(SyncError::Refused { reason, text }) = &ended.results[0] else { panic!("not refused") };
     assert_eq!((*reason, text.as_str()), (Reason::DiskFull, "full"));
+}
+
+#[test]
+fn a_claim_of_somebody_else_does_not_stand_for_a_content() {
+    let (bytes, lie) = (noise(1, 3 * MIB), noise(2, 3 * MIB));
+    let ((from, items), to) = (filled(std::slice::from_ref(&bytes)), MemoryStore::new());
+    let oid = Oid::of(&bytes);
+    let claim = bind_pieces(&to, &pieces(&lie, Profile::Video), 0, oid, Proof::Claimed);
+
+    let ended = push(&from, &to, items);
+    assert_eq!(ended.left.tally().contents_had, 0);
+    assert!(
+        content::find(&to, &oid).unwrap().unwrap().binding.proof == Proof::Proved,
+        "the truth comes first"
+    );
+    let mut batch = to.batch().unwrap();
+    batch.bind(Binding { proof: Proof::Refuted, ..claim });
+    batch.commit().unwrap();
+    assert_holds(&to, &bytes);
 }
