@@ -7,7 +7,7 @@
 use anyhow::{Context, Result};
 use dits_format::pointer::Parsed;
 use dits_repo::index::{HashKind, blob_id};
-use dits_repo::{Git, catfile};
+use dits_repo::{Git, catfile, tracked};
 use std::collections::{HashMap, HashSet};
 
 /// A regular file of the index or of a commit.
@@ -23,18 +23,22 @@ pub struct Entry {
 
 /// Managed files of the index that match a pathspec; all when it is empty.
 pub fn in_index(git: &Git, pathspec: &str) -> Result<Vec<Entry>> {
-    let pathspec = format!(":(attr:filter=dits){pathspec}");
-    let out = git.run(&["ls-files", "--stage", "-z", "--full-name", "--", &pathspec])?;
+    let pathspecs = if pathspec.is_empty() { vec![] } else { vec![pathspec.to_owned()] };
+    let out = tracked::staged(git, &pathspecs, false)?;
     parse(&out, |words| Some((words.first()?, words.get(1)?, words.get(2)?.parse().ok()?)))
 }
 
-/// Managed files of a commit, by its own attributes.
+/// Managed files of a commit, by its own attributes: those that an index of this commit would have. (Git can be
+/// asked about a commit directly only from 2.40 on.)
 pub fn in_commit(git: &Git, commit: &str) -> Result<Vec<Entry>> {
-    let out = git.run(&["ls-tree", "-r", "-z", "--full-tree", commit])?;
-    let mut entries = parse(&out, |words| Some((words.first()?, words.get(2)?, 0)))?;
+    let dir = tempfile::tempdir().context("cannot make a temporary folder")?;
+    let index = dir.path().join("index").into_os_string().into_string();
+    let git = git.with_env("GIT_INDEX_FILE", &index.ok().context("the temporary folder has an odd name")?);
+    git.run(&["read-tree", commit])?;
+    let out = git.run(&["ls-files", "--stage", "-z", "--full-name"])?;
+    let mut entries = parse(&out, |words| Some((words.first()?, words.get(1)?, 0)))?;
     let paths: Vec<&[u8]> = entries.iter().map(|entry| &entry.path[..]).collect();
-    let source = format!("--source={commit}");
-    let ask = ["check-attr", &source, "--stdin", "-z", "filter"];
+    let ask = ["check-attr", "--cached", "--stdin", "-z", "filter"];
     let out = if paths.is_empty() { Vec::new() } else { git.run_with_input(&ask, &paths.join(&0))? };
     let fields: Vec<&[u8]> = out.split(|b| *b == 0).collect();
     let managed: HashSet<&[u8]> =

@@ -48,6 +48,8 @@ fn remote_hint(error: &RemoteError) -> Option<String> {
                  file of git-dits (see 'git dits env')"
             ));
         }
+        // The server's own hint, if it gave one, is in its words already.
+        RemoteError::Sync(SyncError::Refused { text, .. }) if text.contains("hint: ") => return None,
         RemoteError::Sync(SyncError::Refused { reason: Reason::Unauthorized, .. }) => {
             "give the token as password when Git asks, or store it with 'git credential approve'"
         }

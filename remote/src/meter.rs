@@ -26,6 +26,9 @@ impl Meter {
 
     /// Shows that `doing` has come to `bytes` of `total`.
     pub fn show(&self, doing: &'static str, bytes: u64, total: u64) {
+        if total == 0 {
+            return;
+        }
         if self.bar.message() != doing {
             self.bar.set_message(doing);
         }

@@ -6,6 +6,7 @@
 use crate::{Git, RepoError, catfile};
 use dits_format::Pointer;
 use dits_format::pointer::Parsed;
+use std::collections::HashSet;
 
 /// A managed file of the index or of a commit.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -18,16 +19,12 @@ pub struct Tracked {
     pub stage: u8,
 }
 
-/// Managed files of the index below `pathspecs` (all when empty) whose blob is a pointer.
+/// Managed files of the index that match one of `pathspecs` (all when empty) and whose blob is a pointer.
+///
+/// # Errors
+/// [`RepoError::Git`] when a pathspec matches nothing, with Git's own words.
 pub fn in_index(git: &Git, pathspecs: &[String]) -> Result<Vec<Tracked>, RepoError> {
-    let mut args = vec!["ls-files", "--stage", "-z", "--full-name", "--", ":(attr:filter=dits)"];
-    // Pathspecs of one command are alternatives, so ours narrows each of the user's.
-    let narrowed: Vec<String> = pathspecs.iter().map(|spec| narrow(spec)).collect();
-    if !narrowed.is_empty() {
-        args.pop();
-        args.extend(narrowed.iter().map(String::as_str));
-    }
-    let out = git.run(&args)?;
+    let out = staged(git, pathspecs, true)?;
     let entry = |line: &[u8]| {
         let (meta, path) = split_tab(line)?;
         let mut words = meta.split(' ');
@@ -35,6 +32,29 @@ pub fn in_index(git: &Git, pathspecs: &[String]) -> Result<Vec<Tracked>, RepoErr
         Some((mode.starts_with("100"), id.to_owned(), stage.parse().ok()?, path))
     };
     read(git, &out, entry, "ls-files")
+}
+
+/// Entries of the index, as `ls-files --stage -z` prints them, that are managed and match one of `pathspecs`. With
+/// `must_match`, a pathspec that matches nothing is an error.
+///
+/// Git 2.39 finds nothing for a pathspec with both an attribute and a path below a folder, so the two
+/// questions are asked apart.
+pub fn staged(git: &Git, pathspecs: &[String], must_match: bool) -> Result<Vec<u8>, RepoError> {
+    const LIST: [&str; 4] = ["ls-files", "--stage", "-z", "--full-name"];
+    let managed = git.run(&[&LIST[..], &["--", ":(top,attr:filter=dits)"]].concat())?;
+    if pathspecs.is_empty() {
+        return Ok(managed);
+    }
+    let mut args = LIST.to_vec();
+    if must_match {
+        args.push("--error-unmatch");
+    }
+    args.push("--");
+    args.extend(pathspecs.iter().map(String::as_str));
+    let matching = git.run(&args)?;
+    let managed: HashSet<&[u8]> = managed.split(|b| *b == 0).collect();
+    let both = matching.split(|b| *b == 0).filter(|line| !line.is_empty() && managed.contains(line));
+    Ok(both.flat_map(|line| [line, b"\0"]).flatten().copied().collect())
 }
 
 /// Files of a commit or tree whose blob is a pointer, by whatever attributes.
@@ -71,12 +91,4 @@ fn read(
 fn split_tab(line: &[u8]) -> Option<(&str, Vec<u8>)> {
     let tab = line.iter().position(|b| *b == b'\t')?;
     Some((std::str::from_utf8(&line[..tab]).ok()?, line[tab + 1..].to_vec()))
-}
-
-/// `:(attr:filter=dits)spec`, keeping magic that the user's own pathspec has.
-fn narrow(spec: &str) -> String {
-    match spec.strip_prefix(":(") {
-        Some(rest) => format!(":(attr:filter=dits,{rest}"),
-        None => format!(":(attr:filter=dits){spec}"),
-    }
 }

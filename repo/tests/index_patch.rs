@@ -28,6 +28,14 @@ fn contains(bytes: &[u8], part: &[u8]) -> bool {
     bytes.windows(part.len()).any(|window| window == part)
 }
 
+fn git_is_older_than(major: u32, minor: u32) -> bool {
+    let output = std::process::Command::new("git").arg("--version").output().expect("git runs");
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    let version = text.split(' ').nth(2).expect("git version <number>");
+    let mut numbers = version.split('.').map(|number| number.trim().parse().unwrap_or(0));
+    (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0)) < (major, minor)
+}
+
 /// The whole cycle for one shape of index; `version` and `parts` prove that Git made this shape.
 fn check_shape(kind: HashKind, config: &[(&str, &str)], prepare: &[&[&str]], version: u8, parts: &[&[u8]]) {
     let repo = Repo::with_pointers(kind, config);
@@ -89,6 +97,10 @@ fn version_4_in_blocks_for_threads() {
 
 #[test]
 fn without_hash() {
+    // Git writes such an index from 2.40 on, and refuses to read it before.
+    if git_is_older_than(2, 40) {
+        return;
+    }
     check_shape(HashKind::Sha1, &[("index.skipHash", "true")], &[], 2, &[&[0; 20]]);
 }
 

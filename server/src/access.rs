@@ -101,6 +101,9 @@ pub fn add_token(dir: &Path, name: &str, role: Role, scope: &Scope) -> Result<St
     let token = new_token().map_err(AccessError::Random)?;
     table.add(&token, role, scope, name)?;
     write_file(&path, PRIVATE, table.text().as_bytes())?;
+    // Made by root for a server that runs as somebody else: that one must be able to read it.
+    let owner = fs::metadata(layout.root()).map_err(StoreError::io("stat", layout.root()))?;
+    let _ = std::os::unix::fs::chown(&path, Some(owner.uid()), Some(owner.gid()));
     Ok(token)
 }
 

@@ -64,7 +64,7 @@ pub fn prove(store: &dyn ChunkPrune, binding: &Binding, stop: &AtomicBool) -> Re
             Proof::Refuted
         }
         Err(Halt::Store(StoreError::Corrupt { id, .. })) => {
-            store.remove(&HashSet::from([id]))?;
+            take_away(store, id)?;
             return Ok(Outcome::Corrupt(id));
         }
         Err(Halt::Store(StoreError::Missing { id })) => return Ok(Outcome::Missing(id)),
@@ -75,6 +75,18 @@ pub fn prove(store: &dyn ChunkPrune, binding: &Binding, stop: &AtomicBool) -> Re
     batch.bind(Binding { proof, ..*binding });
     batch.commit()?;
     Ok(if proof == Proof::Proved { Outcome::Proved } else { Outcome::Refuted })
+}
+
+/// Takes a corrupt chunk away, and with it others that a pack of it has: damage seldom comes alone, and a
+/// pack is not rewritten around a corrupt chunk that is to stay.
+pub(crate) fn take_away(store: &dyn ChunkPrune, id: ChunkId) -> Result<(), StoreError> {
+    let mut ids = HashSet::from([id]);
+    loop {
+        match store.remove(&ids) {
+            Err(StoreError::Corrupt { id, .. }) if ids.insert(id) => {}
+            removed => return removed.map(drop),
+        }
+    }
 }
 
 /// Whether the bound manifest speaks of the bound content, and rebuilds it.

@@ -13,7 +13,7 @@
 
 use crate::access::{Access, Grant};
 use crate::git::{self, Git, Service};
-use crate::prover::{ProofQueue, Tell};
+use crate::prover::{ProofQueue, Tell, take_away};
 use crate::refusal::Refusal;
 use crate::repositories;
 use crate::stores::Stores;
@@ -152,6 +152,12 @@ impl Shared {
             self.tell_if_ours(&error);
             if let Err(error) = block_in_place(|| taker.salvage()) {
                 (self.tell)(&format!("cannot keep the chunks of a broken push: {error}"));
+            }
+            // What is known to be damaged must not be taken for here: the next try brings it.
+            if let SyncError::Store(StoreError::Corrupt { id, .. }) = error
+                && let Err(error) = block_in_place(|| self.stores.open(realm).and_then(|s| take_away(&s, id)))
+            {
+                (self.tell)(&format!("cannot drop the corrupt chunk {id}: {error}"));
             }
         }
     }

@@ -12,6 +12,7 @@ use common::*;
 use dits_format::{Binding, ChunkId, Kind, Oid, Proof};
 use dits_server::prover::{Outcome, prove};
 use dits_store::{ChunkPrune, ChunkRead, MemoryStore, PackStore, content};
+use dits_sync::message::Reason;
 use dits_sync::push::PushItem;
 use std::sync::atomic::AtomicBool;
 
@@ -160,4 +161,29 @@ fn claims_of_an_earlier_run_are_settled_at_the_next_start() {
         std::thread::park_timeout(std::time::Duration::from_millis(5));
         store.refresh().unwrap();
     }
+}
+
+#[test]
+fn damage_that_a_push_meets_is_dropped_and_the_next_try_brings_it() {
+    let rig = Rig::new();
+    let store = MemoryStore::new();
+    let old = noise(9, 40 * PIECE);
+    let new = [&old[..], b"more"].concat();
+    let base = add(&store, &old);
+    rig.push("team/a", &store, vec![base]).unwrap();
+    let (dir, token) = rig.stop();
+    // Two neighbours, as a bad sector takes them.
+    for piece in [7, 8] {
+        corrupt(&dir.path().join("server/realms/team/store"), &old[piece * PIECE..(piece + 1) * PIECE]);
+    }
+    let rig = Rig::start(dir, token);
+    let edit = PushItem { base: Some(base.oid), ..add(&store, &new) };
+    assert_eq!(reason(rig.push("team/a", &store, vec![edit])), Reason::Internal);
+    assert_eq!(rig.pull("team/a", &[edit.oid]).1, [edit.oid], "nothing was bound");
+    let deadline = std::time::Instant::now() + PATIENCE;
+    while let Err(error) = rig.push("team/a", &store, vec![edit]) {
+        assert!(std::time::Instant::now() < deadline, "{error}");
+    }
+    assert_eq!(bytes_of(&rig.pull("team/a", &[edit.oid]).0, &edit.oid), new);
+    assert_eq!(bytes_of(&rig.pull("team/a", &[base.oid]).0, &base.oid), old);
 }

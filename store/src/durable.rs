@@ -92,16 +92,13 @@ fn random_name(dir: &Path) -> Result<String, StoreError> {
     Ok(format!("{:032x}", u128::from_le_bytes(bytes)))
 }
 
-/// Removes the temporary files in `dir` whose writers are dead. What it cannot remove it leaves.
-pub fn sweep(dir: &Path) {
-    for entry in fs::read_dir(dir).into_iter().flatten().flatten() {
-        let path = entry.path();
-        // The lock is held until after the removal: see `TempFile::create`.
-        if let Ok(file) = File::open(&path)
-            && file.try_lock().is_ok()
-        {
-            let _ = fs::remove_file(&path);
-        }
+/// Removes a temporary file if its writer is dead. What it cannot remove it leaves.
+pub fn sweep(path: &Path) {
+    // The lock is held until after the removal: see `TempFile::create`.
+    if let Ok(file) = File::open(path)
+        && file.try_lock().is_ok()
+    {
+        let _ = fs::remove_file(path);
     }
 }
 

@@ -138,6 +138,10 @@ impl SyncError {
             SyncError::Store(error) if error.is_disk_full() => {
                 (Reason::DiskFull, "no space left at the peer".into())
             }
+            // It can be had from this very peer, once the damage is out of the way.
+            SyncError::Store(StoreError::Corrupt { .. }) => {
+                (Reason::Internal, "found damage in the peer's store, which drops it: try again".into())
+            }
             SyncError::Store(_) | SyncError::Lost(_) | SyncError::Silence(_) => {
                 (Reason::Internal, "the peer's store failed".into())
             }

@@ -258,11 +258,6 @@ impl Receiver {
                     Ok(Some(Kind::Data)) if buffer.len() as u64 == entry.bytes => {}
                     // Asked for on behalf of an earlier content, and on its way.
                     Ok(None) if self.requested.contains(&entry.id) => break,
-                    // Damaged here since: the owner of the store finds out when it proves the claim.
-                    Err(StoreError::Corrupt { .. }) => {
-                        proving.give_up();
-                        continue;
-                    }
                     Err(error) => return Err(error.into()),
                     Ok(_) => return Err(SyncError::WrongManifest { oid: proving.oid }),
                 }

@@ -44,6 +44,10 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     let sizes: u64 = ghosts.iter().map(|ghost| ghost.pointer.size).sum();
     let done = if ghosts.is_empty() { Outcome::default() } else { run_all(&context, ghosts)? };
     outcome::tell(&done);
+    if !done.hydrated.is_empty() && context.repository.config("filter.dits.process")?.is_none() {
+        report::warning("git-dits is not installed for this user: 'git add' would store whole files");
+        report::hint("run 'git dits install'");
+    }
     if args.json {
         print_json(&done)?;
     } else if !done.hydrated.is_empty() {

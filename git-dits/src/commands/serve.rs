@@ -8,7 +8,8 @@ use crate::report;
 use anyhow::{Context, Result};
 use clap::Parser;
 use dits_server::{Role, Scope, ServerConfig, add_token, serve_blocking};
-use std::net::SocketAddr;
+use dits_sync::address::DEFAULT_PORT;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -17,9 +18,10 @@ use std::process::ExitCode;
 pub struct Args {
     /// Folder for everything the server keeps; made if there is none
     dir: PathBuf,
-    /// Address and UDP port to listen on; port 0 picks a free one
-    #[arg(long, value_name = "ADDR:PORT", default_value = "0.0.0.0:4880")]
-    listen: SocketAddr,
+    /// Address and UDP port to listen on; port 0 picks a free one [default: 0.0.0.0:4880, with --anonymous
+    /// 127.0.0.1:4880]
+    #[arg(long, value_name = "ADDR:PORT")]
+    listen: Option<SocketAddr>,
     /// Let everybody do everything; for trials, and only on a loopback address
     #[arg(long)]
     anonymous: bool,
@@ -42,7 +44,9 @@ pub fn run(args: &Args) -> Result<ExitCode> {
         return Ok(ExitCode::SUCCESS);
     }
     let exe = std::env::current_exe().context("cannot find this program's own file")?;
-    let config = ServerConfig { dir: args.dir.clone(), listen: args.listen, anonymous: args.anonymous, exe };
+    let everywhere = if args.anonymous { Ipv4Addr::LOCALHOST } else { Ipv4Addr::UNSPECIFIED };
+    let listen = args.listen.unwrap_or_else(|| (everywhere, DEFAULT_PORT).into());
+    let config = ServerConfig { dir: args.dir.clone(), listen, anonymous: args.anonymous, exe };
     serve_blocking(config, stop_signal(), |server| {
         server.on_problem(report::error);
         // Somebody who waits for this line has it, or has gone away and does not matter.

@@ -2,8 +2,7 @@
 //!
 //! The stat bytes of each entry are patched in place under Git's own lock, so no extension is lost and Git
 //! never reads the files again. Two cases need more:
-//! - a split index can hold an entry without its name; then Git itself is made to renew it, with a clean
-//!   filter that answers the index's own blob and ignores the file (rule R11 of the design's research);
+//! - a split index can hold an entry without its name; then Git puts the index into one piece for the patch;
 //! - after `git stash pop` the entry belongs to another content and has size 0, which would make every later
 //!   status read the file; it gets the size of its own pointer's content instead (rule R13).
 
@@ -40,9 +39,7 @@ pub fn settle(
         Ok(!outcome.patched.is_empty() || sized)
     });
     let result = match updated {
-        Ok(_) if outcome.has_split_link && !outcome.not_found.is_empty() => {
-            renew_by_git(repository, &outcome.not_found)
-        }
+        Ok(_) if outcome.has_split_link && !outcome.not_found.is_empty() => settle_split(repository, &files),
         Ok(_) => Ok(()),
         // No index knows these files, as after `checkout-index` in a fresh repository.
         Err(IndexError::Io { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => Ok(()),
@@ -80,25 +77,13 @@ fn own_sizes(repository: &Repository, others: &[&OtherContent]) -> BTreeMap<Vec<
     others.iter().zip(&ids).filter_map(size).collect()
 }
 
-/// Lets Git renew entries: its clean filter is one that prints the blob the index has.
-fn renew_by_git(repository: &Repository, paths: &[Vec<u8>]) -> Result<(), RepoError> {
+/// Patches entries of a split index that have no name of their own there: Git writes the index in one piece,
+/// which reads no content, and splits it again afterwards.
+fn settle_split(repository: &Repository, files: &[Placed]) -> Result<(), RepoError> {
     let git = &repository.git;
-    let text = |out: Vec<u8>| String::from_utf8_lossy(&out).trim_end().to_owned();
-    let rules = text(git.run_with_input(&["hash-object", "-w", "--stdin"], b"* filter=dits-settle -text\n")?);
-    let tree = format!("100644 blob {rules}\t.gitattributes\n");
-    let tree = text(git.run_with_input(&["mktree"], tree.as_bytes())?);
-    let source = format!("--attr-source={tree}");
-    let mut input = paths.join(&0);
-    input.push(0);
-    let args = [
-        &source,
-        "-c",
-        "filter.dits-settle.clean=git cat-file blob :%f",
-        "-c",
-        "filter.dits-settle.required=true",
-        "update-index",
-        "-z",
-        "--stdin",
-    ];
-    git.run_with_input(&args, &input).map(drop)
+    git.run(&["-c", "core.splitIndex=false", "update-index", "--no-split-index"])?;
+    index::update(&repository.index, LOCK_WAIT, |bytes| {
+        Ok(!index::patch(bytes, repository.hash, &changes(repository, files))?.patched.is_empty())
+    })?;
+    git.run(&["update-index", "--split-index"]).map(drop)
 }

@@ -14,7 +14,7 @@ use dits_format::journal::{self, Block, Placed};
 use dits_format::{Binding, ChunkId};
 use std::fs::{self, File};
 use std::os::unix::fs::FileExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 const SUFFIX: &str = ".journal";
 
@@ -56,17 +56,28 @@ impl PackStore {
         if lock.try_lock().is_err() {
             return Ok(());
         }
-        for entry in fs::read_dir(temp).map_err(StoreError::io("read", temp))?.flatten() {
-            let path = entry.path();
-            if path.to_string_lossy().ends_with(SUFFIX)
-                && let Ok(file) = File::open(&path)
-                && file.try_lock().is_ok()
-                && let Ok(bytes) = fs::read(&path)
-            {
-                self.salvage_one(&journal::decode(&bytes))?;
+        // First what is free, then the journals: a pack whose writer is dead has its journal by then. What
+        // writers that die from here on leave is for the next one.
+        let list = || Ok(fs::read_dir(temp).map_err(StoreError::io("read", temp))?.flatten());
+        let mut dead: Vec<PathBuf> = list()?
+            .map(|entry| entry.path())
+            .filter(|path| !is_journal(path) && free(path).is_some())
+            .collect();
+        for path in list()?.map(|entry| entry.path()).filter(|path| is_journal(path)) {
+            let free = free(&path);
+            let Ok(bytes) = fs::read(&path) else { continue };
+            let blocks = journal::decode(&bytes);
+            if free.is_some() {
+                self.salvage_one(&blocks)?;
+                dead.push(path);
+            } else {
+                // Its writer is just dying, one file after the other.
+                dead.retain(|path| {
+                    blocks.iter().all(|block| !path.ends_with(format!("{:032x}", block.file)))
+                });
             }
         }
-        durable::sweep(temp);
+        dead.iter().for_each(|path| durable::sweep(path));
         Ok(())
     }
 
@@ -100,6 +111,15 @@ impl PackStore {
         packer.finish(&kept)?;
         self.write_index()
     }
+}
+
+fn is_journal(path: &Path) -> bool {
+    path.to_string_lossy().ends_with(SUFFIX)
+}
+
+/// The file, locked, when no writer holds it.
+fn free(path: &Path) -> Option<File> {
+    File::open(path).ok().filter(|file| file.try_lock().is_ok())
 }
 
 /// The bytes of a chunk in an open pack that was left behind, if they are intact.

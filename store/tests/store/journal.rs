@@ -87,3 +87,37 @@ fn a_living_writer_is_left_alone() {
     assert_eq!(other.read(&id(&content(0)), &mut out).unwrap(), Some(Kind::Data));
     assert!(left_over(dir.path()).is_empty());
 }
+
+/// A writer may die while another process takes up what an earlier one left.
+#[test]
+fn writers_that_die_while_others_are_salvaged_lose_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let large: Vec<Vec<u8>> = (1000..1400).map(|seed| noise(seed, 100_000)).collect();
+    let mut dead = open(dir.path()).batch().unwrap();
+    for content in &large {
+        add(&mut *dead, content).unwrap();
+    }
+    dead.checkpoint().unwrap();
+    // The order in which a folder is listed is nobody's choice: of many, some come before the long one.
+    let batch = |seed: u64| {
+        let mut batch = open(dir.path()).batch().unwrap();
+        add(&mut *batch, &content(seed)).unwrap();
+        batch.checkpoint().unwrap();
+        batch
+    };
+    let alive: Vec<_> = (0..16).map(batch).collect();
+    drop(dead);
+    let before = left_over(dir.path()).len();
+    std::thread::scope(|scope| {
+        let salvage = scope.spawn(|| open(dir.path()));
+        while left_over(dir.path()).len() <= before && !salvage.is_finished() {
+            std::thread::yield_now();
+        }
+        drop(alive);
+    });
+    let store = open(dir.path());
+    assert!(large.iter().all(|content| is_whole(&store, content)));
+    let lost: Vec<u64> = (0..16).filter(|seed| !is_whole(&store, &content(*seed))).collect();
+    assert!(lost.is_empty(), "lost: {lost:?}");
+    assert!(left_over(dir.path()).is_empty());
+}

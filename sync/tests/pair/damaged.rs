@@ -122,11 +122,14 @@ fn a_content_with_a_damaged_node_counts_as_not_here() {
 }
 
 #[test]
-fn a_damaged_chunk_under_a_splice_leaves_the_content_claimed() {
+fn a_damaged_chunk_under_a_splice_refuses_the_content() {
     let first = ChunkId::of(Kind::Data, &pieces(&old(), Profile::Video)[0]);
     let (ended, store) = push_to_damaged(&new(), first, true, corrupt);
-    assert_eq!(ended.ok().right.claimed().len(), 1);
-    assert_eq!(proof(&store, &Oid::of(&new())), Some(Proof::Claimed));
+    assert!(
+        matches!(&ended.results[1], Err(SyncError::Store(StoreError::Corrupt { id, .. })) if *id == first)
+    );
+    assert!(matches!(&ended.results[0], Err(SyncError::Refused { reason: Reason::Internal, .. })));
+    assert_eq!(proof(&store, &Oid::of(&new())), None, "what is known to be damaged is not acknowledged");
 }
 
 #[test]
