@@ -9,7 +9,7 @@ use dits_repo::{Git, Repository};
 use dits_store::PackStore;
 use serde::Serialize;
 use serde_json::ser::{PrettyFormatter, Serializer};
-use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM};
 use signal_hook::iterator::Signals;
 use std::io::IsTerminal;
 use std::path::PathBuf;
@@ -31,13 +31,13 @@ impl Context {
     /// for credentials.
     pub fn find(interactive: bool) -> Result<Context> {
         let cwd = cwd()?;
-        let repository = Repository::find(&cwd)?;
+        let repository = Repository::of(&git_at(&cwd))?;
         Ok(Context { cwd, repository, settings: settings(interactive) })
     }
 
     /// Git where the user is: pathspecs mean there what the user meant.
     pub fn git_here(&self) -> Git {
-        Git::at(&self.cwd)
+        git_at(&self.cwd)
     }
 
     /// The chunk store, made if there is none.
@@ -52,6 +52,16 @@ impl Context {
     }
 }
 
+/// Git in `cwd`. Places that the environment names as seen from there (`git --git-dir=../.git dits …`) stay
+/// those when git is started elsewhere.
+fn git_at(cwd: &std::path::Path) -> Git {
+    const PLACES: [&str; 3] = ["GIT_DIR", "GIT_WORK_TREE", "GIT_COMMON_DIR"];
+    PLACES.into_iter().fold(Git::at(cwd), |git, name| match std::env::var_os(name) {
+        Some(place) if !place.is_empty() => git.with_env(name, cwd.join(place)),
+        _ => git,
+    })
+}
+
 /// The current folder.
 pub fn cwd() -> Result<PathBuf> {
     std::env::current_dir().context("cannot find the current folder")
@@ -63,10 +73,11 @@ pub fn settings(interactive: bool) -> Settings {
     Settings::from_env(|name| std::env::var_os(name), interactive)
 }
 
-/// From now on SIGINT and SIGTERM end the process only when nobody holds `critical`: whoever does has
-/// locked Git's index, and a lock file left behind would block every later `git`.
+/// From now on a signal that asks the process to end (SIGHUP is that of a terminal that closes) does so only
+/// when nobody holds `critical`: whoever does has locked Git's index, and a lock file left behind would block
+/// every later `git`.
 pub fn guard_signals(critical: Arc<Mutex<()>>) -> Result<()> {
-    let mut signals = Signals::new([SIGINT, SIGTERM]).context("cannot handle signals")?;
+    let mut signals = Signals::new([SIGHUP, SIGINT, SIGQUIT, SIGTERM]).context("cannot handle signals")?;
     let wait = move || {
         if let Some(signal) = signals.forever().next() {
             let _held = critical.lock();

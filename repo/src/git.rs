@@ -6,16 +6,20 @@
 //! index that Git itself is working on. A spawn costs about 3 ms, so callers ask for many things at once.
 
 use crate::RepoError;
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
+
+/// Variables that change what pathspecs mean.
+const PATHSPECS: [&str; 4] =
+    ["GIT_LITERAL_PATHSPECS", "GIT_GLOB_PATHSPECS", "GIT_NOGLOB_PATHSPECS", "GIT_ICASE_PATHSPECS"];
 
 /// `git` in one folder.
 #[derive(Debug, Clone)]
 pub struct Git {
     dir: PathBuf,
-    env: Vec<(&'static str, String)>,
+    env: Vec<(&'static str, OsString)>,
 }
 
 impl Git {
@@ -25,10 +29,15 @@ impl Git {
     }
 
     /// The same with one more environment variable.
-    pub fn with_env(&self, name: &'static str, value: &str) -> Git {
+    pub fn with_env(&self, name: &'static str, value: impl Into<OsString>) -> Git {
         let mut git = self.clone();
-        git.env.push((name, value.to_owned()));
+        git.env.push((name, value.into()));
         git
+    }
+
+    /// The same in another folder.
+    pub fn moved(&self, dir: &Path) -> Git {
+        Git { dir: dir.to_owned(), env: self.env.clone() }
     }
 
     /// The folder it runs in.
@@ -40,6 +49,10 @@ impl Git {
     pub fn command<S: AsRef<OsStr>>(&self, args: impl IntoIterator<Item = S>) -> Command {
         let mut command = Command::new("git");
         command.current_dir(&self.dir).args(args);
+        // Our pathspecs are written in full, whatever the user's own mean (`git --literal-pathspecs dits …`).
+        for name in PATHSPECS {
+            command.env_remove(name);
+        }
         command.envs(self.env.iter().map(|(name, value)| (name, value)));
         command
     }

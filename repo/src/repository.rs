@@ -36,9 +36,16 @@ impl Repository {
     /// # Errors
     /// [`RepoError::NotARepository`] outside of any.
     pub fn find(dir: &Path) -> Result<Repository, RepoError> {
+        Repository::of(&Git::at(dir))
+    }
+
+    /// Finds the repository around the folder of `git`.
+    ///
+    /// # Errors
+    /// As [`Repository::find`].
+    pub fn of(git: &Git) -> Result<Repository, RepoError> {
         const ASK: [&str; 6] =
             ["rev-parse", "--path-format=absolute", "--git-dir", "--git-common-dir", "--git-path", "index"];
-        let git = Git::at(dir);
         let ask = |tail: &[&str]| git.run(&[&ASK[..], tail].concat());
         // In a bare repository, or inside `.git`, there is no top level to show.
         let out =
@@ -59,7 +66,7 @@ impl Repository {
             _ => return Err(RepoError::Output("rev-parse --show-object-format")),
         };
         let worktree = next().ok().map(path);
-        let git = Git::at(worktree.as_deref().unwrap_or(&git_dir));
+        let git = git.moved(worktree.as_deref().unwrap_or(&git_dir));
         Ok(Repository { git, worktree, git_dir, common_dir, index, hash, config: OnceLock::new() })
     }
 

@@ -84,6 +84,8 @@ impl Git {
     fn command(&self) -> Command {
         let config = [
             ("core.hooksPath", self.layout.hooks().into_os_string()),
+            // By itself Git syncs neither loose objects nor refs: a push we confirmed must survive a power cut.
+            ("core.fsync", "committed,loose-object,reference".into()),
             ("receive.advertisePushOptions", "true".into()),
             ("uploadpack.allowFilter", "true".into()),
         ];
@@ -261,6 +263,16 @@ mod tests {
         std::fs::write(&hook, hook_script(&exe)).unwrap();
         let output = std::process::Command::new("/bin/sh").arg(&hook).arg("a b").output().unwrap();
         assert_eq!(output.stdout, b"hook pre-receive a b\n");
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn what_git_writes_is_synced() {
+        let dir = tempfile::tempdir().unwrap();
+        let (layout, _claim) = Layout::claim(dir.path()).unwrap();
+        let git = Git::new(layout, std::env::var_os("PATH"));
+        let (status, out) = git.run(None, &["config", "--get", "core.fsync"]).await.unwrap();
+        assert!(status.success());
+        assert_eq!(out, b"committed,loose-object,reference\n");
     }
 
     #[test]

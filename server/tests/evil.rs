@@ -13,7 +13,7 @@ use dits_format::tree::Entry;
 use dits_format::{ChunkId, Kind, Manifest, Oid};
 use dits_store::{ChunkRead, ChunkWrite, MemoryStore, PackStore};
 use dits_sync::driver::{Channel, drive};
-use dits_sync::message::{Hello, MESSAGE_BYTES_MAX, Message, Offer, Purpose, Reason};
+use dits_sync::message::{HELLO_BYTES_MAX, Hello, MESSAGE_BYTES_MAX, Message, Offer, Purpose, Reason};
 use dits_sync::quic::client::{Connection, connect};
 use dits_sync::{Machine, SyncError, Tally};
 use std::collections::VecDeque;
@@ -223,4 +223,24 @@ async fn serves_as_before(rig: Rig) {
         rig.stop();
     };
     tokio::task::spawn_blocking(check).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_has_shown_no_token_gets_no_memory() {
+    let rig = Rig::new();
+    let connection = dial(&rig).await;
+    let too_long = (HELLO_BYTES_MAX as u32 + 1).to_le_bytes();
+    let (mut send, mut recv) = connection.connection.open_bi().await.unwrap();
+    send.write_all(&too_long).await.unwrap();
+    // Ended at once, not when the time for a hello is over.
+    let end = tokio::time::timeout(PATIENCE, recv.read_to_end(1)).await.unwrap();
+    assert!(end.is_ok_and(|bytes| bytes.is_empty()));
+    let longest = "x".repeat(4096);
+    let (service, protocol, object_format) = (longest.clone(), longest.clone(), longest.clone());
+    let purpose = Purpose::Git { service, protocol, object_format };
+    let hello = Hello { repository: longest.clone(), token: longest, purpose };
+    let channel = Channel::open(&connection.connection, hello).await.unwrap();
+    let refused = channel.into_raw().await;
+    assert!(matches!(refused, Err(SyncError::Refused { reason: Reason::BadRequest, .. })), "{refused:?}");
+    connection.close().await;
 }

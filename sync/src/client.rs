@@ -25,8 +25,9 @@ pub const CONNECT_MAX: Duration = Duration::from_secs(10);
 /// A connection to the server of one repository.
 #[derive(Debug)]
 pub struct Client {
-    runtime: Runtime,
-    connection: Connection,
+    /// Both are there until the client is dropped.
+    runtime: Option<Runtime>,
+    connection: Option<Connection>,
     repository: String,
 }
 
@@ -48,7 +49,11 @@ impl Client {
         let runtime = Builder::new_multi_thread().worker_threads(2).enable_all().build();
         let runtime = runtime.map_err(|source| TransportError::Socket { source })?;
         match runtime.block_on(connect(&address.host, address.port, pins, CONNECT_MAX)) {
-            Ok(connection) => Ok(Client { runtime, connection, repository: address.repository.clone() }),
+            Ok(connection) => Ok(Client {
+                runtime: Some(runtime),
+                connection: Some(connection),
+                repository: address.repository.clone(),
+            }),
             Err(error) => {
                 // A resolver that hangs must not hold us beyond the deadline.
                 runtime.shutdown_background();
@@ -57,14 +62,22 @@ impl Client {
         }
     }
 
+    fn runtime(&self) -> &Runtime {
+        self.runtime.as_ref().expect("only drop takes it")
+    }
+
+    fn connection(&self) -> &Connection {
+        self.connection.as_ref().expect("only drop takes it")
+    }
+
     /// The fingerprint that was pinned by this connection, if the server was new.
     pub fn first_use(&self) -> Option<&Fingerprint> {
-        self.connection.first_use.as_ref()
+        self.connection().first_use.as_ref()
     }
 
     /// Bytes of UDP payload so far, both ways.
     pub fn udp(&self) -> UdpBytes {
-        self.connection.stats()
+        self.connection().stats()
     }
 
     /// Sends `items` from `store`; when it returns, the server has them all, durably.
@@ -105,8 +118,8 @@ impl Client {
         observe: Observer<'_>,
     ) -> Result<Report, SyncError> {
         let hello = self.hello(token, purpose);
-        let wire = self.runtime.block_on(async {
-            let channel = Channel::open(&self.connection.connection, hello).await?;
+        let wire = self.runtime().block_on(async {
+            let channel = Channel::open(&self.connection().connection, hello).await?;
             let wire = channel.wire();
             drive(machine, channel, observe).await?;
             Ok::<Arc<Wire>, SyncError>(wire)
@@ -121,18 +134,28 @@ impl Client {
     /// Opens a stream to a Git service of the server.
     pub fn git(&self, token: &str, purpose: Purpose) -> Result<(GitWriter, GitReader), SyncError> {
         let hello = self.hello(token, purpose);
-        let handle = self.runtime.handle().clone();
-        self.runtime.block_on(async {
-            let channel = Channel::open(&self.connection.connection, hello).await?;
+        let handle = self.runtime().handle().clone();
+        self.runtime().block_on(async {
+            let channel = Channel::open(&self.connection().connection, hello).await?;
             let (send, recv) = channel.into_raw().await?;
             Ok((GitWriter { handle: handle.clone(), send }, GitReader { handle, recv }))
         })
     }
 
-    /// Ends the connection in good order.
+    /// Ends the connection in good order. Dropping the client does the same.
     pub fn close(self) {
-        self.runtime.block_on(self.connection.close());
-        self.runtime.shutdown_background();
+        drop(self);
+    }
+}
+
+impl Drop for Client {
+    /// Also after an error the server is told: it would keep the connection, and a Git process for it, until
+    /// it is found idle.
+    fn drop(&mut self) {
+        if let (Some(runtime), Some(connection)) = (self.runtime.take(), self.connection.take()) {
+            runtime.block_on(connection.close());
+            runtime.shutdown_background();
+        }
     }
 }
 

@@ -7,7 +7,7 @@
 //! [`SILENCE_MAX`] ends the stream.
 
 use crate::machine::{Machine, Patience, SILENCE_MAX, SyncError, Tally};
-use crate::message::{Hello, MESSAGE_BYTES_MAX, Message};
+use crate::message::{HELLO_BYTES_MAX, Hello, MESSAGE_BYTES_MAX, Message};
 use bytes::Bytes;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -60,7 +60,7 @@ impl Channel {
         recv: quinn::RecvStream,
     ) -> Result<(Channel, Hello), SyncError> {
         let mut channel = Channel { send, recv, awaits_welcome: false, wire: Arc::default() };
-        let body = timeout(SILENCE_MAX, read_body(&mut channel.recv, &channel.wire)).await;
+        let body = timeout(SILENCE_MAX, read_body(&mut channel.recv, HELLO_BYTES_MAX, &channel.wire)).await;
         let body = body.map_err(|_| SyncError::Silence(SILENCE_MAX))??;
         match body.map(|body| Message::decode(&body)).transpose()? {
             Some(Message::Hello(hello)) => Ok((channel, hello)),
@@ -81,7 +81,7 @@ impl Channel {
     /// Waits for the welcome and gives the raw stream behind it.
     pub async fn into_raw(mut self) -> Result<(quinn::SendStream, quinn::RecvStream), SyncError> {
         if self.awaits_welcome {
-            let body = timeout(SILENCE_MAX, read_body(&mut self.recv, &self.wire)).await;
+            let body = timeout(SILENCE_MAX, read_body(&mut self.recv, MESSAGE_BYTES_MAX, &self.wire)).await;
             expect_welcome(body.map_err(|_| SyncError::Silence(SILENCE_MAX))??)?;
         }
         Ok((self.send, self.recv))
@@ -210,7 +210,7 @@ async fn read_all(
     wire: Arc<Wire>,
 ) {
     loop {
-        let item = match read_body(&mut recv, &wire).await {
+        let item = match read_body(&mut recv, MESSAGE_BYTES_MAX, &wire).await {
             Ok(Some(body)) => Ok(body),
             Ok(None) => return,
             Err(error) => Err(error),
@@ -222,8 +222,12 @@ async fn read_all(
     }
 }
 
-/// One message without its length field; `None` at the end of the stream.
-async fn read_body(recv: &mut quinn::RecvStream, wire: &Wire) -> Result<Option<Vec<u8>>, SyncError> {
+/// One message of at most `limit` bytes without its length field; `None` at the end of the stream.
+async fn read_body(
+    recv: &mut quinn::RecvStream,
+    limit: usize,
+    wire: &Wire,
+) -> Result<Option<Vec<u8>>, SyncError> {
     let mut len = [0; 4];
     match recv.read_exact(&mut len).await {
         Ok(()) => {}
@@ -231,7 +235,7 @@ async fn read_body(recv: &mut quinn::RecvStream, wire: &Wire) -> Result<Option<V
         Err(error) => return Err(lost(error)),
     }
     let len = u32::from_le_bytes(len) as usize;
-    if len > MESSAGE_BYTES_MAX {
+    if len > limit {
         return Err(SyncError::Protocol("a message over the limit"));
     }
     let mut body = vec![0; len];

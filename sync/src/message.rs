@@ -18,6 +18,8 @@ mod fields;
 
 /// Bytes of one message after its length field. Room for a largest chunk beside a message being filled.
 pub const MESSAGE_BYTES_MAX: usize = 2 << 20;
+/// Bytes of a hello: it comes from people who have not shown a token yet. Five strings fit.
+pub const HELLO_BYTES_MAX: usize = 32 << 10;
 /// Bytes of a string.
 pub const STRING_BYTES_MAX: usize = 4096;
 /// Contents asked about, or wanted, in one message.

@@ -211,3 +211,15 @@ fn a_clone_with_missing_content_says_what_and_what_to_do() {
     clone.git_fails(&["dits", "hydrate", "--check"]);
     clone.git(&["dits", "hydrate", "good.bin"]);
 }
+
+#[test]
+fn history_is_checked_before_the_first_commit_of_a_branch_too() {
+    let world = World::new();
+    let repo = world.user("ann").init("project");
+    let (name, text, why) = pointer::damaged().remove(0);
+    commit_raw(&repo, name, &text);
+    repo.git(&["checkout", "-q", "--orphan", "other"]);
+    repo.git(&["rm", "-r", "-q", "--cached", "."]);
+    let found = repo.git_fails(&["dits", "fsck", "--all"]).text();
+    assert!(found.contains(name) && found.contains(why), "{found}");
+}

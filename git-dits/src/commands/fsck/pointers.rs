@@ -40,8 +40,10 @@ pub fn check(context: &Context, all: bool, check: &mut Check) -> Result<()> {
 
 /// Every ref, and `HEAD`.
 pub fn refs(git: &Git) -> Result<Vec<String>> {
-    let out = git.line(&["rev-parse", "--all", "HEAD"])?.unwrap_or_default();
-    Ok(out.lines().map(str::to_owned).collect())
+    let all = git.line(&["rev-parse", "--all"])?.unwrap_or_default();
+    // There is none before the first commit of a branch.
+    let head = git.line(&["rev-parse", "--verify", "--quiet", "HEAD"])?;
+    Ok(all.lines().map(str::to_owned).chain(head).collect())
 }
 
 fn check_entries(context: &Context, files: &[Entry], place: &str, check: &mut Check) -> Result<()> {
