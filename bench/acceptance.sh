@@ -67,9 +67,9 @@ section_big() {
     git dits track 'assets/**' >/dev/null; git remote add origin "$url/team/big"
     mkdir -p assets/lib
     # Real files of this system: programs and libraries, and a tar of them as the large one.
-    find /usr/lib /usr/bin /usr/share -xdev -type f -size +64k -size -40M 2>/dev/null | sort | awk "NR % 2 == 0" | head -n 800 |
+    find /usr/lib /usr/bin /usr/share -xdev -type f -size +64k -size -40M 2>/dev/null | sort | awk 'NR % 2 == 0 && ++n <= 1200' |
         while read -r file; do cp "$file" "assets/lib/$(echo "$file" | tr / _)" 2>/dev/null || true; done
-    find /usr/lib /usr/bin /usr/share -xdev -type f -size +64k 2>/dev/null | sort | tar -cf - -T - 2>/dev/null | head -c 700000000 >assets/big.bin || true
+    find /usr/lib /usr/bin /usr/share -xdev -type f -size +64k 2>/dev/null | sort | tar -cf - -T - 2>/dev/null | head -c 750000000 >assets/big.bin || true
     echo "$(find assets -type f | wc -l) files, $(du -sb assets | cut -f1) bytes, big.bin $(stat -c %s assets/big.bin)"
     timed add git add .
     git commit -qm all
