@@ -11,9 +11,9 @@ use crate::index::{Stat, hydrated_mtime};
 use dits_format::{Binding, Pointer, Proof};
 use dits_store::{ChunkWrite, StoreError, content};
 use std::fs::{self, File, OpenOptions};
-use std::io::Write;
+use std::io::{ErrorKind, Write};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 const BUFFER_BYTES: usize = 1 << 20;
@@ -171,11 +171,28 @@ fn place(file: &mut Written) -> Result<Option<Stat>, RepoError> {
     if !fs::symlink_metadata(target).is_ok_and(|now| same(&now, &file.due.meta)) {
         return Ok(None);
     }
-    let before = fs::symlink_metadata(&file.temporary).map_err(RepoError::io("look at", &file.temporary))?;
-    fs::rename(&file.temporary, target).map_err(RepoError::io("write", target))?;
+    let look = |path: &Path| fs::symlink_metadata(path).map_err(RepoError::io("look at", path));
+    let mut before = look(&file.temporary)?;
+    let mut renamed = fs::rename(&file.temporary, target);
+    if renamed.as_ref().is_err_and(|error| error.kind() == ErrorKind::CrossesDevices) {
+        file.temporary = copy_beside(target, &file.temporary).map_err(RepoError::io("write", target))?;
+        before = look(&file.temporary)?;
+        renamed = fs::rename(&file.temporary, target);
+    }
+    renamed.map_err(RepoError::io("write", target))?;
     file.placed = true;
-    let now = fs::symlink_metadata(target).map_err(RepoError::io("look at", target))?;
+    let now = look(target)?;
     // Somebody who replaced it at once has a modified file, and Git must see that.
     let ours = (now.ino(), now.len(), now.mtime()) == (before.ino(), before.len(), before.mtime());
     Ok(ours.then(|| Stat::from_metadata(&now)))
+}
+
+/// Moves a temporary file to beside its target. A folder that is a mount of the same file system has the same
+/// device, and yet no rename reaches into it.
+fn copy_beside(target: &Path, from: &Path) -> std::io::Result<PathBuf> {
+    let to = target.with_file_name(from.file_name().unwrap_or_default());
+    let set_time = || File::open(&to)?.set_modified(fs::metadata(from)?.modified()?);
+    let done = fs::copy(from, &to).and_then(|_| set_time());
+    let _ = fs::remove_file(if done.is_ok() { from } else { &to });
+    done.map(|()| to)
 }
