@@ -65,7 +65,7 @@ fn remote_hint(error: &RemoteError) -> Option<String> {
 
 fn repo_hint(error: &RepoError) -> Option<String> {
     let text = match error {
-        RepoError::Spawn(_) => "install git 2.43 or newer, and make sure that it is on PATH",
+        RepoError::Spawn(_) => "install git 2.39 or newer, and make sure that it is on PATH",
         RepoError::DamagedPointer { damage, .. } => damage_hint(*damage),
         RepoError::Index(IndexError::Locked { .. }) => {
             "another git process seems to be running: try again when it is done"

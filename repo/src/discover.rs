@@ -8,6 +8,7 @@
 //! A tag may also name a tree or a file without any commit: those are listed whole. Replacements
 //! (`refs/replace`) do not count: what travels is the real history.
 
+use crate::tracked::split_tab;
 use crate::{Git, RepoError, catfile};
 use dits_format::pointer::Parsed;
 use dits_format::{Oid, Pointer};
@@ -124,11 +125,11 @@ fn without_commit(git: &Git, tips: &[String]) -> Result<Vec<(String, Change)>, R
 fn parse_tree(out: &[u8]) -> Option<Vec<(String, Change)>> {
     let mut files = Vec::new();
     for line in out.split(|b| *b == 0).filter(|line| !line.is_empty()) {
-        let tab = line.iter().position(|b| *b == b'\t')?;
-        let mut words = std::str::from_utf8(&line[..tab]).ok()?.split(' ');
+        let (meta, path) = split_tab(line)?;
+        let mut words = meta.split(' ');
         let (mode, _, id) = (words.next()?, words.next()?, words.next()?);
         if mode.starts_with("100") {
-            files.push((id.to_owned(), Change::new(line[tab + 1..].to_vec())));
+            files.push((id.to_owned(), Change::new(path)));
         }
     }
     Some(files)

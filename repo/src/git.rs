@@ -11,10 +11,6 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
-/// Variables that change what pathspecs mean.
-const PATHSPECS: [&str; 4] =
-    ["GIT_LITERAL_PATHSPECS", "GIT_GLOB_PATHSPECS", "GIT_NOGLOB_PATHSPECS", "GIT_ICASE_PATHSPECS"];
-
 /// `git` in one folder.
 #[derive(Debug, Clone)]
 pub struct Git {
@@ -49,10 +45,6 @@ impl Git {
     pub fn command<S: AsRef<OsStr>>(&self, args: impl IntoIterator<Item = S>) -> Command {
         let mut command = Command::new("git");
         command.current_dir(&self.dir).args(args);
-        // Our pathspecs are written in full, whatever the user's own mean (`git --literal-pathspecs dits …`).
-        for name in PATHSPECS {
-            command.env_remove(name);
-        }
         command.envs(self.env.iter().map(|(name, value)| (name, value)));
         command
     }

@@ -8,6 +8,10 @@ use dits_format::Pointer;
 use dits_format::pointer::Parsed;
 use std::collections::HashSet;
 
+/// Variables that change what pathspecs mean.
+const PATHSPEC_MODES: [&str; 4] =
+    ["GIT_LITERAL_PATHSPECS", "GIT_GLOB_PATHSPECS", "GIT_NOGLOB_PATHSPECS", "GIT_ICASE_PATHSPECS"];
+
 /// A managed file of the index or of a commit.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Tracked {
@@ -41,7 +45,9 @@ pub fn in_index(git: &Git, pathspecs: &[String]) -> Result<Vec<Tracked>, RepoErr
 /// questions are asked apart.
 pub fn staged(git: &Git, pathspecs: &[String], must_match: bool) -> Result<Vec<u8>, RepoError> {
     const LIST: [&str; 4] = ["ls-files", "--stage", "-z", "--full-name"];
-    let managed = git.run(&[&LIST[..], &["--", ":(top,attr:filter=dits)"]].concat())?;
+    // This pathspec is ours, whatever the user's own shall mean (`git --literal-pathspecs dits …`).
+    let ours = PATHSPEC_MODES.into_iter().fold(git.clone(), |git, name| git.with_env(name, "0"));
+    let managed = ours.run(&[&LIST[..], &["--", ":(top,attr:filter=dits)"]].concat())?;
     if pathspecs.is_empty() {
         return Ok(managed);
     }
@@ -88,7 +94,8 @@ fn read(
     Ok(entries.into_iter().filter_map(tracked).collect())
 }
 
-fn split_tab(line: &[u8]) -> Option<(&str, Vec<u8>)> {
+/// The words before the tab of a line of `ls-files` or `ls-tree`, and the path after it.
+pub(crate) fn split_tab(line: &[u8]) -> Option<(&str, Vec<u8>)> {
     let tab = line.iter().position(|b| *b == b'\t')?;
     Some((std::str::from_utf8(&line[..tab]).ok()?, line[tab + 1..].to_vec()))
 }

@@ -25,7 +25,9 @@ fn pathspecs_mean_what_they_mean_to_git() {
         let found = repo.call(&["dits", "hydrate", "--check", "--", spec]).run();
         assert_eq!(found.text().lines().count(), count, "{spec}: {found}");
     }
+    repo.git_fails(&["dits", "hydrate", "no such file"]).says(&["no such file"]);
     let repo = repo.with_env("GIT_LITERAL_PATHSPECS", "1");
+    repo.git_fails(&["dits", "hydrate", "*.bin"]).says(&["*.bin"]);
     assert_eq!(repo.git(&["dits", "ls-files"]).text().lines().count(), 3);
 }
 
@@ -49,4 +51,13 @@ fn the_repository_may_be_named_from_a_folder_in_it() {
     git(&["dits", "fsck"]);
     repo.is_clean_at_once();
     repo.holds("dir/c.bin", &bytes(5_000, 3));
+}
+
+#[test]
+fn who_hydrates_without_having_installed_is_warned() {
+    let world = World::new();
+    let repo = ghosts(&world);
+    repo.git(&["dits", "uninstall"]);
+    repo.git(&["dits", "hydrate", "a.bin"]).says(&["not installed", "hint: run 'git dits install'"]);
+    repo.holds("a.bin", &bytes(5_000, 1));
 }

@@ -1,17 +1,23 @@
 //! Which content a push brings, whatever refs it moves and whatever else the server has.
 
-use dits_tests::{World, bytes};
+use dits_tests::{Repo, Server, World, bytes};
 
 const URL: &str = "team/project";
+
+/// Ann's repository with one file, pushed.
+fn first_push(world: &World, server: &Server) -> Repo {
+    let ann = world.user("ann").init("project");
+    ann.write("a.bin", &bytes(50_000, 1));
+    ann.commit("first");
+    ann.publish(&server.url(URL));
+    ann
+}
 
 #[test]
 fn refs_of_others_that_are_not_here_do_not_stop_a_push() {
     let world = World::new();
     let server = world.server();
-    let ann = world.user("ann").init("project");
-    ann.write("a.bin", &bytes(50_000, 1));
-    ann.commit("first");
-    ann.publish(&server.url(URL));
+    let ann = first_push(&world, &server);
     let ben = world.user("ben").clone_from(&server.url(URL), "clone");
     let cat = world.user("cat");
     cat.git(&["clone", "-q", "--filter=blob:none", &server.url(URL), "part"]);
@@ -35,10 +41,7 @@ fn refs_of_others_that_are_not_here_do_not_stop_a_push() {
 fn tags_of_trees_and_files_bring_their_content() {
     let world = World::new();
     let server = world.server();
-    let ann = world.user("ann").init("project");
-    ann.write("a.bin", &bytes(50_000, 1));
-    ann.commit("first");
-    ann.publish(&server.url(URL));
+    let ann = first_push(&world, &server);
     ann.write("tree.bin", &bytes(50_000, 2));
     ann.git(&["add", "tree.bin"]);
     let tree = ann.git(&["write-tree"]).text();
@@ -60,10 +63,7 @@ fn tags_of_trees_and_files_bring_their_content() {
 fn replaced_commits_travel_as_they_are() {
     let world = World::new();
     let server = world.server();
-    let ann = world.user("ann").init("project");
-    ann.write("a.bin", &bytes(50_000, 1));
-    ann.commit("first");
-    ann.publish(&server.url(URL));
+    let ann = first_push(&world, &server);
     ann.write("b.bin", &bytes(50_000, 2));
     ann.commit("second");
     let without = ann.git(&["commit-tree", "-p", "HEAD~1", "-m", "without", "HEAD~1^{tree}"]).text();

@@ -82,8 +82,10 @@ fn own_sizes(repository: &Repository, others: &[&OtherContent]) -> BTreeMap<Vec<
 fn settle_split(repository: &Repository, files: &[Placed]) -> Result<(), RepoError> {
     let git = &repository.git;
     git.run(&["-c", "core.splitIndex=false", "update-index", "--no-split-index"])?;
-    index::update(&repository.index, LOCK_WAIT, |bytes| {
+    let patched = index::update(&repository.index, LOCK_WAIT, |bytes| {
         Ok(!index::patch(bytes, repository.hash, &changes(repository, files))?.patched.is_empty())
-    })?;
-    git.run(&["update-index", "--split-index"]).map(drop)
+    });
+    // Whatever became of the patch, the user's index is split.
+    git.run(&["update-index", "--split-index"])?;
+    Ok(patched.map(drop)?)
 }
