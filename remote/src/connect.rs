@@ -86,6 +86,17 @@ impl Remote {
         Ok(absent)
     }
 
+    /// Which of `oids` the server holds whole and proved: what it promised to keep, as long as a ref needs it.
+    pub fn proves(&mut self, oids: &[Oid]) -> Result<Vec<bool>, RemoteError> {
+        let proved = self.authorized(|client, token| client.ask(token, oids.to_vec()))?;
+        let count = proved.iter().filter(|proved| **proved).count();
+        self.settings.trace.event(
+            "ask",
+            json!({ "remote": self.address.to_string(), "contents": oids.len(), "proved": count }),
+        );
+        Ok(proved)
+    }
+
     /// Opens a stream to a Git service.
     pub fn git(&mut self, purpose: &Purpose) -> Result<(GitWriter, GitReader), RemoteError> {
         self.authorized(|client, token| client.git(token, purpose.clone()))

@@ -28,7 +28,11 @@ pub fn hint(error: &(dyn Error + 'static)) -> Option<String> {
 
 fn own_hint(cause: &(dyn Error + 'static)) -> Option<String> {
     if cause.is::<NoRemote>() {
-        return Some("name a server: 'git remote add origin dits://HOST/TEAM/PROJECT'".to_owned());
+        return Some(
+            "name a server: 'git remote add origin dits://HOST/TEAM/PROJECT', or beside a remote of another kind \
+             'git config dits.url dits://HOST/TEAM/PROJECT'"
+                .to_owned(),
+        );
     }
     cause
         .downcast_ref()
@@ -65,6 +69,9 @@ fn remote_hint(error: &RemoteError) -> Option<String> {
 
 fn repo_hint(error: &RepoError) -> Option<String> {
     let text = match error {
+        RepoError::Setting { key, .. } => {
+            return Some(format!("see where it is set: 'git config --show-origin {key}'"));
+        }
         RepoError::Spawn(_) => "install git 2.39 or newer, and make sure that it is on PATH",
         RepoError::DamagedPointer { damage, .. } => damage_hint(*damage),
         RepoError::Index(IndexError::Locked { .. }) => {

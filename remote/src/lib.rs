@@ -1,11 +1,13 @@
 //! This repository's remote, for every program that talks to one.
 //!
 //! Joins what `dits-repo` knows (URLs, credentials, new pointers) to what `dits-sync` does (connections,
-//! pushes, pulls). [`Remote`] is one server with the token question settled; [`RemoteSource`] brings chunks
+//! pushes, pulls). [`endpoint`] says where a Git remote has its content; [`Remote`] is one server with the token
+//! question settled; [`RemoteSource`] brings chunks
 //! for hydration from whichever remote has them; [`Trace`] writes what happened for scripts and tests;
 //! [`Meter`] draws progress on a terminal; [`hint()`] says what to do about an error. Prints nothing by itself.
 
 pub mod connect;
+pub mod endpoint;
 pub mod hint;
 pub mod meter;
 pub mod settings;
@@ -13,6 +15,7 @@ pub mod source;
 pub mod trace;
 
 pub use connect::{Remote, RemoteError};
+pub use endpoint::{Direction, Endpoint, EndpointError};
 pub use hint::hint;
 pub use meter::Meter;
 pub use settings::Settings;

@@ -1,21 +1,23 @@
 //! Chunks for hydration, from whichever remote has them.
 //!
-//! The `dits://` remotes of the repository are tried in turn, `origin` first, until nothing is absent. It
-//! connects when first asked and not before: a checkout whose content is all here touches no network.
+//! The places where the repository's remotes have their content ([`endpoint`](crate::endpoint)) are tried in turn,
+//! `origin` first, until nothing is absent. It connects when first asked and not before: a checkout whose
+//! content is all here touches no network.
 
-use crate::{Remote, RemoteError, Settings};
+use crate::{Remote, RemoteError, Settings, endpoint};
 use dits_format::Oid;
-use dits_repo::{ChunkSource, FetchProgress, Git, RepoError};
+use dits_repo::{ChunkSource, FetchProgress, Repository};
 use dits_store::PackStore;
 use dits_sync::{Address, Tally};
 use std::error::Error;
 
 /// The remotes of a repository as a source of chunks.
 #[derive(Debug)]
-pub struct RemoteSource {
-    git: Git,
+pub struct RemoteSource<'a> {
+    repository: &'a Repository,
     store: PackStore,
     settings: Settings,
+    only: Option<Vec<Address>>,
 }
 
 /// No remote to fetch from.
@@ -23,34 +25,28 @@ pub struct RemoteSource {
 #[error("no remote with a dits:// address to fetch content from")]
 pub struct NoRemote;
 
-impl RemoteSource {
-    /// Fetches into `store`, from the remotes that `git` lists.
-    pub fn new(git: &Git, store: &PackStore, settings: &Settings) -> RemoteSource {
-        RemoteSource { git: git.clone(), store: store.clone(), settings: settings.clone() }
+impl<'a> RemoteSource<'a> {
+    /// Fetches into `store`, from the remotes of `repository`.
+    pub fn new(repository: &'a Repository, store: &PackStore, settings: &Settings) -> RemoteSource<'a> {
+        RemoteSource { repository, store: store.clone(), settings: settings.clone(), only: None }
+    }
+
+    /// The same, from these addresses and no others.
+    pub fn only(self, addresses: Vec<Address>) -> RemoteSource<'a> {
+        RemoteSource { only: Some(addresses), ..self }
     }
 }
 
-/// Addresses of the `dits://` remotes, `origin` first, then by name. `url.*.insteadOf` is applied.
-pub fn addresses(git: &Git) -> Result<Vec<Address>, RepoError> {
-    let out = git.run(&["remote", "-v"])?;
-    let out = String::from_utf8_lossy(&out).into_owned();
-    let fetch = |line: &str| {
-        let (name, rest) = line.split_once('\t')?;
-        let (url, kind) = rest.split_once(' ')?;
-        kind.starts_with("(fetch)").then(|| (name != "origin", name.to_owned(), url.to_owned()))
-    };
-    let mut remotes: Vec<_> = out.lines().filter_map(fetch).collect();
-    remotes.sort();
-    Ok(remotes.iter().filter_map(|(_, _, url)| Address::parse(url).ok()).collect())
-}
-
-impl ChunkSource for RemoteSource {
+impl ChunkSource for RemoteSource<'_> {
     fn fetch(
         &mut self,
         oids: &[Oid],
         observe: &mut (dyn FnMut(FetchProgress) + Send),
     ) -> Result<Vec<Oid>, Box<dyn Error + Send + Sync>> {
-        let addresses = addresses(&self.git)?;
+        let addresses = match &self.only {
+            Some(addresses) => addresses.clone(),
+            None => endpoint::fetch_addresses(self.repository)?,
+        };
         if addresses.is_empty() {
             return Err(NoRemote.into());
         }
@@ -69,14 +65,14 @@ impl ChunkSource for RemoteSource {
     }
 }
 
-impl RemoteSource {
+impl RemoteSource<'_> {
     fn fetch_from(
         &self,
         address: Address,
         oids: &[Oid],
         observe: &mut (dyn FnMut(FetchProgress) + Send),
     ) -> Result<Vec<Oid>, RemoteError> {
-        let mut remote = Remote::connect(&self.git, address, &self.settings)?;
+        let mut remote = Remote::connect(&self.repository.git, address, &self.settings)?;
         let absent = remote.pull(&self.store, oids, &mut |tally: Tally| {
             let Tally { chunks, chunk_bytes: bytes, needed_bytes: bytes_total, .. } = tally;
             observe(FetchProgress { chunks, bytes, bytes_total });

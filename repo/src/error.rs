@@ -39,6 +39,14 @@ pub enum RepoError {
         /// How.
         damage: Damage,
     },
+    /// A value in the configuration that is none for its key.
+    #[error("bad value '{value}' for '{key}'")]
+    Setting {
+        /// The key.
+        key: String,
+        /// What stands there.
+        value: String,
+    },
     /// Content above the limit of the format.
     #[error("content is larger than git-dits can store")]
     TooLarge,

@@ -10,12 +10,14 @@ pub mod catfile;
 pub mod clean;
 pub mod credential;
 pub mod discover;
+pub mod ditsconfig;
 pub mod error;
 pub mod git;
 pub mod hydrate;
 pub mod index;
 pub mod profile;
 pub mod repository;
+pub mod settings;
 pub mod source;
 pub mod tracked;
 

@@ -4,6 +4,7 @@
 //! are as Git sees them. Chunks are kept in `dits/` of the *common* folder, shared by linked worktrees; files
 //! on their way into the working tree in `dits/hydrate` of this worktree's own Git folder.
 
+use crate::ditsconfig;
 use crate::index::HashKind;
 use crate::{Git, RepoError};
 use dits_store::{PackStore, StoreError};
@@ -28,6 +29,7 @@ pub struct Repository {
     /// How Git names objects here.
     pub hash: HashKind,
     config: OnceLock<HashMap<String, String>>,
+    pub(crate) ditsconfig: OnceLock<ditsconfig::Found>,
 }
 
 impl Repository {
@@ -67,7 +69,8 @@ impl Repository {
         };
         let worktree = next().ok().map(path);
         let git = git.moved(worktree.as_deref().unwrap_or(&git_dir));
-        Ok(Repository { git, worktree, git_dir, common_dir, index, hash, config: OnceLock::new() })
+        let (config, ditsconfig) = Default::default();
+        Ok(Repository { git, worktree, git_dir, common_dir, index, hash, config, ditsconfig })
     }
 
     /// The working tree.
@@ -117,7 +120,7 @@ impl Repository {
 }
 
 /// `key LF value NUL` entries; a key without value (`[a] b`) is true.
-fn parse_config(out: &[u8]) -> HashMap<String, String> {
+pub(crate) fn parse_config(out: &[u8]) -> HashMap<String, String> {
     let text = String::from_utf8_lossy(out);
     let entries = text.split_terminator('\0');
     entries

@@ -4,6 +4,7 @@
 //! worker threads, so that encryption goes on while a machine reads its store.
 
 use crate::address::Address;
+use crate::ask::Asker;
 use crate::driver::{Channel, Wire, drive};
 use crate::machine::{Machine, SyncError, Tally};
 use crate::message::{Hello, Purpose};
@@ -108,6 +109,13 @@ impl Client {
                 Err(error)
             }
         }
+    }
+
+    /// Which of `oids` the server holds whole and proved, in their order.
+    pub fn ask(&self, token: &str, oids: Vec<Oid>) -> Result<Vec<bool>, SyncError> {
+        let mut asker = Asker::new(oids);
+        self.run(token, Purpose::Pull, &mut asker, &mut |_| {})?;
+        Ok(asker.answers().to_vec())
     }
 
     fn run<M: Machine>(

@@ -1,12 +1,13 @@
 //! Have/want between two peers.
 //!
-//! The protocol is state machines without I/O ([`machine`], [`push`], [`pull`], built on [`sender`] and
+//! The protocol is state machines without I/O ([`machine`], [`push`], [`pull`], [`ask`], built on [`sender`] and
 //! [`receiver`]): they take messages and give messages, and a test runs a pair of them on a virtual clock.
 //! [`driver`] moves their bytes over a stream; [`quic`] makes such streams; [`client`] is what the binaries
 //! call. A peer's chunks are reached through the store contract, so this crate never knows packs, Git or
 //! the working tree.
 
 pub mod address;
+pub mod ask;
 pub mod client;
 pub mod driver;
 pub mod machine;

@@ -1,10 +1,12 @@
 //! Fetching contents: [`Puller`] at the client, [`Giver`] at the server.
 //!
 //! Puller: `Want` → Giver: `Offer` → `Need` → `Chunks` … → `Commit` → `Done`, and `Absent` for what the giver
-//! does not have. The roles of a push, turned round: what is here already is not sent, whatever file or
+//! does not have. `Ask`, as in a push, may come before the list of wanted contents is closed, and is answered
+//! with `Have`. The roles of a push, turned round: what is here already is not sent, whatever file or
 //! version it came with. The puller leaves contents *claimed*; hydration compares the oid of every file it
 //! writes.
 
+use crate::ask::answer;
 use crate::machine::{COMMIT_SILENCE_MAX, Machine, SILENCE_MAX, SyncError, Tally};
 use crate::message::{CONTENTS_MAX, Message};
 use crate::receiver::Receiver;
@@ -123,6 +125,10 @@ impl Machine for Giver {
                     self.outbox.push_back(Message::Absent(absent));
                 }
                 self.asked_all = last;
+                Ok(())
+            }
+            Message::Ask(asks) if !self.asked_all => {
+                self.outbox.push_back(answer(&*self.store, &asks)?);
                 Ok(())
             }
             Message::Need(bits) => self.sender.need(&bits),

@@ -5,11 +5,12 @@
 //! bytes. Bases are asked about by manifest, as a splice is meaningless against another cutting of the same
 //! content.
 
+use crate::ask::answer;
 use crate::machine::{COMMIT_SILENCE_MAX, Machine, SILENCE_MAX, SyncError, Tally};
 use crate::message::{Ask, CONTENTS_MAX, Message};
 use crate::receiver::Receiver;
 use crate::sender::{Outgoing, Sender, is_absence};
-use dits_format::{Binding, ChunkId, Oid, Proof};
+use dits_format::{Binding, ChunkId, Oid};
 use dits_store::{ChunkRead, ChunkWrite, StoreError, content};
 use std::collections::{HashSet, VecDeque};
 use std::sync::Arc;
@@ -176,29 +177,6 @@ impl Taker {
         self.receiver.map_or(Ok(()), Receiver::salvage)
     }
 
-    fn has(&self, ask: &Ask) -> Result<bool, SyncError> {
-        match self.is_whole(ask) {
-            Err(StoreError::Io { doing, path, source }) => Err(StoreError::Io { doing, path, source }.into()),
-            // A damaged content is one we do not have: it is asked for.
-            whole => Ok(whole.unwrap_or(false)),
-        }
-    }
-
-    fn is_whole(&self, ask: &Ask) -> Result<bool, StoreError> {
-        // A claim may be a lie about somebody else's content: it answers for nobody. The honest one describes
-        // his, which costs no chunk that is here, and has a binding of his own when the lie is found out.
-        let Some(id) = ask.manifest else {
-            let proved = |binding: &Binding| binding.proof == Proof::Proved;
-            return Ok(content::find_whole(&*self.store, &ask.oid, proved)?.is_some());
-        };
-        // Exactly this manifest: another one that is whole makes no base for splices.
-        if !self.store.bindings(&ask.oid)?.iter().any(|binding| binding.manifest == id) {
-            return Ok(false);
-        }
-        let manifest = content::manifest(&*self.store, &id)?;
-        Ok(content::first_missing(&*self.store, &manifest)?.is_none())
-    }
-
     fn receiver(&mut self) -> Result<&mut Receiver, SyncError> {
         self.receiver.as_mut().ok_or(SyncError::Protocol("a message after the commit"))
     }
@@ -208,8 +186,7 @@ impl Machine for Taker {
     fn receive(&mut self, message: Message) -> Result<(), SyncError> {
         match message {
             Message::Ask(asks) => {
-                let bits = asks.iter().map(|ask| self.has(ask)).collect::<Result<_, _>>()?;
-                self.outbox.push_back(Message::Have(bits));
+                self.outbox.push_back(answer(&*self.store, &asks)?);
             }
             Message::Offer(steps) => {
                 let bits = self.receiver()?.offer(steps)?;

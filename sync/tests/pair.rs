@@ -1,12 +1,15 @@
 //! Both ends of a push and of a pull, face to face on a virtual clock: no socket, no sleep, no thread.
 //!
 //! `link` moves the encoded bytes of every message between two machines and counts bytes and flights;
-//! `content` fills stores. The rest is tests: what arrives (`push`, `edit`, `pull`, `twice`), what breaks
+//! `content` fills stores. The rest is tests: what arrives (`push`, `edit`, `pull`, `twice`), what is
+//! known (`asking`), what breaks
 //! (`cut`), what lies (`hostile`, `answers`), what fails beneath (`damaged`), what is bounded (`bounds`), and
 //! random sets of it all (`random`).
 
 #[path = "pair/answers.rs"]
 mod answers;
+#[path = "pair/asking.rs"]
+mod asking;
 #[path = "pair/bounds.rs"]
 mod bounds;
 #[path = "pair/content.rs"]

@@ -33,7 +33,7 @@ pub fn run(_: &Args) -> Result<ExitCode> {
     let critical = Arc::new(Mutex::new(()));
     guard_signals(critical.clone())?;
     let store = context.store()?;
-    let mut source = RemoteSource::new(&context.repository.git, &store, &context.settings);
+    let mut source = RemoteSource::new(&context.repository, &store, &context.settings);
     let work = hydrate::Context {
         repository: &context.repository,
         store: &store,

@@ -82,7 +82,7 @@ fn run_all(context: &Context, ghosts: Vec<Tracked>) -> Result<Outcome> {
     let critical = Arc::new(Mutex::new(()));
     context::guard_signals(critical.clone())?;
     let store = context.store()?;
-    let mut source = RemoteSource::new(&context.repository.git, &store, &context.settings);
+    let mut source = RemoteSource::new(&context.repository, &store, &context.settings);
     let mut work = hydrate::Context {
         repository: &context.repository,
         store: &store,

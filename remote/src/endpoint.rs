@@ -1,0 +1,129 @@
+//! Where the content of a Git remote is.
+//!
+//! A remote with a `dits://` address has its content there. For any other (a Git host over https or ssh, a
+//! folder) it is told, in this order: `remote.<name>.ditsurl`, then `dits.url`; for pushes `remote.<name>.ditspushurl`
+//! and `dits.pushurl` come before these. The keys that may be shared with everybody stand in `.ditsconfig` too.
+//! Git's own `url.*.insteadOf` and `pushInsteadOf` are applied to the remote's address, not to these keys.
+
+use dits_repo::{RepoError, Repository};
+use dits_sync::Address;
+use dits_sync::address::AddressError;
+
+/// Which way content goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Direction {
+    /// From the server.
+    Fetch,
+    /// To the server.
+    Push,
+}
+
+/// A Git remote and where its content is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Endpoint {
+    /// Its name, or the URL of one without a name.
+    pub remote: String,
+    /// The address that Git uses.
+    pub git_url: String,
+    /// Where its content is, if anything says so.
+    pub address: Option<Address>,
+}
+
+/// Why it is not known where content is.
+#[derive(Debug, thiserror::Error)]
+pub enum EndpointError {
+    /// A key or remote holds something that is no address of a server.
+    #[error("bad value of '{key}': {source}")]
+    Address {
+        /// The key, or the name of the remote.
+        key: String,
+        /// What is wrong.
+        source: AddressError,
+    },
+    /// Git or the repository failed.
+    #[error(transparent)]
+    Repo(#[from] RepoError),
+}
+
+/// All remotes, `origin` first, then by name.
+pub fn all(repository: &Repository, direction: Direction) -> Result<Vec<Endpoint>, EndpointError> {
+    let out = repository.git.run(&["remote", "-v"])?;
+    let out = String::from_utf8_lossy(&out).into_owned();
+    let kind = if direction == Direction::Fetch { "(fetch)" } else { "(push)" };
+    let remote = |line: &str| {
+        let (name, rest) = line.split_once('\t')?;
+        // A partial clone's filter follows the kind, in brackets.
+        let (url, rest) = rest.split_once(" (")?;
+        format!("({rest}").starts_with(kind).then(|| (name != "origin", name.to_owned(), url.to_owned()))
+    };
+    let mut remotes: Vec<_> = out.lines().filter_map(remote).collect();
+    remotes.sort();
+    // A remote may have several push URLs: content goes to one place.
+    remotes.dedup_by(|next, first| next.1 == first.1);
+    remotes.into_iter().map(|(_, name, url)| of(repository, &name, &url, direction)).collect()
+}
+
+/// The endpoint of the remote `name`, or of a URL given in place of a name; `None` when it is neither.
+pub fn named(
+    repository: &Repository,
+    name: &str,
+    direction: Direction,
+) -> Result<Option<Endpoint>, EndpointError> {
+    if let Some(known) = all(repository, direction)?.into_iter().find(|known| known.remote == name) {
+        return Ok(Some(known));
+    }
+    if name.contains(':') || name.contains('/') {
+        return of(repository, name, name, direction).map(Some);
+    }
+    Ok(None)
+}
+
+/// The addresses to fetch content from, without repetition. A setting without any remote counts as well.
+pub fn fetch_addresses(repository: &Repository) -> Result<Vec<Address>, EndpointError> {
+    let mut addresses = Vec::new();
+    for endpoint in all(repository, Direction::Fetch)? {
+        addresses.extend(endpoint.address);
+    }
+    addresses.extend(told(repository, &["dits.url".to_owned()])?);
+    let mut seen = Vec::new();
+    addresses.retain(|address| {
+        let new = !seen.contains(address);
+        seen.push(address.clone());
+        new
+    });
+    Ok(addresses)
+}
+
+/// The endpoint of a remote whose address for Git is `url`.
+pub fn of(
+    repository: &Repository,
+    name: &str,
+    url: &str,
+    direction: Direction,
+) -> Result<Endpoint, EndpointError> {
+    let own = |address: Option<Address>| Endpoint { remote: name.into(), git_url: url.into(), address };
+    if url.starts_with("dits://") {
+        let address =
+            Address::parse(url).map_err(|source| EndpointError::Address { key: name.into(), source })?;
+        return Ok(own(Some(address)));
+    }
+    let fetch = [format!("remote.{name}.ditsurl"), "dits.url".to_owned()];
+    let push = [format!("remote.{name}.ditspushurl"), "dits.pushurl".to_owned()];
+    let told_push = if direction == Direction::Push { told(repository, &push)? } else { None };
+    Ok(own(match told_push {
+        Some(address) => Some(address),
+        None => told(repository, &fetch)?,
+    }))
+}
+
+/// The address in the first of `keys` that is set.
+fn told(repository: &Repository, keys: &[String]) -> Result<Option<Address>, EndpointError> {
+    for key in keys {
+        if let Some(url) = repository.setting(key)? {
+            let address =
+                Address::parse(&url).map_err(|source| EndpointError::Address { key: key.clone(), source })?;
+            return Ok(Some(address));
+        }
+    }
+    Ok(None)
+}

@@ -1,0 +1,97 @@
+//! Settings of git-dits: what Git's configuration says, else what `.ditsconfig` may say.
+//!
+//! Values are read as Git reads them: `true`, `yes`, `on`, `1` and their opposites; numbers with `k`, `m`, `g`
+//! or `t` for powers of 1024. A value that is none is an error that names its key, never a default in silence.
+//! Keys are in lower case except for a subsection, as Git lists them.
+
+use crate::ditsconfig::{self, Found};
+use crate::{RepoError, Repository};
+
+impl Repository {
+    /// The value of `key`; an empty one counts as not set, as in Git LFS.
+    pub fn setting(&self, key: &str) -> Result<Option<String>, RepoError> {
+        if let Some(value) = self.config(key)? {
+            return Ok(Some(value).filter(|value| !value.is_empty()));
+        }
+        if !ditsconfig::is_safe(key) {
+            return Ok(None);
+        }
+        Ok(self.ditsconfig()?.values.get(key).filter(|value| !value.is_empty()).cloned())
+    }
+
+    /// The value of `key` as true or false; `default` where it is not set.
+    pub fn setting_bool(&self, key: &str, default: bool) -> Result<bool, RepoError> {
+        self.parsed(key, default, parse_bool)
+    }
+
+    /// The value of `key` as a number, of bytes or of anything else; `default` where it is not set.
+    pub fn setting_number(&self, key: &str, default: u64) -> Result<u64, RepoError> {
+        self.parsed(key, default, parse_number)
+    }
+
+    /// All of `.ditsconfig`, read once.
+    pub fn ditsconfig(&self) -> Result<&Found, RepoError> {
+        if self.ditsconfig.get().is_none() {
+            let found = ditsconfig::read(&self.git, self.worktree.as_deref())?;
+            let _ = self.ditsconfig.set(found);
+        }
+        Ok(self.ditsconfig.get_or_init(Found::default))
+    }
+
+    fn parsed<T>(&self, key: &str, default: T, parse: impl Fn(&str) -> Option<T>) -> Result<T, RepoError> {
+        match self.setting(key)? {
+            None => Ok(default),
+            Some(value) => parse(&value).ok_or_else(|| RepoError::Setting { key: key.to_owned(), value }),
+        }
+    }
+}
+
+/// A true or false value as Git and Git LFS write it.
+pub fn parse_bool(text: &str) -> Option<bool> {
+    match &text.to_ascii_lowercase()[..] {
+        "true" | "yes" | "on" | "1" | "t" => Some(true),
+        "false" | "no" | "off" | "0" | "f" => Some(false),
+        _ => None,
+    }
+}
+
+/// A number with an optional unit of a power of 1024.
+pub fn parse_number(text: &str) -> Option<u64> {
+    let text = text.trim();
+    let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
+    let shift = match &text[digits.len()..].to_ascii_lowercase()[..] {
+        "" | "b" => 0,
+        "k" | "kb" | "kib" => 10,
+        "m" | "mb" | "mib" => 20,
+        "g" | "gb" | "gib" => 30,
+        "t" | "tb" | "tib" => 40,
+        _ => return None,
+    };
+    digits.trim_end().parse::<u64>().ok()?.checked_mul(1 << shift)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_are_read_as_git_reads_them() {
+        for (text, value) in [("YES", Some(true)), ("0", Some(false)), ("2", None), ("", None)] {
+            assert_eq!(parse_bool(text), value, "{text}");
+        }
+        let numbers = [
+            ("0", Some(0)),
+            ("12", Some(12)),
+            ("1k", Some(1024)),
+            ("5 MiB", Some(5 << 20)),
+            ("3G", Some(3 << 30)),
+            ("16777216t", None),
+            ("-1", None),
+            ("k", None),
+            ("1x", None),
+        ];
+        for (text, value) in numbers {
+            assert_eq!(parse_number(text), value, "{text}");
+        }
+    }
+}
