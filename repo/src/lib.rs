@@ -15,6 +15,7 @@ pub mod error;
 pub mod git;
 pub mod hydrate;
 pub mod index;
+pub mod pathfilter;
 pub mod profile;
 pub mod repository;
 pub mod settings;
@@ -23,5 +24,6 @@ pub mod tracked;
 
 pub use error::RepoError;
 pub use git::Git;
+pub use pathfilter::PathFilter;
 pub use repository::Repository;
 pub use source::{ChunkSource, FetchProgress};

@@ -13,6 +13,7 @@ use crate::push::{PushItem, Pusher};
 use crate::quic::TransportError;
 use crate::quic::client::{Connection, UdpBytes, connect};
 use crate::quic::pin::{Fingerprint, Pins};
+use crate::weigh::Weigher;
 use dits_format::Oid;
 use dits_store::{ChunkRead, ChunkWrite};
 use std::io::{self, Read, Write};
@@ -116,6 +117,19 @@ impl Client {
         let mut asker = Asker::new(oids);
         self.run(token, Purpose::Pull, &mut asker, &mut |_| {})?;
         Ok(asker.answers().to_vec())
+    }
+
+    /// Counts what [`Client::pull`] would move (`chunks_needed`, `needed_bytes`) without moving it; also returns
+    /// those contents that the server does not have.
+    pub fn weigh(
+        &self,
+        token: &str,
+        store: Arc<dyn ChunkRead>,
+        oids: Vec<Oid>,
+    ) -> Result<(Report, Vec<Oid>), SyncError> {
+        let mut weigher = Weigher::new(store, oids);
+        let report = self.run(token, Purpose::Pull, &mut weigher, &mut |_| {})?;
+        Ok((report, weigher.absent().to_vec()))
     }
 
     fn run<M: Machine>(

@@ -17,11 +17,41 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// The client's end of a pull.
-pub struct Puller {
+/// The contents that a client wants, until they are asked for, and those it cannot have.
+#[derive(Debug)]
+pub(crate) struct Wishes {
     wanted: VecDeque<Oid>,
     asked_all: bool,
     absent: Vec<Oid>,
+}
+
+impl Wishes {
+    pub(crate) fn new(oids: Vec<Oid>) -> Wishes {
+        Wishes { wanted: oids.into(), asked_all: false, absent: Vec::new() }
+    }
+
+    /// The next part of the list.
+    pub(crate) fn poll(&mut self) -> Option<Message> {
+        if self.asked_all {
+            return None;
+        }
+        let oids: Vec<_> = self.wanted.drain(..self.wanted.len().min(CONTENTS_MAX)).collect();
+        self.asked_all = self.wanted.is_empty();
+        Some(Message::Want { oids, last: self.asked_all })
+    }
+
+    pub(crate) fn are_absent(&mut self, oids: Vec<Oid>) {
+        self.absent.extend(oids);
+    }
+
+    pub(crate) fn absent(&self) -> &[Oid] {
+        &self.absent
+    }
+}
+
+/// The client's end of a pull.
+pub struct Puller {
+    wishes: Wishes,
     receiver: Option<Receiver>,
     outbox: VecDeque<Message>,
     done: bool,
@@ -32,14 +62,13 @@ impl Puller {
     /// Fetches `oids` into `store`.
     pub fn new(store: &(impl ChunkWrite + Clone + 'static), oids: Vec<Oid>) -> Result<Puller, StoreError> {
         let receiver = Some(Receiver::new(store, false)?);
-        let (absent, outbox) = Default::default();
-        let (asked_all, done) = (false, false);
-        Ok(Puller { wanted: oids.into(), asked_all, absent, receiver, outbox, done, tally: Tally::default() })
+        let (wishes, outbox) = (Wishes::new(oids), VecDeque::new());
+        Ok(Puller { wishes, receiver, outbox, done: false, tally: Tally::default() })
     }
 
     /// Wanted contents that the server does not have.
     pub fn absent(&self) -> &[Oid] {
-        &self.absent
+        self.wishes.absent()
     }
 
     /// Ends a broken pull: keeps the chunks that came, binds nothing.
@@ -52,7 +81,7 @@ impl Machine for Puller {
     fn receive(&mut self, message: Message) -> Result<(), SyncError> {
         let over = SyncError::Protocol("a message after the commit");
         match message {
-            Message::Absent(oids) => self.absent.extend(oids),
+            Message::Absent(oids) => self.wishes.are_absent(oids),
             Message::Offer(steps) => {
                 let bits = self.receiver.as_mut().ok_or(over)?.offer(steps)?;
                 self.outbox.push_back(Message::Need(bits));
@@ -71,12 +100,7 @@ impl Machine for Puller {
     }
 
     fn poll(&mut self) -> Result<Option<Message>, SyncError> {
-        if !self.asked_all {
-            let oids: Vec<_> = self.wanted.drain(..self.wanted.len().min(CONTENTS_MAX)).collect();
-            self.asked_all = self.wanted.is_empty();
-            return Ok(Some(Message::Want { oids, last: self.asked_all }));
-        }
-        let message = self.outbox.pop_front();
+        let message = self.wishes.poll().or_else(|| self.outbox.pop_front());
         self.done |= matches!(message, Some(Message::Done { .. }));
         Ok(message)
     }

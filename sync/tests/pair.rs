@@ -2,7 +2,7 @@
 //!
 //! `link` moves the encoded bytes of every message between two machines and counts bytes and flights;
 //! `content` fills stores. The rest is tests: what arrives (`push`, `edit`, `pull`, `twice`), what is
-//! known (`asking`), what breaks
+//! known (`asking`), what would arrive (`weigh`), what breaks
 //! (`cut`), what lies (`hostile`, `answers`), what fails beneath (`damaged`), what is bounded (`bounds`), and
 //! random sets of it all (`random`).
 
@@ -32,3 +32,5 @@ mod push;
 mod random;
 #[path = "pair/twice.rs"]
 mod twice;
+#[path = "pair/weigh.rs"]
+mod weigh;
