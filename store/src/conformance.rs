@@ -4,9 +4,10 @@
 //! hold. It goes through the traits alone, so a store that passes can take the place of any other. Content is
 //! generated from seeds and does not compress; the largest check holds about 70 MiB.
 
-use crate::{Batch, ChunkPrune, Item, Written};
+use crate::{Batch, ChunkPrune, Item, StoreError, Written, content};
 use dits_format::limits::{CHUNK_BYTES_MAX, PACK_BYTES_TARGET};
-use dits_format::{Binding, ChunkId, Kind, Oid, Proof};
+use dits_format::tree::{Builder, Entry};
+use dits_format::{Binding, ChunkId, Kind, Manifest, Oid, Proof};
 use std::collections::{BTreeSet, HashMap, HashSet};
 
 type Store = Box<dyn ChunkPrune>;
@@ -17,7 +18,7 @@ type Check = fn(&Store);
 /// # Panics
 /// When the store breaks the contract, or fails.
 pub fn run(name: &str, make: &mut dyn FnMut() -> Store) {
-    let checks: [(&str, Check); 14] = [
+    let checks: [(&str, Check); 16] = [
         ("put, has, read", put_has_read),
         ("kinds are kept", kinds_are_kept),
         ("a batch reads its own writes", batch_reads_its_writes),
@@ -28,6 +29,8 @@ pub fn run(name: &str, make: &mut dyn FnMut() -> Store) {
         ("many small batches", many_batches),
         ("visit shows each item once", visit_shows_once),
         ("remove takes what was asked and no more", remove_takes),
+        ("forget takes contents and what only they need", forget_takes),
+        ("nothing is forgotten while a batch lives", forget_is_refused),
         ("an empty batch adds nothing", empty_batch),
         ("chunks of every length up to the largest", lengths),
         ("a long batch", long_batch),
@@ -259,6 +262,76 @@ fn remove_takes(store: &Store) {
     let all = chunks.iter().map(|bytes| data(bytes)).collect();
     assert_eq!(store.remove(&all).expect("remove"), 60);
     assert_eq!(items(store).0.len(), 0);
+}
+
+/// Adds a content of these chunks, bound if `bound`, and returns its oid.
+///
+/// # Panics
+/// When the batch fails.
+pub fn add_content(batch: &mut dyn Batch, chunks: &[&[u8]], bound: bool) -> Oid {
+    let mut tree = Builder::new();
+    for bytes in chunks {
+        batch.put(data(bytes), Kind::Data, bytes).expect("put");
+        let entry = Entry { id: data(bytes), bytes: bytes.len() as u64 };
+        tree.push(entry, &mut |id, node: &[u8]| batch.put(id, Kind::Node, node).map(drop)).expect("put");
+    }
+    let root = tree.finish(&mut |id, node: &[u8]| batch.put(id, Kind::Node, node).map(drop)).expect("put");
+    let whole = chunks.concat();
+    let manifest = Manifest::plain(0, Oid::of(&whole), whole.len() as u64, root);
+    batch.put(manifest.id(), Kind::Manifest, &manifest.encode()).expect("put");
+    if bound {
+        let (oid, size) = (manifest.oid, manifest.size);
+        batch.bind(Binding { oid, manifest: manifest.id(), size, proof: Proof::Proved });
+    }
+    manifest.oid
+}
+
+fn is_whole(store: &Store, oid: &Oid) -> bool {
+    content::is_whole(&**store, oid).expect("is_whole")
+}
+
+fn forget_takes(store: &Store) {
+    // Long enough for nodes, so that two contents share chunks and yet no node.
+    let chunks: Vec<Vec<u8>> = (0..100).map(|n| noise(n, 2000)).collect();
+    let part = |range: std::ops::Range<usize>| chunks[range].iter().map(Vec::as_slice).collect::<Vec<_>>();
+    let mut batch = store.batch().expect("batch");
+    let gone = add_content(&mut *batch, &part(0..60), true);
+    let kept = add_content(&mut *batch, &part(30..90), true);
+    // Its binding was lost; what it is made of is still known.
+    add_content(&mut *batch, &[&chunks[0], &chunks[95]], false);
+    batch.commit().expect("commit");
+    put_all(store, &[b"of no content".to_vec()]);
+    let before = items(store).0.len() as u64;
+    let forgotten = store.forget(&HashSet::from([gone, Oid::of(b"never here")])).expect("forget");
+    let left = items(store).0;
+    assert_eq!(left.len() as u64, before - forgotten.chunks);
+    assert!(forgotten.bytes >= 29 * 2000, "29 chunks of data, and nodes: {forgotten:?}");
+    assert!(!is_whole(store, &gone) && is_whole(store, &kept));
+    assert_eq!(store.bindings(&gone).expect("bindings"), []);
+    (1..30).for_each(|n| assert_absent(store, &data(&chunks[n])));
+    [0, 30, 59, 89, 95].into_iter().for_each(|n| assert_reads(store, Kind::Data, &chunks[n]));
+    assert_reads(store, Kind::Data, b"of no content");
+    let mut batch = store.batch().expect("batch");
+    assert_eq!(add_content(&mut *batch, &part(0..60), true), gone);
+    batch.commit().expect("commit");
+    assert!(is_whole(store, &gone), "what was forgotten can come back");
+}
+
+fn forget_is_refused(store: &Store) {
+    let mut batch = store.batch().expect("batch");
+    let old = add_content(&mut *batch, &[b"one", b"two"], true);
+    batch.commit().expect("commit");
+    let mut batch = store.batch().expect("batch");
+    assert!(!put(&mut batch, b"two"), "it is found here, and relied on");
+    let refused = store.forget(&HashSet::from([old]));
+    assert!(matches!(refused, Err(StoreError::Busy { .. })), "{refused:?}");
+    let new = add_content(&mut *batch, &[b"two", b"three"], true);
+    batch.commit().expect("commit");
+    store.forget(&HashSet::from([old])).expect("forget");
+    assert!(is_whole(store, &new) && !is_whole(store, &old));
+    drop(store.batch().expect("batch"));
+    store.forget(&HashSet::from([new])).expect("a dropped batch is in nobody's way");
+    assert_eq!(items(store), Default::default());
 }
 
 fn empty_batch(store: &Store) {

@@ -51,6 +51,12 @@ pub enum StoreError {
         /// What its format file says.
         found: String,
     },
+    /// Others are at work in the store.
+    #[error("'{}' is in use by another process", path.display())]
+    Busy {
+        /// The store's folder.
+        path: PathBuf,
+    },
     /// The operating system refused.
     #[error("cannot {doing} '{}': {source}", path.display())]
     Io {

@@ -5,7 +5,7 @@
 //! invisible until then. Nothing here can fail, and since bytes are checked by whoever computed the id,
 //! nothing can be corrupt.
 
-use crate::{Batch, ChunkPrune, ChunkRead, ChunkWrite, Item, StoreError, Written};
+use crate::{Batch, ChunkPrune, ChunkRead, ChunkWrite, Forgotten, Item, StoreError, Written, mark};
 use dits_format::{Binding, ChunkId, Kind, Oid, Proof};
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -22,6 +22,8 @@ type Chunks = HashMap<ChunkId, (Kind, Arc<[u8]>)>;
 struct Contents {
     chunks: Chunks,
     bindings: HashMap<(Oid, ChunkId), Binding>,
+    /// Batches that live.
+    batches: usize,
 }
 
 impl MemoryStore {
@@ -76,6 +78,7 @@ impl ChunkRead for MemoryStore {
 impl ChunkWrite for MemoryStore {
     fn batch(&self) -> Result<Box<dyn Batch>, StoreError> {
         let store = self.clone();
+        store.lock().batches += 1;
         Ok(Box::new(MemoryBatch { store, chunks: Chunks::new(), bindings: Vec::new() }))
     }
 }
@@ -85,12 +88,28 @@ impl ChunkPrune for MemoryStore {
         let mut all = self.lock();
         Ok(ids.iter().filter(|id| all.chunks.remove(id).is_some()).count() as u64)
     }
+
+    fn forget(&self, contents: &HashSet<Oid>) -> Result<Forgotten, StoreError> {
+        if self.lock().batches > 0 {
+            return Err(StoreError::Busy { path: "memory".into() });
+        }
+        let goes = mark::needed_by_these_only(self, contents)?;
+        let chunks = self.remove(&goes.chunks)?;
+        self.lock().bindings.retain(|(oid, _), _| !contents.contains(oid));
+        Ok(Forgotten { chunks, bytes: goes.bytes })
+    }
 }
 
 struct MemoryBatch {
     store: MemoryStore,
     chunks: Chunks,
     bindings: Vec<Binding>,
+}
+
+impl Drop for MemoryBatch {
+    fn drop(&mut self) {
+        self.store.lock().batches -= 1;
+    }
 }
 
 impl Batch for MemoryBatch {
@@ -117,15 +136,18 @@ impl Batch for MemoryBatch {
         self.bindings.push(binding);
     }
 
-    fn commit(self: Box<Self>) -> Result<Written, StoreError> {
-        let bytes = self.chunks.values().map(|(_, bytes)| bytes.len() as u64).sum();
-        let written = Written { chunks: self.chunks.len() as u64, bytes };
+    fn commit(mut self: Box<Self>) -> Result<Written, StoreError> {
+        let (chunks, bindings) = (std::mem::take(&mut self.chunks), std::mem::take(&mut self.bindings));
+        let bytes = chunks.values().map(|(_, bytes)| bytes.len() as u64).sum();
+        let written = Written { chunks: chunks.len() as u64, bytes };
         let mut all = self.store.lock();
-        all.chunks.extend(self.chunks);
-        for binding in self.bindings {
+        all.chunks.extend(chunks);
+        for binding in bindings {
             let known = all.bindings.entry((binding.oid, binding.manifest)).or_insert(binding);
             *known = binding.max(*known);
         }
+        // Before the batch itself goes: that needs the lock again.
+        drop(all);
         Ok(written)
     }
 }

@@ -90,4 +90,20 @@ pub trait ChunkPrune: ChunkWrite {
     /// Removes these chunks where they are present and returns how many were. The caller answers for
     /// nothing needing them; bindings stay. Other chunks stay readable throughout, and after a crash.
     fn remove(&self, ids: &HashSet<ChunkId>) -> Result<u64, StoreError>;
+
+    /// Takes contents away: their bindings, and the chunks that nothing else here needs. The caller answers for
+    /// nobody wanting them. Everything else stays readable throughout, and after a crash.
+    ///
+    /// # Errors
+    /// [`StoreError::Busy`] while anybody writes: a batch may rely on what it found.
+    fn forget(&self, contents: &HashSet<Oid>) -> Result<Forgotten, StoreError>;
+}
+
+/// What went with forgotten contents.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Forgotten {
+    /// Chunks of all kinds.
+    pub chunks: u64,
+    /// Their bytes, uncompressed.
+    pub bytes: u64,
 }

@@ -8,6 +8,7 @@
 use super::PackStore;
 use super::indexed::find_bindings;
 use super::journal::Journal;
+use super::lease::Lease;
 use super::writer::Packer;
 use crate::{Batch, ChunkRead, StoreError, Written};
 use dits_format::{Binding, ChunkId, Kind, Oid};
@@ -23,14 +24,24 @@ pub struct PackBatch {
     journal: Option<Journal>,
     /// Bindings that the journal does not know yet.
     unjournaled: Vec<Binding>,
+    /// What the batch found here is not forgotten before it ends.
+    _lease: Lease,
 }
 
 impl PackBatch {
     /// Writes nothing before the first new chunk.
-    pub fn new(store: &PackStore) -> PackBatch {
+    pub fn new(store: &PackStore, lease: Lease) -> PackBatch {
         let packer = Packer::new(store);
         let (bindings, written, unjournaled) = Default::default();
-        PackBatch { store: store.clone(), packer, bindings, written, journal: None, unjournaled }
+        PackBatch {
+            store: store.clone(),
+            packer,
+            bindings,
+            written,
+            journal: None,
+            unjournaled,
+            _lease: lease,
+        }
     }
 }
 

@@ -5,6 +5,7 @@
 //! the packs anew. Segments in memory cover packs that no file covers yet: those of a running batch, and
 //! those whose writer died before it wrote its segment.
 
+use super::layout::Layout;
 use super::sys;
 use crate::{StoreError, durable};
 use dits_format::limits::SEGMENT_VERIFY_BYTES_MAX;
@@ -95,13 +96,14 @@ impl Indexed {
         Indexed::new(None, Bytes::Memory(bytes)).expect("what was just encoded is intact")
     }
 
-    /// Writes one segment to `index` that says what `old` say, without what is in `dead` packs; `None` when
-    /// nothing is left to say. A binding stays though the pack it came from is dead: the rewriter kept it.
+    /// Writes one segment that says what `old` say, without what is in `dead` packs; `None` when nothing is left
+    /// to say. A binding stays though the pack it came from is dead, since the rewriter kept it, unless it
+    /// is one to `forget`.
     pub fn combine(
         old: &[Arc<Indexed>],
         dead: &HashSet<PackId>,
-        temp: &Path,
-        index: &Path,
+        forget: impl Fn(&Binding) -> bool,
+        layout: &Layout,
     ) -> Result<Option<Indexed>, StoreError> {
         let (mut ids, mut numbers) = (Vec::new(), HashMap::new());
         let (mut chunks, mut bindings) = (Vec::new(), Vec::new());
@@ -116,7 +118,7 @@ impl Indexed {
                 let pack = *numbers.get(&indexed.packs[chunk.pack as usize])?;
                 Some(Location { pack, ..chunk })
             }));
-            bindings.extend(indexed.segment.bindings());
+            bindings.extend(indexed.segment.bindings().filter(|binding| !forget(binding)));
         }
         if ids.is_empty() {
             return Ok(None);
@@ -124,8 +126,8 @@ impl Indexed {
         let bytes = segment::encode(&ids, chunks, bindings);
         // Any name will do that no other content has.
         let name = Oid::of(&bytes).to_string();
-        let path = index.join(format!("{name}.seg"));
-        durable::write_file(temp, &path, &bytes)?;
+        let path = layout.index.join(format!("{name}.seg"));
+        durable::write_file(&layout.temp, &path, &bytes)?;
         Indexed::load(&path, &name)
     }
 

@@ -52,9 +52,28 @@ impl PackStore {
         if fs::read_dir(temp).map_err(StoreError::io("read", temp))?.next().is_none() {
             return Ok(());
         }
+        // Not while contents are being forgotten: what the dead relied on might go.
+        match self.try_lease()? {
+            Some(_lease) => self.salvage_locked().map(drop),
+            None => Ok(()),
+        }
+    }
+
+    /// As [`Self::salvage`], for one who is alone and must be sure that nothing is left.
+    pub(super) fn salvage_alone(&self) -> Result<(), StoreError> {
+        match self.salvage_locked()? {
+            true => Ok(()),
+            false => Err(StoreError::Busy { path: self.layout().root.clone() }),
+        }
+    }
+
+    /// False when something is left: another process is at it, or is just dying. The caller has a lease, or is
+    /// alone.
+    fn salvage_locked(&self) -> Result<bool, StoreError> {
+        let temp = &self.layout().temp;
         let (_, lock) = self.layout().lock_file("sweep.lock")?;
         if lock.try_lock().is_err() {
-            return Ok(());
+            return Ok(false);
         }
         // First what is free, then the journals: a pack whose writer is dead has its journal by then. What
         // writers that die from here on leave is for the next one.
@@ -63,8 +82,10 @@ impl PackStore {
             .map(|entry| entry.path())
             .filter(|path| !is_journal(path) && free(path).is_some())
             .collect();
+        let mut all = true;
         for path in list()?.map(|entry| entry.path()).filter(|path| is_journal(path)) {
             let free = free(&path);
+            all &= free.is_some();
             let Ok(bytes) = fs::read(&path) else { continue };
             let blocks = journal::decode(&bytes);
             if free.is_some() {
@@ -78,7 +99,7 @@ impl PackStore {
             }
         }
         dead.iter().for_each(|path| durable::sweep(path));
-        Ok(())
+        Ok(all)
     }
 
     fn salvage_one(&self, blocks: &[Block]) -> Result<(), StoreError> {

@@ -6,7 +6,10 @@
 //! index/<hash>.seg        index segments, a cache of the packs' footers
 //! tmp/                    files without a final name (see `durable`)
 //! consolidate.lock        held while packs are merged or removed
+//! packed                  names of packs that `gc` need not pack again; a cache
 //! sweep.lock              held while what dead writers left in tmp/ is taken up
+//! users.lock              shared by whoever relies on what is here; exclusive while contents are forgotten
+//! trash/<seconds>/        packs as they were before contents in them were forgotten
 //! ```
 //!
 //! Looking for what other processes added means listing 257 folders; [`Listing`] remembers each by its

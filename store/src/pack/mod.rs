@@ -7,8 +7,8 @@
 //!
 //! What is known of other processes: [`ChunkWrite::batch`] and [`ChunkRead::visit`] refresh first, `read` and
 //! `bindings` when they find nothing, `has` never (it is asked in tight loops; a stale "no" costs a duplicate).
-//! A stale "yes" is possible when another process called [`ChunkPrune::remove`] since: who prunes answers for
-//! nobody adding what needs those chunks meanwhile.
+//! A "yes" stays true for as long as a batch or a [`Lease`] lives: contents are forgotten by one who is alone
+//! (see `lease`). Only [`ChunkPrune::remove`] does not ask: it is for chunks that are damaged.
 //!
 //! Crash order: pack data, footer, name, index segment. Packs are the truth, the index is a cache: a damaged
 //! or missing segment is rebuilt from footers, a pack without valid trailer never gets a name.
@@ -18,15 +18,23 @@ mod fsck;
 mod indexed;
 mod journal;
 mod layout;
+mod lease;
 mod merge;
 mod packs;
 mod refresh;
+mod remove;
+mod repack;
+mod rewrite;
 mod sys;
+mod trash;
 mod writer;
 
 pub use fsck::{Finding, FsckStats, Stats};
+pub use lease::{Alone, Lease};
+pub use repack::RepackPlan;
+pub use trash::Trash;
 
-use crate::{Batch, ChunkPrune, ChunkRead, ChunkWrite, Item, StoreError};
+use crate::{Batch, ChunkPrune, ChunkRead, ChunkWrite, Forgotten, Item, StoreError};
 use dits_format::pack::{Entry, Frame};
 use dits_format::segment::Location;
 use dits_format::{Binding, ChunkId, Kind, Oid, PackId, Proof};
@@ -191,13 +199,19 @@ impl ChunkRead for PackStore {
 
 impl ChunkWrite for PackStore {
     fn batch(&self) -> Result<Box<dyn Batch>, StoreError> {
+        // In this order: what is found from now on stays.
+        let lease = self.lease()?;
         self.refresh()?;
-        Ok(Box::new(batch::PackBatch::new(self)))
+        Ok(Box::new(batch::PackBatch::new(self, lease)))
     }
 }
 
 impl ChunkPrune for PackStore {
     fn remove(&self, ids: &HashSet<ChunkId>) -> Result<u64, StoreError> {
         self.remove_chunks(ids)
+    }
+
+    fn forget(&self, contents: &HashSet<Oid>) -> Result<Forgotten, StoreError> {
+        self.alone()?.forget(contents, None)
     }
 }

@@ -11,8 +11,8 @@ use super::layout::Listing;
 use super::packs::is_gone;
 use super::{LOCK, PackStore, RETRIES};
 use crate::{StoreError, durable};
-use dits_format::PackId;
 use dits_format::pack::Footer;
+use dits_format::{Binding, PackId};
 use std::collections::HashSet;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -155,7 +155,7 @@ impl PackStore {
 
     /// Writes a segment for all packs that are indexed in memory only.
     pub(super) fn write_index(&self) -> Result<(), StoreError> {
-        self.reindex(&HashSet::new(), |indexed| indexed.name.is_none())
+        self.reindex(&HashSet::new(), |_| false, |indexed| indexed.name.is_none())
     }
 
     /// Merges segments of like size, so that a lookup asks few.
@@ -166,16 +166,18 @@ impl PackStore {
                 break;
             }
             if snapshot.iter().filter(|indexed| indexed.tier() == tier).count() >= SEGMENTS_MAX {
-                self.reindex(&HashSet::new(), |indexed| indexed.tier() == tier)?;
+                self.reindex(&HashSet::new(), |_| false, |indexed| indexed.tier() == tier)?;
             }
         }
         Ok(())
     }
 
-    /// Replaces the chosen segments by one on disk that says the same, without what is in `dead` packs.
+    /// Replaces the chosen segments by one on disk that says the same, without what is in `dead` packs and
+    /// without bindings that are to be forgotten.
     pub(super) fn reindex(
         &self,
         dead: &HashSet<PackId>,
+        forget: impl Fn(&Binding) -> bool,
         choose: impl Fn(&Indexed) -> bool,
     ) -> Result<(), StoreError> {
         let _listing = self.shared.listing.lock().expect(LOCK);
@@ -184,7 +186,7 @@ impl PackStore {
         if old.is_empty() {
             return Ok(());
         }
-        let new = Indexed::combine(&old, dead, &self.layout().temp, &self.layout().index)?;
+        let new = Indexed::combine(&old, dead, forget, self.layout())?;
         let name = new.as_ref().and_then(|indexed| indexed.name.clone());
         next.retain(|indexed| indexed.name.is_none() || indexed.name != name);
         next.extend(new.map(Arc::new));

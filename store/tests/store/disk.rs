@@ -69,7 +69,7 @@ fn a_dropped_batch_leaves_no_file() {
     add(&mut *batch, b"dropped").unwrap();
     drop(batch);
     store.batch().unwrap().commit().unwrap();
-    assert_eq!(files(dir.path(), ""), [dir.path().join("format")]);
+    assert_eq!(files(dir.path(), ""), [dir.path().join("format"), dir.path().join("users.lock")]);
 }
 
 #[test]

@@ -2,13 +2,15 @@
 //!
 //! One binary, because all share [`common`]. Both stores run the battery of `conformance`; the rest is about
 //! the store on disk: between processes ([`disk`]), with damaged files ([`damage`]), on a full disk
-//! ([`full`]), and through random histories ([`model`]). Each test has a folder of its own and asserts with `fsck`
+//! ([`full`]), through random histories ([`model`]), when contents are forgotten ([`forget`]) and packed anew ([`repack`]). Each test has a folder of its own and asserts with `fsck`
 //! that nothing is wrong that it did not do.
 
 mod common;
 mod conformance;
 mod damage;
 mod disk;
+mod forget;
 mod full;
 mod journal;
 mod model;
+mod repack;

@@ -1,0 +1,85 @@
+//! Taking away: chunks that are damaged, and contents that nobody needs any more.
+//!
+//! [`crate::ChunkPrune::remove`] takes chunks, whoever needs them: they are wrong. [`Alone::forget`] takes
+//! contents: their bindings, and the chunks that no other manifest of the store needs, bound or not. Whoever
+//! forgets is alone with the store (see `lease`), so nobody has just found such a chunk here and relies on it.
+//!
+//! Both rewrite the packs concerned without what goes; everything else stays readable throughout, and after a
+//! crash. A crash in the middle of forgetting leaves some of these contents torn, which is as good as absent,
+//! and never touches others. Forgotten packs go to the trash as they are, if the caller wants: see `trash`.
+
+use super::PackStore;
+use super::lease::Alone;
+use super::merge::is_damage;
+use super::packs::is_gone;
+use super::rewrite::{Except, GROUP_BYTES, Retire, Rewrite, Squeeze};
+use crate::traits::Forgotten;
+use crate::{StoreError, mark};
+use dits_format::{ChunkId, Oid};
+use std::collections::HashSet;
+
+impl PackStore {
+    /// See [`crate::ChunkPrune::remove`]. A pack that holds a damaged chunk that should stay is left
+    /// as it is, and after all others that damage is the answer.
+    pub(super) fn remove_chunks(&self, ids: &HashSet<ChunkId>) -> Result<u64, StoreError> {
+        let _lock = self.lock_packs()?;
+        let except = Except { chunks: Some(ids), contents: None };
+        self.take_away(&except, &Retire::Delete).map(|removed| removed.len() as u64)
+    }
+
+    /// Rewrites every pack that holds something of `except`. The caller holds `consolidate.lock`.
+    fn take_away(&self, except: &Except<'_>, retire: &Retire) -> Result<HashSet<ChunkId>, StoreError> {
+        self.refresh()?;
+        let rewrite = Rewrite { except, retire, squeeze: Squeeze::Quick };
+        let (mut removed, mut damaged) = (HashSet::new(), None);
+        let (mut group, mut group_bytes) = (Vec::new(), 0);
+        // Footers and not the index: that knows only one place for each chunk, and a copy must go too.
+        for id in self.pack_ids()? {
+            let footer = match self.shared.packs.footer(&id) {
+                Ok(footer) => footer,
+                Err(error) if is_damage(&error) || is_gone(&error) => continue,
+                Err(error) => return Err(error),
+            };
+            let hits = || footer.entries.iter().map(|entry| entry.id).filter(|id| except.has_chunk(id));
+            if hits().next().is_none() && !footer.bindings.iter().any(|binding| except.has_binding(binding)) {
+                continue;
+            }
+            match self.checked(&id, except) {
+                Err(error) if is_damage(&error) => damaged = damaged.or(Some(error)),
+                Err(error) => return Err(error),
+                Ok(_) => {
+                    removed.extend(hits());
+                    group_bytes +=
+                        footer.frames.iter().map(|frame| u64::from(frame.stored_bytes)).sum::<u64>();
+                    group.push((id, footer));
+                }
+            }
+            if group_bytes >= GROUP_BYTES {
+                self.rewrite(&std::mem::take(&mut group), &rewrite)?;
+                group_bytes = 0;
+            }
+        }
+        if !group.is_empty() {
+            self.rewrite(&group, &rewrite)?;
+        }
+        damaged.map_or(Ok(removed), Err)
+    }
+}
+
+impl Alone {
+    /// Takes these contents away. With `trash`, a time in seconds, the packs they were in can be
+    /// [restored](PackStore::restore_trash).
+    ///
+    /// # Errors
+    /// [`StoreError::Corrupt`] or [`StoreError::Format`] when a manifest or node is damaged, and nothing is taken
+    /// away then: what it needs is not known.
+    pub fn forget(&self, contents: &HashSet<Oid>, trash: Option<u64>) -> Result<Forgotten, StoreError> {
+        let store = &self.store;
+        store.refresh()?;
+        let goes = mark::needed_by_these_only(store, contents)?;
+        let retire = trash.map_or(Retire::Delete, |time| Retire::To(store.trash_folder(time)));
+        let except = Except { chunks: Some(&goes.chunks), contents: Some(contents) };
+        let removed = store.take_away(&except, &retire)?;
+        Ok(Forgotten { chunks: removed.len() as u64, bytes: goes.bytes })
+    }
+}
