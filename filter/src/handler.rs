@@ -21,6 +21,7 @@ use dits_repo::attributes::AttributeReader;
 use dits_repo::clean::Cleaner;
 use dits_repo::hydrate::plan::{Stamp, full_path};
 use dits_repo::hydrate::{self, Context, Job, Outcome};
+use dits_repo::threshold::Keeper;
 use dits_repo::{ChunkSource, RepoError, Repository, profile};
 use dits_store::{PackStore, content};
 use std::error::Error;
@@ -58,7 +59,7 @@ struct Filter<'a> {
     store: &'a PackStore,
     source: &'a mut dyn ChunkSource,
     policy: Policy,
-    cleaner: Cleaner<'a>,
+    cleaner: Option<Cleaner<'a>>,
     profiles: AttributeReader,
     deferred: Vec<Job>,
     report: Report,
@@ -86,7 +87,7 @@ pub fn run<R: Read, W: Write>(
         store,
         source,
         policy,
-        cleaner: Cleaner::new(store),
+        cleaner: None,
         profiles: AttributeReader::new(&repository.git, "dits-profile"),
         deferred: Vec::new(),
         report: Report::default(),
@@ -101,7 +102,7 @@ pub fn run<R: Read, W: Write>(
 
 impl Filter<'_> {
     fn commit(&mut self) {
-        if let Err(error) = self.cleaner.commit() {
+        if let Some(Err(error)) = self.cleaner.as_mut().map(Cleaner::commit) {
             self.report.commit_error = Some(error);
         }
     }
@@ -170,10 +171,18 @@ impl Handler for Filter<'_> {
         answer: &mut Answer<'_>,
     ) -> Result<(), HandlerError> {
         self.report.cleaned += 1;
+        let cleaner = match &mut self.cleaner {
+            Some(cleaner) => cleaner,
+            // Made for the first content, as most filters clean none.
+            none => {
+                let keeper = Keeper::of(self.repository).map_err(HandlerError::error)?;
+                none.insert(Cleaner::new(self.store, keeper))
+            }
+        };
         let (profiles, path) = (&mut self.profiles, &request.pathname);
         let profile = || -> Profile { profile::choose(path, profiles.get(path).as_deref()) };
-        let pointer = self.cleaner.clean(path, content, profile).map_err(HandlerError::error)?;
-        Ok(answer.write_all(&pointer)?)
+        let stored = cleaner.clean(path, content, profile).map_err(HandlerError::error)?;
+        Ok(answer.write_all(&stored)?)
     }
 
     fn smudge(

@@ -1,13 +1,14 @@
 //! Files that Git's attributes give to us, and what Git really stores for them.
 //!
 //! `tracked` of `dits-repo` lists the pointers. Here are also those that should be pointers and are not:
-//! content that was added before its pattern was tracked, or without git-dits, and damaged pointers.
+//! content that was added before its pattern was tracked, or without git-dits, and damaged pointers. Content below
+//! the threshold of the repository is raw by right.
 //! A blob that is not here (partial clone) counts as unknown and is left alone.
 
 use anyhow::{Context, Result};
 use dits_format::pointer::Parsed;
-use dits_repo::index::{HashKind, blob_id};
-use dits_repo::{Git, catfile, tracked};
+use dits_repo::threshold::Threshold;
+use dits_repo::{Git, Repository, catfile, tracked};
 use std::collections::{HashMap, HashSet};
 
 /// A regular file of the index or of a commit.
@@ -70,32 +71,27 @@ pub fn read(git: &Git, entries: &[Entry]) -> Result<HashMap<String, Parsed>> {
     Ok(catfile::pointers(git, entries.iter().map(|entry| &entry.id[..]))?)
 }
 
-/// Name of the empty blob.
-pub fn empty_blob(hash: HashKind) -> String {
-    blob_id(hash, b"").iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
-/// Entries whose blob is here and is ordinary content.
+/// Entries whose blob is here, is ordinary content, and is too large for that.
 pub fn raw<'a>(
-    git: &Git,
-    hash: HashKind,
+    repository: &Repository,
     entries: &'a [Entry],
     blobs: &HashMap<String, Parsed>,
 ) -> Result<Vec<&'a Entry>> {
-    let empty = empty_blob(hash);
-    let mut raw: Vec<&Entry> =
-        entries.iter().filter(|entry| !blobs.contains_key(&entry.id) && entry.id != empty).collect();
-    if !raw.is_empty() {
-        let git = git.with_env("GIT_NO_LAZY_FETCH", "1");
-        let ids: String = raw.iter().map(|entry| format!("{}\n", entry.id)).collect();
-        let out = git.run_with_input(&["cat-file", "--batch-check", "--buffer"], ids.as_bytes())?;
-        let out = String::from_utf8_lossy(&out).into_owned();
-        let here: HashSet<&str> = out
-            .lines()
-            .filter(|line| line.contains(" blob "))
-            .filter_map(|line| line.split(' ').next())
-            .collect();
-        raw.retain(|entry| here.contains(&entry.id[..]));
+    let mut raw: Vec<&Entry> = entries.iter().filter(|entry| !blobs.contains_key(&entry.id)).collect();
+    if raw.is_empty() {
+        return Ok(raw);
     }
+    let threshold = Threshold::of(repository)?;
+    let git = repository.git.with_env("GIT_NO_LAZY_FETCH", "1");
+    let ids: String = raw.iter().map(|entry| format!("{}\n", entry.id)).collect();
+    let out = git.run_with_input(&["cat-file", "--batch-check", "--buffer"], ids.as_bytes())?;
+    let out = String::from_utf8_lossy(&out).into_owned();
+    let too_large: HashSet<&str> = out
+        .lines()
+        .filter_map(|line| line.split_once(" blob "))
+        .filter(|(_, bytes)| bytes.parse().is_ok_and(|bytes| !threshold.keeps_raw(bytes)))
+        .map(|(id, _)| id)
+        .collect();
+    raw.retain(|entry| too_large.contains(&entry.id[..]));
     Ok(raw)
 }

@@ -10,6 +10,8 @@ use dits_format::limits::POINTER_BYTES_MAX;
 use dits_format::pointer::{Parsed, parse};
 use dits_format::{Oid, Pointer};
 use dits_repo::hydrate::plan;
+use dits_repo::index::{self, HashKind};
+use dits_repo::threshold::RAW_BYTES_MAX;
 use dits_repo::tracked::Tracked;
 use std::fs::{self, File, Metadata};
 use std::io::{ErrorKind, Read};
@@ -78,4 +80,15 @@ pub fn oid(worktree: &Path, path: &[u8]) -> Result<Option<Oid>> {
     // The bound holds also for a file that grows while it is read.
     let bytes = hasher.update_reader(file.take(HASH_BYTES_MAX + 1)).with_context(failed)?.count();
     Ok((bytes <= HASH_BYTES_MAX).then(|| Oid(*hasher.finalize().as_bytes())))
+}
+
+/// The name Git gives to a file as it is, in hexadecimal, or `None` when it is larger than what may stay raw.
+pub fn blob_id(worktree: &Path, path: &[u8], hash: HashKind) -> Result<Option<String>> {
+    let full = plan::full_path(worktree, path);
+    let failed = || format!("cannot read '{}'", full.display());
+    let mut content = Vec::new();
+    let file = File::open(&full).with_context(failed)?;
+    file.take(RAW_BYTES_MAX + 1).read_to_end(&mut content).with_context(failed)?;
+    let id = || index::blob_id(hash, &content).iter().map(|byte| format!("{byte:02x}")).collect();
+    Ok((content.len() as u64 <= RAW_BYTES_MAX).then(id))
 }

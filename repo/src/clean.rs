@@ -6,10 +6,12 @@
 //! killed process loses nothing whose pointer Git was given; [`Cleaner::commit`] at the end makes all of it
 //! durable against power loss too, before the `git` that runs us can return.
 //!
-//! A well-formed pointer passes through unchanged, and the empty content is the empty pointer. A damaged
+//! Content that is to stay raw ([`threshold`](mod@crate::threshold)) passes through unchanged and is stored by
+//! nobody but Git. A well-formed pointer passes through unchanged, and the empty content is the empty pointer. A damaged
 //! pointer is refused: stored as content it would quietly replace the asset by its own broken name.
 
 use crate::RepoError;
+use crate::threshold::{Keeper, hold};
 use dits_chunk::{Cutter, Profile};
 use dits_format::limits::CONTENT_BYTES_MAX;
 use dits_format::pointer::{PROBE_BYTES, Parsed, parse};
@@ -23,12 +25,13 @@ pub struct Cleaner<'a> {
     store: &'a dyn ChunkWrite,
     batch: Option<Box<dyn Batch>>,
     cutter: Cutter,
+    keeper: Option<Keeper>,
 }
 
 impl<'a> Cleaner<'a> {
-    /// Stores into `store`.
-    pub fn new(store: &'a dyn ChunkWrite) -> Cleaner<'a> {
-        Cleaner { store, batch: None, cutter: Cutter::new(Profile::Video) }
+    /// Stores into `store`. Everything becomes a pointer unless there is a `keeper`.
+    pub fn new(store: &'a dyn ChunkWrite, keeper: Option<Keeper>) -> Cleaner<'a> {
+        Cleaner { store, batch: None, cutter: Cutter::new(Profile::Video), keeper }
     }
 
     /// Reads `content` to its end and returns what Git shall store. `profile` is asked only for content
@@ -43,7 +46,8 @@ impl<'a> Cleaner<'a> {
         content: &mut dyn BufRead,
         profile: impl FnOnce() -> Profile,
     ) -> Result<Vec<u8>, RepoError> {
-        let head = read_head(content)?;
+        let mut head = Vec::new();
+        hold(PROBE_BYTES as u64, &mut head, content)?;
         if head.len() < PROBE_BYTES {
             match parse(&head) {
                 Parsed::Pointer(_) => return Ok(head),
@@ -54,6 +58,11 @@ impl<'a> Cleaner<'a> {
                 Parsed::Content if head.is_empty() => return Ok(head),
                 Parsed::Content => {}
             }
+        }
+        if let Some(keeper) = &mut self.keeper
+            && keeper.keeps_raw(path, &mut head, content)?
+        {
+            return Ok(head);
         }
         let pointer = self.ingest(&head, content, profile())?;
         Ok(pointer.encode())
@@ -130,19 +139,4 @@ impl Ingest<'_> {
         batch.bind(Binding { oid, manifest: id, size, proof: Proof::Proved });
         Ok(Pointer::new(oid, size))
     }
-}
-
-/// The first [`PROBE_BYTES`], or all when there is less.
-fn read_head(content: &mut dyn BufRead) -> Result<Vec<u8>, RepoError> {
-    let mut head = Vec::new();
-    while head.len() < PROBE_BYTES {
-        let part = content.fill_buf().map_err(RepoError::Content)?;
-        let take = part.len().min(PROBE_BYTES - head.len());
-        if take == 0 {
-            break;
-        }
-        head.extend_from_slice(&part[..take]);
-        content.consume(take);
-    }
-    Ok(head)
 }

@@ -17,9 +17,11 @@ pub mod hydrate;
 pub mod index;
 pub mod pathfilter;
 pub mod profile;
+pub mod recorded;
 pub mod repository;
 pub mod settings;
 pub mod source;
+pub mod threshold;
 pub mod tracked;
 
 pub use error::RepoError;

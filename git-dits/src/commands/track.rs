@@ -134,12 +134,14 @@ fn name_unconverted(context: &Context, patterns: &[Vec<u8>], verbose: bool) -> R
     let texts: Vec<String> =
         patterns.iter().map(|pattern| String::from_utf8_lossy(pattern).into_owned()).collect();
     let pathspecs = if simple { texts } else { vec![".".to_owned()] };
-    let (git, hash) = (context.git_here(), context.repository.hash);
+    let git = context.git_here();
     let mut paths = Vec::new();
     for pathspec in &pathspecs {
         let files = entries::in_index(&git, pathspec)?;
         let blobs = entries::read(&git, &files)?;
-        paths.extend(entries::raw(&git, hash, &files, &blobs)?.into_iter().map(|entry| entry.path.clone()));
+        paths.extend(
+            entries::raw(&context.repository, &files, &blobs)?.into_iter().map(|entry| entry.path.clone()),
+        );
     }
     if paths.is_empty() {
         return Ok(());

@@ -55,7 +55,7 @@ fn check_entries(context: &Context, files: &[Entry], place: &str, check: &mut Ch
             check.found("pointer", "nonCanonicalPointer", &text)?;
         }
     }
-    for file in entries::raw(&repository.git, repository.hash, files, &blobs)? {
+    for file in entries::raw(repository, files, &blobs)? {
         let path = String::from_utf8_lossy(&file.path);
         let text = format!("\"{path}\" ({place}) should have been a pointer but was not");
         check.found("pointer", "unexpectedGitObject", &text)?;

@@ -11,6 +11,7 @@ use anyhow::Result;
 use dits_format::pointer::Parsed;
 use dits_repo::Git;
 use dits_repo::index::{self, Stat};
+use dits_repo::threshold::Threshold;
 use std::collections::{HashMap, HashSet};
 use std::fs::Metadata;
 use std::os::unix::fs::MetadataExt;
@@ -27,7 +28,7 @@ struct Index {
     written_s: i64,
     known: HashMap<Vec<u8>, Known>,
     file_mode: bool,
-    empty_blob: String,
+    threshold: Threshold,
 }
 
 /// How a file compares.
@@ -97,7 +98,11 @@ fn compare(context: &Context, file: &Entry, blob: Option<&Parsed>, index: &Index
     let same = match blob {
         Some(Parsed::Pointer(pointer)) => oid == Some(pointer.oid),
         // The pointer of the empty content is the empty blob.
-        _ => meta.len() == 0 && file.id == index.empty_blob,
+        _ if meta.len() == 0 || !index.threshold.is_off() => {
+            let hash = context.repository.hash;
+            worktree::blob_id(top, &file.path, hash)?.is_some_and(|id| id == file.id)
+        }
+        _ => false,
     };
     if same && same_mode {
         return Ok(Found::Same);
@@ -121,7 +126,7 @@ fn read_index(context: &Context, files: &[Entry]) -> Result<Index> {
         written_s: i64::MIN,
         known: HashMap::new(),
         file_mode,
-        empty_blob: entries::empty_blob(repository.hash),
+        threshold: Threshold::of(repository)?,
     };
     let Ok(meta) = std::fs::metadata(&repository.index) else { return Ok(index) };
     index.written_s = meta.mtime();
