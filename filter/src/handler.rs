@@ -13,6 +13,7 @@
 //! At the end of input Git has written its index, let go of the lock and waits for us: then stored content is
 //! made durable first, and everything deferred is hydrated in one go.
 
+use crate::once;
 use crate::protocol::{self, Answer, Handler, HandlerError, ProtocolError, Request};
 use dits_chunk::Profile;
 use dits_format::Pointer;
@@ -149,13 +150,7 @@ impl Filter<'_> {
     }
 
     fn write_content(&mut self, pointer: &Pointer, answer: &mut Answer<'_>) -> Result<(), HandlerError> {
-        if !content::is_whole(self.store, &pointer.oid).unwrap_or(false) {
-            self.source.fetch(&[pointer.oid], &mut |_| {}).map_err(HandlerError::error)?;
-            self.store.refresh().map_err(HandlerError::error)?;
-        }
-        let known = content::find(self.store, &pointer.oid).map_err(HandlerError::error)?;
-        let known =
-            known.ok_or_else(|| HandlerError::error(format!("content {} is not available", pointer.oid)))?;
+        let known = once::available(self.store, self.source, pointer, &mut |_| {})?;
         content::rebuild::<RepoError>(self.store, &known.manifest, &mut |part| {
             answer.write_all(part).map_err(RepoError::Content)
         })

@@ -144,6 +144,11 @@ pub fn escape_globs(name: &[u8]) -> Vec<u8> {
     name.iter().flat_map(escape).collect()
 }
 
+/// A pattern in quotes, as git-lfs says it: with a backslash before every quote and backslash of it.
+pub fn quoted(pattern: &[u8]) -> String {
+    format!("{:?}", display(pattern))
+}
+
 /// A pattern for people: what [`escape`] did, undone.
 pub fn display(pattern: &[u8]) -> String {
     let text = String::from_utf8_lossy(pattern).replace(SPACE, " ");

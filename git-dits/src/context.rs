@@ -73,6 +73,16 @@ pub fn settings(interactive: bool) -> Settings {
     Settings::from_env(|name| std::env::var_os(name), interactive)
 }
 
+/// Whether `GIT_DITS_SKIP_SMUDGE` says that pointers shall stay in the working tree.
+pub fn skip_smudge() -> bool {
+    env_is_true("GIT_DITS_SKIP_SMUDGE")
+}
+
+/// Whether a variable of the environment says yes.
+pub fn env_is_true(name: &str) -> bool {
+    std::env::var(name).ok().and_then(|value| dits_repo::settings::parse_bool(&value)).unwrap_or(false)
+}
+
 /// From now on a signal that asks the process to end (SIGHUP is that of a terminal that closes) does so only
 /// when nobody holds `critical`: whoever does has locked Git's index, and a lock file left behind would block
 /// every later `git`.

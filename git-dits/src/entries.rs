@@ -25,8 +25,12 @@ pub struct Entry {
 /// Managed files of the index that match a pathspec; all when it is empty.
 pub fn in_index(git: &Git, pathspec: &str) -> Result<Vec<Entry>> {
     let pathspecs = if pathspec.is_empty() { vec![] } else { vec![pathspec.to_owned()] };
-    let out = tracked::staged(git, &pathspecs, false)?;
-    parse(&out, |words| Some((words.first()?, words.get(1)?, words.get(2)?.parse().ok()?)))
+    of_stages(&tracked::staged(git, &pathspecs, false)?)
+}
+
+/// Regular files of what `git ls-files --stage -z` printed.
+pub fn of_stages(out: &[u8]) -> Result<Vec<Entry>> {
+    parse(out, |words| Some((words.first()?, words.get(1)?, words.get(2)?.parse().ok()?)))
 }
 
 /// Managed files of a commit, by its own attributes: those that an index of this commit would have. (Git can be

@@ -9,7 +9,10 @@ mod commands;
 mod context;
 mod demo;
 mod entries;
+mod logs;
 mod outcome;
+mod presets;
+mod redact;
 mod report;
 mod setup;
 mod worktree;
@@ -17,5 +20,7 @@ mod worktree;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    commands::main()
+    logs::catch_panics();
+    // The hook has said and logged what happened.
+    std::panic::catch_unwind(commands::main).unwrap_or(ExitCode::from(report::FAILED))
 }

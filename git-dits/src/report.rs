@@ -60,9 +60,14 @@ pub fn stdout(bytes: impl AsRef<[u8]>) -> Result<()> {
     let mut out = io::stdout().lock();
     match out.write_all(bytes.as_ref()).and_then(|()| out.flush()) {
         Ok(()) => Ok(()),
-        Err(error) if error.kind() == ErrorKind::BrokenPipe => Err(Closed.into()),
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => Err(closed()),
         Err(error) => Err(Error::from(error).context("cannot write to standard output")),
     }
+}
+
+/// The error of a reader that is gone, for results that are not printed by [`stdout`].
+pub fn closed() -> Error {
+    Closed.into()
 }
 
 /// Prints one line of a result.
@@ -133,18 +138,19 @@ pub fn hint_for(cause: &(dyn StdError + 'static)) -> Option<String> {
     }
 }
 
-/// Bytes in words, as git-lfs writes them: `8 B`, `1.2 KB`, `12 MB`.
+/// Bytes in words, as git-lfs writes them: `8 B`, `1.2 KB`, `12 MB`. Its rounding is kept too: to tenths first, and
+/// never up into the next unit.
 pub fn human_bytes(bytes: u64) -> String {
-    let (mut unit, mut value) = ("B", bytes as f64);
+    let (mut unit, mut power) = ("B", 1);
     for larger in ["KB", "MB", "GB", "TB", "PB", "EB"] {
-        if value < 999.5 {
+        if bytes / power < 1000 {
             break;
         }
-        (unit, value) = (larger, value / 1000.0);
+        (unit, power) = (larger, power * 1000);
     }
-    // Rounding to one digit must not make ten of it.
-    let digits = usize::from(unit != "B" && value < 9.95);
-    format!("{value:.digits$} {unit}")
+    let tenths = (bytes as f64 / power as f64 * 10.0).round();
+    let digits = usize::from(unit != "B" && tenths < 100.0);
+    format!("{:.digits$} {unit}", tenths / 10.0)
 }
 
 #[cfg(test)]
@@ -158,13 +164,16 @@ mod tests {
             (8, "8 B"),
             (999, "999 B"),
             (1000, "1.0 KB"),
+            (9_949, "9.9 KB"),
             (9_950, "10 KB"),
+            (123_456, "124 KB"),
+            (999_999, "1000 KB"),
             (12_345_678, "12 MB"),
+            (u64::MAX, "18 EB"),
         ];
         for (bytes, words) in table {
             assert_eq!(human_bytes(bytes), words);
         }
-        assert_eq!(human_bytes(999_600), "1.0 MB");
     }
 
     #[test]

@@ -18,7 +18,8 @@ use std::path::{Path, PathBuf};
 pub const PROCESS: &str = "filter.dits.process";
 /// The key that makes a failing filter fail the command.
 pub const REQUIRED: &str = "filter.dits.required";
-const ALLOW: &str = "protocol.dits.allow";
+/// The key that lets submodules have `dits://` addresses.
+pub const ALLOW: &str = "protocol.dits.allow";
 /// What Git runs when `git-dits` is on PATH.
 pub const COMMAND: &str = "git-dits filter-process";
 

@@ -13,6 +13,7 @@ pub mod discover;
 pub mod ditsconfig;
 pub mod error;
 pub mod git;
+pub mod history;
 pub mod hydrate;
 pub mod index;
 pub mod pathfilter;

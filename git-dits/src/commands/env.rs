@@ -1,13 +1,15 @@
 //! `git dits env`: everything about this setup that a bug report needs.
 //!
-//! The order and keys are those of `git lfs env`. People paste this in public, so passwords in URLs and
+//! The order and keys are those of `git lfs env`, so that scripts and people find them; what git-dits does in one way
+//! only is told as that one way. People paste this in public, so passwords in URLs and
 //! values that can hold secrets are hidden. Works outside a repository too, with empty paths.
 
 use super::version;
-use crate::report;
-use crate::{context, setup};
+use crate::redact::{HIDDEN, may_be_secret, redact};
+use crate::{context, report, setup};
 use anyhow::Result;
 use clap::Parser;
+use dits_remote::endpoint::{self, Direction, Endpoint};
 use dits_repo::{Git, RepoError, Repository};
 use std::fmt::Write;
 use std::path::Path;
@@ -16,8 +18,6 @@ use std::process::ExitCode;
 /// Show versions, paths and settings
 #[derive(Debug, Parser)]
 pub struct Args {}
-
-const HIDDEN: &str = "***";
 
 /// Runs the command.
 pub fn run() -> Result<ExitCode> {
@@ -28,53 +28,94 @@ pub fn run() -> Result<ExitCode> {
     };
     let git = repository.as_ref().map_or_else(|| Git::at(&cwd), |repository| repository.git.clone());
     let mut out = format!("{}\n{}\n\n", version::text(), git.line(&["--version"])?.unwrap_or_default());
-    if repository.is_some() {
-        remotes(&git, &mut out)?;
+    if let Some(repository) = &repository {
+        endpoints(repository, &mut out)?;
     }
-    paths(repository.as_ref(), &mut out)?;
-    environment(&mut out)?;
+    out.push_str(&settings(repository.as_ref())?);
     configuration(&git, &mut out)?;
     report::stdout(out)?;
     Ok(ExitCode::SUCCESS)
 }
 
-fn remotes(git: &Git, out: &mut String) -> Result<()> {
-    let text = git.line(&["remote", "-v"])?.unwrap_or_default();
-    let fetch = |line: &str| {
-        let (name, url) = line.strip_suffix(" (fetch)")?.split_once('\t')?;
-        Some((name != "origin", name.to_owned(), redact(url)))
-    };
-    let mut remotes: Vec<_> = text.lines().filter_map(fetch).collect();
-    remotes.sort();
-    for (named, name, url) in remotes {
-        if named {
-            writeln!(out, "Endpoint ({name})={url}")?;
-        } else {
-            writeln!(out, "Endpoint={url}")?;
+/// Where the content of each remote is. One that cannot be understood hides nothing else.
+fn endpoints(repository: &Repository, out: &mut String) -> Result<()> {
+    let known = match endpoint::all(repository, Direction::Fetch) {
+        Ok(known) => known,
+        Err(error) => {
+            report::warning(&error.to_string());
+            return Ok(());
         }
+    };
+    for Endpoint { remote, address, .. } in known {
+        let name = if remote == "origin" { String::new() } else { format!(" ({remote})") };
+        let url = address.map_or(String::new(), |address| redact(&address.to_string()));
+        writeln!(out, "Endpoint{name}={url} (auth=token)")?;
     }
     Ok(())
 }
 
-fn paths(repository: Option<&Repository>, out: &mut String) -> Result<()> {
-    let show = |path: Option<&Path>| path.map_or(String::new(), |path| path.display().to_string());
+/// Paths, settings and environment, a line each: also part of what `logs` keeps.
+pub fn settings(repository: Option<&Repository>) -> Result<String> {
+    let mut out = String::new();
+    for (key, value) in paths(repository) {
+        writeln!(out, "{key}={value}")?;
+    }
+    for (key, name, default) in SETTINGS {
+        let value = match repository {
+            Some(repository) => repository.setting(name)?,
+            None => None,
+        };
+        writeln!(out, "{key}={}", redact(value.as_deref().unwrap_or(default)))?;
+    }
+    let store = repository.map(Repository::store_dir);
+    writeln!(out, "DitsStorageDir={}", show(store.as_deref()))?;
+    for (key, value) in ONE_WAY {
+        writeln!(out, "{key}={value}")?;
+    }
+    writeln!(out, "KnownHosts={}", show(Some(&context::settings(false).known_hosts)))?;
+    environment(&mut out)?;
+    Ok(out)
+}
+
+/// Key, setting and its default.
+const SETTINGS: [(&str, &str, &str); 8] = [
+    ("SkipDownloadErrors", "dits.skipdownloaderrors", "false"),
+    ("FetchRecentAlways", "dits.fetchrecentalways", "false"),
+    ("FetchRecentRefsDays", "dits.fetchrecentrefsdays", "7"),
+    ("FetchRecentCommitsDays", "dits.fetchrecentcommitsdays", "0"),
+    ("FetchRecentRefsIncludeRemotes", "dits.fetchrecentremoterefs", "true"),
+    ("PruneOffsetDays", "dits.pruneoffsetdays", "3"),
+    ("PruneVerifyRemoteAlways", "dits.pruneverifyremotealways", "true"),
+    ("PruneRemoteName", "dits.pruneremotetocheck", "origin"),
+];
+
+/// What is not for the user to choose.
+const ONE_WAY: [(&str, &str); 4] = [
+    ("AccessDownload", "token"),
+    ("AccessUpload", "token"),
+    ("DownloadTransfers", "quic"),
+    ("UploadTransfers", "quic"),
+];
+
+fn show(path: Option<&Path>) -> String {
+    path.map_or(String::new(), |path| path.display().to_string())
+}
+
+fn paths(repository: Option<&Repository>) -> [(&'static str, String); 9] {
     let store = repository.map(Repository::store_dir);
     let media = store.as_ref().map(|store| store.join("objects"));
-    let temp = repository.map(Repository::tmp_dir);
-    let settings = context::settings(false);
-    let rows = [
+    let temp = store.as_ref().map(|store| store.join("tmp"));
+    [
         ("LocalWorkingDir", show(repository.and_then(|repository| repository.worktree.as_deref()))),
         ("LocalGitDir", show(repository.map(|repository| &*repository.git_dir))),
         ("LocalGitStorageDir", show(repository.map(|repository| &*repository.common_dir))),
         ("LocalMediaDir", show(media.as_deref())),
+        ("LocalReferenceDirs", String::new()),
         ("TempDir", show(temp.as_deref())),
-        ("DitsStorageDir", show(store.as_deref())),
-        ("KnownHosts", show(Some(&settings.known_hosts))),
-    ];
-    for (key, value) in rows {
-        writeln!(out, "{key}={value}")?;
-    }
-    Ok(())
+        ("ConcurrentTransfers", "1".into()),
+        ("TusTransfers", "false".into()),
+        ("BasicTransfersOnly", "false".into()),
+    ]
 }
 
 /// Variables that Git and git-dits read.
@@ -92,64 +133,11 @@ fn environment(out: &mut String) -> Result<()> {
     Ok(())
 }
 
-/// Configuration handed down in variables can be a header with a token in it.
-fn may_be_secret(name: &str) -> bool {
-    let words = ["CONFIG_VALUE", "CONFIG_PARAMETERS", "TOKEN", "PASSW", "SECRET"];
-    words.iter().any(|word| name.contains(word))
-}
-
 fn configuration(git: &Git, out: &mut String) -> Result<()> {
-    for (key, _) in setup::wanted("") {
+    let keys = [setup::PROCESS, "filter.dits.smudge", "filter.dits.clean", setup::REQUIRED, setup::ALLOW];
+    for key in keys {
         let value = git.line(&["config", "--get", key])?.unwrap_or_default();
         writeln!(out, "git config {key} = \"{value}\"")?;
     }
     Ok(())
-}
-
-/// Hides the password of every URL in `text`, and a user name where that can be a token.
-fn redact(text: &str) -> String {
-    let mut out = String::new();
-    let mut rest = text;
-    while let Some(at) = rest.find("://") {
-        let (before, after) = rest.split_at(at + 3);
-        out.push_str(before);
-        let end = after.find(['/', '?', '#', ' ', '\'', '"']).unwrap_or(after.len());
-        let (authority, tail) = after.split_at(end);
-        match authority.rsplit_once('@') {
-            Some((user, host)) => {
-                let is_web = before.ends_with("http://") || before.ends_with("https://");
-                match user.split_once(':') {
-                    // `https://TOKEN@` and `https://TOKEN:x-oauth-basic@` are in use.
-                    _ if is_web => out.push_str(&format!("{HIDDEN}@{host}")),
-                    Some((name, _)) => out.push_str(&format!("{name}:{HIDDEN}@{host}")),
-                    None => out.push_str(authority),
-                }
-            }
-            None => out.push_str(authority),
-        }
-        rest = tail;
-    }
-    out + rest
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn passwords_are_hidden_and_nothing_else() {
-        let table = [
-            ("dits://me:geheim@host:1/a/b", "dits://me:***@host:1/a/b"),
-            ("https://tok3n@host/a", "https://***@host/a"),
-            ("https://me:a@b:c@host/a", "https://***@host/a"),
-            ("ssh://git@host/a", "ssh://git@host/a"),
-            ("git@host:a.git", "git@host:a.git"),
-            ("x https://a:b@c and dits://d:e@f", "x https://***@c and dits://d:***@f"),
-            ("/plain/path", "/plain/path"),
-        ];
-        for (url, shown) in table {
-            assert_eq!(redact(url), shown);
-        }
-        assert!(may_be_secret("GIT_CONFIG_VALUE_0") && !may_be_secret("GIT_DIR"));
-    }
 }

@@ -4,7 +4,7 @@
 //! is no terminal: tools read it together with content. The exit code reaches nobody (Git ignores it), so
 //! what went wrong is said in words. `GIT_DITS_SKIP_SMUDGE` leaves pointers in the working tree.
 
-use crate::context::{Context, guard_signals};
+use crate::context::{self, Context, guard_signals};
 use crate::{outcome, report};
 use anyhow::Result;
 use clap::Parser;
@@ -57,7 +57,7 @@ pub fn run(_: &Args) -> Result<ExitCode> {
             report::hint(&hint);
         }
     };
-    let policy = Policy { skip_smudge: is_true(std::env::var("GIT_DITS_SKIP_SMUDGE").ok()) };
+    let policy = Policy { skip_smudge: context::skip_smudge() };
     let result = dits_filter::run(input, output, policy, work, &mut complain, &mut observe);
     drop(meter);
     let done = result?;
@@ -76,9 +76,4 @@ pub fn run(_: &Args) -> Result<ExitCode> {
         }
     }
     Ok(code)
-}
-
-/// Git's idea of a true value.
-fn is_true(value: Option<String>) -> bool {
-    value.is_some_and(|value| ["1", "true", "on", "yes", "t"].contains(&value.to_ascii_lowercase().as_str()))
 }

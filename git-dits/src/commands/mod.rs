@@ -4,21 +4,27 @@
 //! [`report::failure`]. What clap refuses exits with 127, as git-lfs does, so scripts can tell "unknown" from
 //! "failed". Nothing happens before the command is known: starting up costs one parse.
 
+mod clean;
+mod completion;
 mod demo;
 mod du;
-mod env;
+pub mod env;
 mod filter_process;
 mod fsck;
 mod hook;
 mod hydrate;
 mod install;
+mod logs;
 mod ls_files;
+mod man;
+mod pointer;
 mod serve;
+mod smudge;
 mod status;
 mod track;
 mod uninstall;
 mod untrack;
-mod version;
+pub mod version;
 
 use crate::report;
 use clap::error::ErrorKind;
@@ -51,9 +57,17 @@ enum Command {
     Fsck(fsck::Args),
     Du(du::Args),
     Env(env::Args),
+    Logs(logs::Args),
+    Completion(completion::Args),
+    Man(man::Args),
+    Pointer(pointer::Args),
     Version(version::Args),
     Serve(serve::Args),
     Demo(demo::Args),
+    #[command(hide = true)]
+    Clean(clean::Args),
+    #[command(hide = true)]
+    Smudge(smudge::Args),
     #[command(hide = true)]
     FilterProcess(filter_process::Args),
     #[command(hide = true)]
@@ -68,7 +82,7 @@ pub fn main() -> ExitCode {
     };
     let result = match &cli.command {
         None if cli.version => version::run(),
-        None => report::stdout(Cli::command().render_help().to_string()).map(|()| ExitCode::SUCCESS),
+        None => report::stdout(definition().render_help().to_string()).map(|()| ExitCode::SUCCESS),
         Some(command) => command.run(),
     };
     result.unwrap_or_else(|error| report::failure(&error))
@@ -87,6 +101,12 @@ impl Command {
             Command::Fsck(args) => fsck::run(args),
             Command::Du(args) => du::run(args),
             Command::Env(_) => env::run(),
+            Command::Logs(args) => logs::run(args),
+            Command::Completion(args) => completion::run(args),
+            Command::Man(args) => man::run(args),
+            Command::Pointer(args) => pointer::run(args),
+            Command::Clean(args) => clean::run(args),
+            Command::Smudge(args) => smudge::run(args),
             Command::Version(_) => version::run(),
             Command::Serve(args) => serve::run(args),
             Command::Demo(args) => demo::run(args),
@@ -94,6 +114,11 @@ impl Command {
             Command::Hook(args) => hook::run(args),
         }
     }
+}
+
+/// All commands, with their names as users type them.
+pub(crate) fn definition() -> clap::Command {
+    Cli::command()
 }
 
 /// Prints help where it was asked for, else what is wrong with the arguments.

@@ -12,6 +12,7 @@ use dits_repo::RepoError;
 use dits_repo::discover::{self, Exclude, Found};
 use scan::{Change, Scan};
 use serde_json::json;
+use std::collections::HashSet;
 use std::path::{Component, Path, PathBuf};
 use std::process::ExitCode;
 
@@ -39,8 +40,10 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     if args.json {
         json(&scan)?;
     } else if args.porcelain {
-        let rows = scan.unstaged.iter().chain(&scan.staged).map(porcelain).collect::<Vec<_>>();
-        report::stdout(rows.concat())?;
+        // A file that is changed on both sides has one row, that of the working tree.
+        let mut seen = HashSet::new();
+        let rows = scan.unstaged.iter().chain(&scan.staged).filter(|change| seen.insert(&change.path));
+        report::stdout(rows.map(porcelain).collect::<Vec<_>>().concat())?;
     } else {
         text(&context, &top, &scan)?;
     }
@@ -50,7 +53,7 @@ pub fn run(args: &Args) -> Result<ExitCode> {
 fn json(scan: &Scan) -> Result<()> {
     let text = |path: &[u8]| String::from_utf8_lossy(path).into_owned();
     let mut files = serde_json::Map::new();
-    for change in scan.unstaged.iter().chain(&scan.staged).filter(|change| change.is_managed()) {
+    for change in scan.staged.iter().chain(&scan.unstaged).filter(|change| change.is_managed()) {
         let mut entry = json!({ "status": change.status.to_string() });
         if let Some(from) = &change.renamed_from {
             entry["from"] = text(from).into();

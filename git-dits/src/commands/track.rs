@@ -1,19 +1,27 @@
 //! `git dits track`: which files git-dits manages.
 //!
-//! With patterns it writes them to `.gitattributes` of the current folder, and the macro they use to the one
-//! at the top. Without, it lists what all attribute files say. Files are never touched: what was added
-//! before is converted by the user with one command, which is printed.
+//! With patterns (or a preset of them) it writes them to `.gitattributes` of the current folder, and the macro they use
+//! to the one at the top. Without, it lists what all attribute files say. A dry run writes nothing at all. Files
+//! that were added before are touched, so that the next `git add` converts them.
+//!
+//! A pattern that would manage the very files that tell Git what is managed is refused, and what stood there
+//! before is put back: a clone could never read such a file.
 
 use crate::attributes::{self, Lockable};
-use crate::context::{self, Context};
-use crate::{entries, report};
-use anyhow::{Result, ensure};
+use crate::context::Context;
+use crate::presets::Preset;
+use crate::report::{self, Failure};
+use anyhow::{Result, bail, ensure};
 use clap::Parser;
-use serde_json::json;
 use std::ffi::OsString;
-use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+
+#[path = "track/list.rs"]
+mod list;
+#[path = "track/touch.rs"]
+mod touch;
 
 /// Let git-dits manage files that match patterns, or list the patterns
 #[derive(Debug, Parser)]
@@ -29,13 +37,19 @@ pub struct Args {
     /// Take the patterns as plain file names
     #[arg(long)]
     filename: bool,
+    /// Add the patterns for a kind of project
+    #[arg(long, value_name = "KIND", conflicts_with_all = ["lockable", "json"])]
+    preset: Vec<Preset>,
+    /// Stage the .gitattributes files that are written
+    #[arg(long, conflicts_with_all = ["dry_run", "no_modify_attrs"])]
+    stage: bool,
     /// Show what would be done, and write nothing
     #[arg(short, long)]
     dry_run: bool,
-    /// Leave .gitattributes as it is; only look for files to convert
+    /// Leave .gitattributes as it is; only make Git look again at the files that match
     #[arg(long)]
     no_modify_attrs: bool,
-    /// Name the files that are written, and those to convert
+    /// Name the files that Git is made to look at again
     #[arg(short, long)]
     verbose: bool,
     /// List as JSON
@@ -46,27 +60,78 @@ pub struct Args {
     no_excluded: bool,
 }
 
+/// A pattern and what shall be true of it.
+struct Wanted {
+    /// As it stands in the file.
+    pattern: Vec<u8>,
+    lockable: Lockable,
+}
+
 /// Runs the command.
 pub fn run(args: &Args) -> Result<ExitCode> {
+    if args.preset.contains(&Preset::List) {
+        report::stdout(Preset::table())?;
+        return Ok(ExitCode::SUCCESS);
+    }
     let context = Context::find(false)?;
     let top = context.repository.worktree()?.to_owned();
-    if args.patterns.is_empty() {
-        return list(&context, args);
+    let wanted = wanted(args)?;
+    if wanted.is_empty() {
+        return list::list(&context, args);
     }
-    let patterns: Vec<Vec<u8>> = args.patterns.iter().map(|given| pattern(given, args.filename)).collect();
-    ensure!(patterns.iter().all(|pattern| !pattern.is_empty()), "a pattern is empty");
-    if args.no_modify_attrs {
-        patterns.iter().try_for_each(|pattern| say_tracking(pattern))?;
+    let new = if args.no_modify_attrs {
+        wanted.iter().map(|wanted| &wanted.pattern[..]).collect()
     } else {
-        write_patterns(&context, &top, &patterns, args)?;
+        write_patterns(&context, &top, &wanted, args)?
+    };
+    let mut touched = 0;
+    for pattern in new {
+        if args.no_modify_attrs {
+            say_tracking(pattern)?;
+        }
+        let files = touch::raw_files(&context, pattern)?;
+        touched += touch::touch_all(&context, pattern, &files, args.verbose, args.dry_run)?;
     }
-    if !args.dry_run {
-        name_unconverted(&context, &patterns, args.verbose)?;
+    if touched > 0 {
+        report::hint(&format!("{touched} file(s) are stored whole: 'git add' them to make them pointers"));
     }
     Ok(ExitCode::SUCCESS)
 }
 
-fn write_patterns(context: &Context, top: &Path, patterns: &[Vec<u8>], args: &Args) -> Result<()> {
+fn wanted(args: &Args) -> Result<Vec<Wanted>> {
+    let lockable = match (args.lockable, args.not_lockable) {
+        (true, _) => Lockable::Yes,
+        (_, true) => Lockable::No,
+        _ => Lockable::Keep,
+    };
+    let mut wanted = Vec::new();
+    for given in &args.patterns {
+        let pattern = pattern(given, args.filename);
+        ensure!(!pattern.is_empty(), "a pattern is empty");
+        let shown = attributes::quoted(&pattern);
+        ensure!(
+            !pattern.starts_with(b"../") && pattern != b"..",
+            Failure::new(
+                format!("{shown} leads out of the current folder, and a .gitattributes file cannot"),
+                "run 'git dits track' in the folder above, or at the top"
+            )
+        );
+        wanted.push(Wanted { pattern, lockable });
+    }
+    for preset in args.preset.iter().flat_map(|preset| preset.patterns()) {
+        let lockable = if preset.lockable && !args.not_lockable { Lockable::Yes } else { lockable };
+        wanted.push(Wanted { pattern: preset.text.into_bytes(), lockable });
+    }
+    Ok(wanted)
+}
+
+/// Writes them, and gives those that were not there as wanted.
+fn write_patterns<'a>(
+    context: &Context,
+    top: &Path,
+    wanted: &'a [Wanted],
+    args: &Args,
+) -> Result<Vec<&'a [u8]>> {
     let (file, top_file) = (context.cwd.join(".gitattributes"), top.join(".gitattributes"));
     let before = attributes::read(&file)?;
     let top_before = attributes::read(&top_file)?;
@@ -75,34 +140,82 @@ fn write_patterns(context: &Context, top: &Path, patterns: &[Vec<u8>], args: &Ar
     // At the top both are one file, and the macro goes in before the patterns.
     let at_top = same_dir(&context.cwd, top);
     let mut text = if at_top { top_text.clone() } else { before.clone() };
-    let lockable = match (args.lockable, args.not_lockable) {
-        (true, _) => Lockable::Yes,
-        (_, true) => Lockable::No,
-        _ => Lockable::Keep,
-    };
-    for pattern in patterns {
-        if attributes::track(&mut text, pattern, lockable) {
+    let mut new = Vec::new();
+    for Wanted { pattern, lockable } in wanted {
+        if attributes::track(&mut text, pattern, *lockable) {
             say_tracking(pattern)?;
+            new.push(&pattern[..]);
         } else {
-            report::line(&format!("\"{}\" already supported", attributes::display(pattern)))?;
+            report::line(&format!("{} already supported", attributes::quoted(pattern)))?;
         }
     }
     // The macro is put in even when all patterns were there: without it they mean nothing.
+    let mut changes = Vec::new();
     if !at_top && top_text != top_before {
-        write(top, &top_file, &top_text, args)?;
+        changes.push(Change {
+            before: top_file.exists().then_some(top_before),
+            path: top_file,
+            text: top_text,
+        });
     }
     if text != before {
-        write(top, &file, &text, args)?;
+        changes.push(Change { before: file.exists().then_some(before), path: file, text });
+    }
+    if !args.dry_run {
+        write(context, &changes, args.stage)?;
+    }
+    Ok(new)
+}
+
+/// A file to be written.
+struct Change {
+    path: PathBuf,
+    /// `None` when there is no such file.
+    before: Option<Vec<u8>>,
+    text: Vec<u8>,
+}
+
+/// Replaces files by their new texts, unless Git would then give us what it must read itself.
+fn write(context: &Context, changes: &[Change], stage: bool) -> Result<()> {
+    for Change { path, text, .. } in changes {
+        attributes::replace(path, text)?;
+    }
+    if let Some(name) = managed_by_mistake(context)? {
+        for Change { path, before, .. } in changes {
+            match before {
+                Some(before) => attributes::replace(path, before)?,
+                None => std::fs::remove_file(path)?,
+            }
+        }
+        bail!(Failure::new(
+            format!("a pattern would manage '{name}', which git must be able to read"),
+            "name the kinds of files, as in 'git dits track \"*.mov\"'"
+        ));
+    }
+    if stage && !changes.is_empty() {
+        let paths = changes.iter().map(|change| change.path.clone().into_os_string());
+        let args: Vec<OsString> = ["add".into(), "--".into()].into_iter().chain(paths).collect();
+        context.git_here().run(&args)?;
     }
     Ok(())
 }
 
+/// A file of Git's or of ours in the current folder that has our filter now.
+fn managed_by_mistake(context: &Context) -> Result<Option<String>> {
+    const NAMES: [&str; 4] = [".gitattributes", ".gitignore", ".gitmodules", dits_repo::ditsconfig::NAME];
+    let git = context.git_here();
+    let out = git.run(&[&["check-attr", "-z", "filter", "--"][..], &NAMES].concat())?;
+    let fields: Vec<&[u8]> = out.split(|b| *b == 0).collect();
+    let mistake = fields.chunks_exact(3).find(|field| field[2] == b"dits");
+    Ok(mistake.map(|field| String::from_utf8_lossy(field[0]).into_owned()))
+}
+
 fn say_tracking(pattern: &[u8]) -> Result<()> {
-    let shown = attributes::display(pattern);
     if pattern.ends_with(b"/") {
+        let shown = attributes::display(pattern);
         report::hint(&format!("a folder is tracked with all below it as \"{shown}**\""));
     }
-    report::line(&format!("Tracking \"{shown}\""))
+    report::line(&format!("Tracking {}", attributes::quoted(pattern)))
 }
 
 /// A pattern as it stands in the file.
@@ -117,120 +230,4 @@ fn same_dir(a: &Path, b: &Path) -> bool {
         (Ok(a), Ok(b)) => a == b,
         _ => a == b,
     }
-}
-
-fn write(top: &Path, path: &Path, text: &[u8], args: &Args) -> Result<()> {
-    if args.dry_run || args.verbose {
-        let shown = path.strip_prefix(top).unwrap_or(path);
-        report::line(&format!("Touching \"{}\"", shown.display()))?;
-    }
-    if args.dry_run { Ok(()) } else { attributes::replace(path, text) }
-}
-
-/// Git converts a file only when it is added again.
-fn name_unconverted(context: &Context, patterns: &[Vec<u8>], verbose: bool) -> Result<()> {
-    // A pattern without a slash means the same to a pathspec; others do not.
-    let simple = patterns.iter().all(|pattern| !pattern.contains(&b'/') && !pattern.starts_with(b":"));
-    let texts: Vec<String> =
-        patterns.iter().map(|pattern| String::from_utf8_lossy(pattern).into_owned()).collect();
-    let pathspecs = if simple { texts } else { vec![".".to_owned()] };
-    let git = context.git_here();
-    let mut paths = Vec::new();
-    for pathspec in &pathspecs {
-        let files = entries::in_index(&git, pathspec)?;
-        let blobs = entries::read(&git, &files)?;
-        paths.extend(
-            entries::raw(&context.repository, &files, &blobs)?.into_iter().map(|entry| entry.path.clone()),
-        );
-    }
-    if paths.is_empty() {
-        return Ok(());
-    }
-    report::notice(&format!("{} file(s) in the index match and are still stored whole", paths.len()));
-    if verbose {
-        paths.iter().for_each(|path| report::notice(&format!("  {}", String::from_utf8_lossy(path))));
-    }
-    let quoted: Vec<String> = pathspecs.iter().map(|spec| quote(spec)).collect();
-    report::hint(&format!("convert them with: git add --renormalize {}", quoted.join(" ")));
-    Ok(())
-}
-
-fn quote(text: &str) -> String {
-    if text == "." { text.to_owned() } else { format!("'{}'", text.replace('\'', r"'\''")) }
-}
-
-/// A pattern of some attributes file.
-#[derive(Debug)]
-struct Listed {
-    pattern: String,
-    source: String,
-    managed: bool,
-    lockable: bool,
-}
-
-fn list(context: &Context, args: &Args) -> Result<ExitCode> {
-    let listed = known_patterns(context)?;
-    if args.json {
-        let shown = listed.iter().filter(|known| known.managed || known.lockable || !args.no_excluded);
-        let patterns: Vec<_> = shown
-            .map(|Listed { pattern, source, managed, lockable }| {
-                json!({ "pattern": pattern, "source": source, "lockable": lockable, "tracked": managed })
-            })
-            .collect();
-        report::stdout(context::json_lines(&json!({ "patterns": patterns }))?)?;
-        return Ok(ExitCode::SUCCESS);
-    }
-    if listed.is_empty() {
-        return Ok(ExitCode::SUCCESS);
-    }
-    let (tracked, excluded): (Vec<_>, Vec<_>) =
-        listed.iter().partition(|known| known.managed || known.lockable);
-    let row = |known: &&Listed| {
-        let lockable = if known.lockable { " [lockable]" } else { "" };
-        format!("    {}{lockable} ({})\n", known.pattern, known.source)
-    };
-    let mut text = String::from("Listing tracked patterns\n");
-    text.extend(tracked.iter().map(row));
-    if !args.no_excluded {
-        text.push_str("Listing excluded patterns\n");
-        text.extend(excluded.iter().map(row));
-    }
-    report::stdout(text)?;
-    Ok(ExitCode::SUCCESS)
-}
-
-/// What all attribute files of the working tree and of the Git folder say, the top one first.
-fn known_patterns(context: &Context) -> Result<Vec<Listed>> {
-    let top = context.repository.worktree()?;
-    let files =
-        ["ls-files", "-z", "--cached", "--others", "--exclude-standard", "--", ":(glob)**/.gitattributes"];
-    let out = context.repository.git.run(&files)?;
-    let mut files: Vec<PathBuf> = out
-        .split(|b| *b == 0)
-        .filter(|p| !p.is_empty())
-        .map(|p| OsString::from_vec(p.to_vec()).into())
-        .collect();
-    files.sort();
-    files.sort_by_key(|file| file.components().count());
-    files.dedup();
-    let mut listed = Vec::new();
-    let info = context.repository.common_dir.join("info").join("attributes");
-    for file in files.iter().chain([&info]) {
-        let path = top.join(file);
-        let Ok(text) = attributes::read(&path) else { continue };
-        let source = path.strip_prefix(top).unwrap_or(&path).to_string_lossy().into_owned();
-        let dir = if *file == info { Path::new("") } else { file.parent().unwrap_or(Path::new("")) };
-        for rule in text.split(|b| *b == b'\n').filter_map(attributes::Rule::parse) {
-            if rule.managed.is_some() || rule.lockable {
-                let pattern = attributes::display(&rule.pattern);
-                let pattern = match dir.to_string_lossy() {
-                    dir if dir.is_empty() => pattern,
-                    dir => format!("{dir}/{}", pattern.trim_start_matches('/')),
-                };
-                let managed = rule.managed == Some(true);
-                listed.push(Listed { pattern, source: source.clone(), managed, lockable: rule.lockable });
-            }
-        }
-    }
-    Ok(listed)
 }

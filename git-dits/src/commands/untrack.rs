@@ -29,11 +29,11 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     for given in &args.patterns {
         // What was tracked with --filename can be given the same way.
         let forms = [pattern(given, false), pattern(given, true)];
-        let shown = attributes::display(&forms[0]);
+        let shown = attributes::quoted(&forms[0]);
         if forms.iter().any(|form| attributes::untrack(&mut text, form)) {
-            report::line(&format!("Untracking \"{shown}\""))?;
+            report::line(&format!("Untracking {shown}"))?;
         } else {
-            report::warning(&format!("\"{shown}\" is not tracked by '{}'", file.display()));
+            report::warning(&format!("{shown} is not tracked by '{}'", file.display()));
         }
     }
     if text != before {

@@ -19,8 +19,20 @@ pub fn run() -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// The version line.
+/// The version line. Whoever builds packages may set `GIT_DITS_VENDOR` and `GIT_DITS_COMMIT` when they compile.
 pub fn text() -> String {
     let (version, rust) = (env!("CARGO_PKG_VERSION"), env!("CARGO_PKG_RUST_VERSION"));
-    format!("git-dits/{version} ({OS} {ARCH}; rust {rust})")
+    let vendor = option_env!("GIT_DITS_VENDOR").unwrap_or("git-dits");
+    let commit = option_env!("GIT_DITS_COMMIT").map(|commit| format!("; git {commit}")).unwrap_or_default();
+    format!("git-dits/{version} ({vendor}; {OS} {}; rust {rust}{commit})", machine(ARCH))
+}
+
+/// Machines as git-lfs and most download pages call them.
+fn machine(arch: &str) -> &str {
+    match arch {
+        "x86_64" => "amd64",
+        "aarch64" => "arm64",
+        "x86" => "386",
+        other => other,
+    }
 }
