@@ -1,0 +1,278 @@
+//! Where we differ from git-lfs on purpose: a table with reasons, and each row is seen to be true of both.
+//!
+//! A row that git-lfs no longer proves, because it was mended there, fails as well: then it goes.
+
+use crate::beside::Beside;
+use dits_tests::Repo;
+
+/// What is seen of one side: exit code, and a part of what it prints or says.
+type Seen = (i32, &'static str);
+
+/// A deliberate difference.
+struct Difference {
+    /// Makes the situation.
+    prepare: fn(&Beside),
+    /// The command.
+    args: &'static [&'static str],
+    /// Its standard input.
+    input: &'static [u8],
+    /// What git-lfs does.
+    lfs: Seen,
+    /// What we do.
+    dits: Seen,
+    /// Why.
+    why: &'static str,
+}
+
+fn nothing(_: &Beside) {}
+
+fn one_file(beside: &Beside) {
+    beside.git(&["{}", "track", "*.bin"]);
+    beside.each(|repo| {
+        repo.write("d/a.bin", b"content");
+        repo.commit("one");
+    });
+}
+
+fn detached(beside: &Beside) {
+    one_file(beside);
+    beside.git(&["checkout", "-q", "--detach"]);
+}
+
+fn staged_deletion(beside: &Beside) {
+    one_file(beside);
+    beside.git(&["rm", "-q", "d/a.bin"]);
+}
+
+fn staged_before(beside: &Beside) {
+    one_file(beside);
+    beside.each(|repo| repo.write("z.bin", b"zzz"));
+    beside.git(&["add", "."]);
+    beside.git(&["commit", "-q", "-m", "two"]);
+    beside.each(|repo| repo.write("z.bin", b"other"));
+    beside.git(&["add", "."]);
+}
+
+fn small_file(beside: &Beside) {
+    beside.each(|repo| repo.write("a.bin", b"small"));
+}
+
+fn info_attributes(beside: &Beside) {
+    let write = |repo: &Repo, filter: &str| {
+        repo.write(".git/info/attributes", format!("*.x filter={filter}\n").as_bytes())
+    };
+    write(&beside.lfs, "lfs");
+    write(&beside.dits, "dits");
+}
+
+fn crlf_pointer(beside: &Beside) {
+    for (repo, product) in [(&beside.lfs, "lfs"), (&beside.dits, "dits")] {
+        let text = repo.call(&[product, "clean"]).input(b"hello").ok().text();
+        repo.write("p", text.replace('\n', "\r\n").as_bytes());
+    }
+}
+
+/// More than the 1,024 bytes at which git-lfs stops when a small file lies at the path.
+const LONG: &[u8] = &[b'x'; 5_000];
+
+const DIFFERENCES: &[Difference] = &[
+    Difference {
+        prepare: nothing,
+        args: &["status"],
+        input: b"",
+        lfs: (0, "\nObjects to be committed:"),
+        dits: (0, "On branch main\n\nObjects to be committed:"),
+        why: "there is a branch before the first commit too, and Git says so",
+    },
+    Difference {
+        prepare: detached,
+        args: &["status"],
+        input: b"",
+        lfs: (0, "On branch HEAD\n"),
+        dits: (0, "HEAD detached at "),
+        why: "there is no branch HEAD; these are Git's words",
+    },
+    Difference {
+        prepare: nothing,
+        args: &["status", "-p", "-j"],
+        input: b"",
+        lfs: (0, ""),
+        dits: (127, "cannot be used with"),
+        why: "of two formats one would be ignored in silence",
+    },
+    Difference {
+        prepare: staged_deletion,
+        args: &["ls-files"],
+        input: b"",
+        lfs: (0, "- d/a.bin\n"),
+        dits: (0, ""),
+        why: "the index is listed, as by 'git ls-files', and a deleted file is not in it",
+    },
+    Difference {
+        prepare: staged_before,
+        args: &["ls-files", "-n"],
+        input: b"",
+        lfs: (0, "z.bin\nd/a.bin\n"),
+        dits: (0, "d/a.bin\nz.bin\n"),
+        why: "the list is sorted by path, whatever is staged",
+    },
+    Difference {
+        prepare: small_file,
+        args: &["clean", "--", "a.bin"],
+        input: LONG,
+        lfs: (0, "size 1024\n"),
+        dits: (0, "size 5000\n"),
+        why: "what comes in is stored whole, whatever lies at the path",
+    },
+    Difference {
+        prepare: nothing,
+        args: &["smudge", "x"],
+        input: b"no pointer",
+        lfs: (0, "Unable to parse pointer"),
+        dits: (0, "no pointer"),
+        why: "what is no pointer goes through, and a filter is silent when all went well",
+    },
+    Difference {
+        prepare: nothing,
+        args: &["clean", "a", "b"],
+        input: b"x",
+        lfs: (0, "size 1"),
+        dits: (127, "unexpected argument"),
+        why: "an argument that means nothing is a mistake",
+    },
+    Difference {
+        prepare: crlf_pointer,
+        args: &["pointer", "--check", "--file", "p"],
+        input: b"",
+        lfs: (0, ""),
+        dits: (1, "the pointer has carriage returns at its line ends"),
+        why: "such a pointer can never be checked out, so it does not pass as one",
+    },
+    Difference {
+        prepare: nothing,
+        args: &["pointer", "--check", "--stdin", "--strict", "--no-strict"],
+        input: b"x",
+        lfs: (2, "Cannot combine"),
+        dits: (127, "cannot be used with"),
+        why: "flags against each other are unknown arguments, in every command",
+    },
+    Difference {
+        prepare: small_file,
+        args: &["pointer", "--strict", "--file", "a.bin"],
+        input: b"",
+        lfs: (0, "size 5\n"),
+        dits: (127, "--check"),
+        why: "a flag that would be ignored is refused",
+    },
+    Difference {
+        prepare: small_file,
+        args: &["pointer", "--no-extensions", "--file", "a.bin"],
+        input: b"",
+        lfs: (127, "unknown flag"),
+        dits: (0, "size 5\n"),
+        why: "newer git-lfs has this flag",
+    },
+    Difference {
+        prepare: nothing,
+        args: &["track", "--lockable", "--not-lockable", "a"],
+        input: b"",
+        lfs: (0, "Tracking \"a\""),
+        dits: (127, "cannot be used with"),
+        why: "flags against each other are unknown arguments, in every command",
+    },
+    Difference {
+        prepare: nothing,
+        args: &["track", "../x"],
+        input: b"",
+        lfs: (2, "Tracking \"../x\""),
+        dits: (2, "leads out of the current folder"),
+        why: "a pattern that can never match is not written",
+    },
+    Difference {
+        prepare: info_attributes,
+        args: &["track"],
+        input: b"",
+        lfs: (0, "    .git/info/*.x (.git/info/attributes)\n"),
+        dits: (0, "    *.x (.git/info/attributes)\n"),
+        why: "patterns of the Git folder are seen from the top of the working tree",
+    },
+    Difference {
+        prepare: |beside| beside.git(&["{}", "track", "/abs"]),
+        args: &["track"],
+        input: b"",
+        lfs: (0, "    abs (.gitattributes)\n"),
+        dits: (0, "    /abs (.gitattributes)\n"),
+        why: "without its slash the pattern would mean files of that name in every folder",
+    },
+    Difference {
+        prepare: nothing,
+        args: &["untrack"],
+        input: b"",
+        lfs: (0, "git lfs untrack <path>"),
+        dits: (127, "required arguments"),
+        why: "a command without what it needs has not succeeded",
+    },
+    Difference {
+        prepare: nothing,
+        args: &["untrack", "nope"],
+        input: b"",
+        lfs: (0, ""),
+        dits: (0, "warning: \"nope\" is not tracked by "),
+        why: "a mistyped pattern would stay tracked in silence",
+    },
+    Difference {
+        prepare: nothing,
+        args: &["completion", "nonsense"],
+        input: b"",
+        lfs: (0, "no usage text found"),
+        dits: (127, "invalid value"),
+        why: "an unknown shell is an unknown argument",
+    },
+    Difference {
+        prepare: nothing,
+        args: &["logs", "show"],
+        input: b"",
+        lfs: (0, "Supply a log name."),
+        dits: (127, "required arguments"),
+        why: "a command without what it needs has not succeeded",
+    },
+    Difference {
+        prepare: nothing,
+        args: &["help", "nonsense"],
+        input: b"",
+        lfs: (0, "Unknown help topic"),
+        dits: (127, "unrecognized subcommand"),
+        why: "an unknown command exits with 127 here too",
+    },
+    Difference {
+        prepare: nothing,
+        args: &["version", "x"],
+        input: b"",
+        lfs: (0, "git-lfs/"),
+        dits: (127, "unexpected argument"),
+        why: "an argument that means nothing is a mistake",
+    },
+];
+
+#[test]
+fn every_deliberate_difference_is_as_the_table_says() {
+    for row in DIFFERENCES {
+        let beside = Beside::new();
+        (row.prepare)(&beside);
+        let (lfs, dits) = beside.both(row.args, "", row.input);
+        for (ran, (code, part)) in [(&lfs, row.lfs), (&dits, row.dits)] {
+            let seen = ran.text() + &ran.said();
+            assert!(
+                ran.code == Some(code) && seen.contains(part),
+                "{}: '{part}' and {code} expected:\n{ran}",
+                row.why
+            );
+        }
+        assert!(
+            beside.seen(&lfs, true) != beside.seen(&dits, false),
+            "no difference any more: {} ('{}')",
+            row.why,
+            row.args.join(" ")
+        );
+    }
+}
