@@ -96,6 +96,8 @@ pub fn damage_hint(damage: Damage) -> &'static str {
 
 fn store_hint(error: &StoreError) -> Option<String> {
     let text = match error {
+        StoreError::Reserve { .. } => "free some space, or let less stay free with 'dits.reserve'",
+        StoreError::WrongRole { .. } => "name another folder: 'git config dits.storage <folder>'",
         error if error.is_disk_full() => "free some space and try again",
         StoreError::StoreFormat { .. } => "update git-dits",
         StoreError::Io { .. } => return None,

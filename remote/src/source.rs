@@ -1,12 +1,12 @@
 //! Chunks for hydration, from whichever remote has them.
 //!
-//! The places where the repository's remotes have their content ([`endpoint`](crate::endpoint)) are tried in turn,
-//! `origin` first, until nothing is absent. It connects when first asked and not before: a checkout whose
+//! Remotes that are folders of this machine are looked into first. Then the places where the repository's remotes have
+//! their content ([`endpoint`](crate::endpoint)) are tried in turn, `origin` first, until nothing is absent. It connects when first asked and not before: a checkout whose
 //! content is all here touches no network.
 
 use crate::{Remote, RemoteError, Settings, endpoint};
 use dits_format::Oid;
-use dits_repo::{ChunkSource, FetchProgress, Repository};
+use dits_repo::{ChunkSource, FetchProgress, Repository, copy, storage};
 use dits_store::PackStore;
 use dits_sync::{Address, Tally};
 use std::error::Error;
@@ -18,6 +18,8 @@ pub struct RemoteSource<'a> {
     store: PackStore,
     settings: Settings,
     only: Option<Vec<Address>>,
+    /// Whether a remote is a folder with a chunk store.
+    has_local: bool,
 }
 
 /// No remote to fetch from.
@@ -28,7 +30,13 @@ pub struct NoRemote;
 impl<'a> RemoteSource<'a> {
     /// Fetches into `store`, from the remotes of `repository`.
     pub fn new(repository: &'a Repository, store: &PackStore, settings: &Settings) -> RemoteSource<'a> {
-        RemoteSource { repository, store: store.clone(), settings: settings.clone(), only: None }
+        RemoteSource {
+            repository,
+            store: store.clone(),
+            settings: settings.clone(),
+            only: None,
+            has_local: false,
+        }
     }
 
     /// The same, from these addresses and no others.
@@ -43,14 +51,23 @@ impl ChunkSource for RemoteSource<'_> {
         oids: &[Oid],
         observe: &mut (dyn FnMut(FetchProgress) + Send),
     ) -> Result<Vec<Oid>, Box<dyn Error + Send + Sync>> {
+        self.store.hold(oids);
+        let mut absent = oids.to_vec();
+        if self.only.is_none() {
+            absent = self.fetch_locally(absent, observe)?;
+            if absent.is_empty() {
+                return Ok(absent);
+            }
+        }
         let addresses = match &self.only {
             Some(addresses) => addresses.clone(),
             None => endpoint::fetch_addresses(self.repository)?,
         };
         if addresses.is_empty() {
-            return Err(NoRemote.into());
+            // Folders that were asked are remotes, too.
+            return if self.has_local { Ok(absent) } else { Err(NoRemote.into()) };
         }
-        let (mut absent, mut last) = (oids.to_vec(), None);
+        let mut last = None;
         for address in addresses {
             match self.fetch_from(address, &absent, observe) {
                 Ok(still) => absent = still,
@@ -66,6 +83,25 @@ impl ChunkSource for RemoteSource<'_> {
 }
 
 impl RemoteSource<'_> {
+    /// Takes what remotes have that are folders of this machine; returns the rest.
+    fn fetch_locally(
+        &mut self,
+        mut absent: Vec<Oid>,
+        observe: &mut (dyn FnMut(FetchProgress) + Send),
+    ) -> Result<Vec<Oid>, Box<dyn Error + Send + Sync>> {
+        for remote in endpoint::all(self.repository, endpoint::Direction::Fetch)? {
+            let Some(other) = storage::local_remote(&self.repository.git, &remote.git_url) else { continue };
+            if let Ok(Some(store)) = other.store_to_read() {
+                self.has_local = true;
+                absent = copy::contents(&store, &self.store, &absent, observe)?;
+            }
+            if absent.is_empty() {
+                break;
+            }
+        }
+        Ok(absent)
+    }
+
     fn fetch_from(
         &self,
         address: Address,
@@ -73,7 +109,7 @@ impl RemoteSource<'_> {
         observe: &mut (dyn FnMut(FetchProgress) + Send),
     ) -> Result<Vec<Oid>, RemoteError> {
         let mut remote = Remote::connect(&self.repository.git, address, &self.settings)?;
-        let absent = remote.pull(&self.store, oids, &mut |tally: Tally| {
+        let absent = remote.pull(&self.store.for_fetched(), oids, &mut |tally: Tally| {
             let Tally { chunks, chunk_bytes: bytes, needed_bytes: bytes_total, .. } = tally;
             observe(FetchProgress { chunks, bytes, bytes_total });
         })?;

@@ -16,12 +16,25 @@ use std::process::{Command, Output, Stdio};
 pub struct Git {
     dir: PathBuf,
     env: Vec<(&'static str, OsString)>,
+    /// Whether what the environment says of the repository around us does not count.
+    elsewhere: bool,
 }
+
+/// Variables that are about one repository.
+const LOCAL: [&str; 7] = [
+    "GIT_DIR",
+    "GIT_WORK_TREE",
+    "GIT_COMMON_DIR",
+    "GIT_INDEX_FILE",
+    "GIT_OBJECT_DIRECTORY",
+    "GIT_ALTERNATE_OBJECT_DIRECTORIES",
+    "GIT_PREFIX",
+];
 
 impl Git {
     /// Git as if started in `dir`.
     pub fn at(dir: &Path) -> Git {
-        Git { dir: dir.to_owned(), env: Vec::new() }
+        Git { dir: dir.to_owned(), env: Vec::new(), elsewhere: false }
     }
 
     /// The same with one more environment variable.
@@ -33,7 +46,13 @@ impl Git {
 
     /// The same in another folder.
     pub fn moved(&self, dir: &Path) -> Git {
-        Git { dir: dir.to_owned(), env: self.env.clone() }
+        Git { dir: dir.to_owned(), ..self.clone() }
+    }
+
+    /// Git in the folder of another repository.
+    pub fn elsewhere(&self, dir: &Path) -> Git {
+        let env = self.env.iter().filter(|(name, _)| !LOCAL.contains(name)).cloned().collect();
+        Git { dir: dir.to_owned(), env, elsewhere: true }
     }
 
     /// The folder it runs in.
@@ -45,6 +64,11 @@ impl Git {
     pub fn command<S: AsRef<OsStr>>(&self, args: impl IntoIterator<Item = S>) -> Command {
         let mut command = Command::new("git");
         command.current_dir(&self.dir).args(args);
+        if self.elsewhere {
+            for name in LOCAL {
+                command.env_remove(name);
+            }
+        }
         command.envs(self.env.iter().map(|(name, value)| (name, value)));
         command
     }

@@ -8,6 +8,7 @@
 pub mod attributes;
 pub mod catfile;
 pub mod clean;
+pub mod copy;
 pub mod credential;
 pub mod discover;
 pub mod ditsconfig;
@@ -22,6 +23,7 @@ pub mod recorded;
 pub mod repository;
 pub mod settings;
 pub mod source;
+pub mod storage;
 pub mod threshold;
 pub mod tracked;
 

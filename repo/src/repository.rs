@@ -7,7 +7,6 @@
 use crate::ditsconfig;
 use crate::index::HashKind;
 use crate::{Git, RepoError};
-use dits_store::{PackStore, StoreError};
 use std::collections::HashMap;
 use std::os::unix::ffi::OsStringExt;
 use std::path::{Path, PathBuf};
@@ -79,16 +78,6 @@ impl Repository {
     /// [`RepoError::Bare`] when there is none.
     pub fn worktree(&self) -> Result<&Path, RepoError> {
         self.worktree.as_deref().ok_or(RepoError::Bare)
-    }
-
-    /// Folder of the chunk store.
-    pub fn store_dir(&self) -> PathBuf {
-        self.common_dir.join("dits")
-    }
-
-    /// Opens the chunk store, making it if there is none.
-    pub fn store(&self) -> Result<PackStore, StoreError> {
-        PackStore::open(&self.store_dir())
     }
 
     /// Folder for files on their way into the working tree. Not the store's own `tmp`: that sweeps by its own

@@ -9,9 +9,10 @@
 //! is not synced: what comes back after a power cut is a duplicate, and readers live with duplicates.
 
 use crate::StoreError;
+use crate::modes::{Modes, READ_ONLY, WRITABLE};
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, ErrorKind};
-use std::os::unix::fs::{FileExt, MetadataExt};
+use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 /// A file without a final name. Dropping it removes it.
@@ -23,12 +24,15 @@ pub struct TempFile {
 }
 
 impl TempFile {
-    /// Creates an empty file in `dir` and locks it. Its name is a random number and `suffix`.
-    pub fn create(dir: &Path, suffix: &str) -> Result<TempFile, StoreError> {
+    /// Creates an empty file in `dir` and locks it. Its name is a random number and `suffix`. Others may read
+    /// it, and nobody may open it for writing.
+    pub fn create(dir: &Path, suffix: &str, modes: Modes) -> Result<TempFile, StoreError> {
         // A sweep may take the file between its creation and its lock; then the next name is tried.
         loop {
             let path = dir.join(random_name(dir)? + suffix);
-            let open = || OpenOptions::new().read(true).write(true).create_new(true).open(&path);
+            let mut options = OpenOptions::new();
+            let options = options.read(true).write(true).create_new(true).mode(READ_ONLY);
+            let open = || options.open(&path);
             let file = fault::check().and_then(|()| open()).map_err(StoreError::io("create", &path))?;
             let temp = TempFile { file, path, left: false };
             let mine = match temp.file.try_lock() {
@@ -37,6 +41,7 @@ impl TempFile {
             };
             let links = temp.file.metadata().map_err(StoreError::io("stat", &temp.path))?.nlink();
             if mine && links > 0 {
+                modes.apply(&temp.path);
                 return Ok(temp);
             }
         }
@@ -103,8 +108,8 @@ pub fn sweep(path: &Path) {
 }
 
 /// Writes `bytes` as the file `to`, by way of the folder `temp`: whole and durable, or not at all.
-pub fn write_file(temp: &Path, to: &Path, bytes: &[u8]) -> Result<(), StoreError> {
-    let file = TempFile::create(temp, "")?;
+pub fn write_file(temp: &Path, to: &Path, bytes: &[u8], modes: Modes) -> Result<(), StoreError> {
+    let file = TempFile::create(temp, "", modes)?;
     file.write_at(bytes, 0)?;
     file.sync()?;
     file.persist(to)
@@ -126,18 +131,33 @@ pub fn sync_dir(dir: &Path) -> Result<(), StoreError> {
 
 /// Creates a folder, and those above it, unless they are there.
 pub fn create_dir(dir: &Path) -> Result<(), StoreError> {
+    create_shared_dir(dir, Modes::default())
+}
+
+/// As [`create_dir`]; what is created gets these modes.
+pub fn create_shared_dir(dir: &Path, modes: Modes) -> Result<(), StoreError> {
     if dir.is_dir() {
         return Ok(());
     }
     let parent = dir.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    create_dir(parent)?;
+    create_shared_dir(parent, modes)?;
     match fault::check().and_then(|()| fs::create_dir(dir)) {
         Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(()),
         result => {
             result.map_err(StoreError::io("create", dir))?;
+            modes.apply(dir);
             sync_dir(parent)
         }
     }
+}
+
+/// Opens a file that processes lock, creating it if there is none. Not locked yet.
+pub fn lock_file(path: &Path, modes: Modes) -> Result<File, StoreError> {
+    let mut options = OpenOptions::new();
+    let file = options.create(true).truncate(false).write(true).mode(WRITABLE).open(path);
+    let file = file.map_err(StoreError::io("open", path))?;
+    modes.apply(path);
+    Ok(file)
 }
 
 /// Removes a file; one that is gone already is fine.

@@ -57,6 +57,28 @@ pub enum StoreError {
         /// The store's folder.
         path: PathBuf,
     },
+    /// A cache where a store should be, or the other way round.
+    #[error("'{}' is {found}", path.display())]
+    WrongRole {
+        /// The folder.
+        path: PathBuf,
+        /// What it is.
+        found: &'static str,
+    },
+    /// Writing would use up what shall stay free of the disk (`dits.reserve`).
+    #[error(
+        "{bytes} more bytes in '{}' would leave less than {reserve} of the disk's {free} free bytes", path.display()
+    )]
+    Reserve {
+        /// Where.
+        path: PathBuf,
+        /// How much was to be written.
+        bytes: u64,
+        /// How much is free.
+        free: u64,
+        /// How much shall stay so.
+        reserve: u64,
+    },
     /// The operating system refused.
     #[error("cannot {doing} '{}': {source}", path.display())]
     Io {
@@ -76,9 +98,13 @@ impl StoreError {
         move |source| StoreError::Io { doing, path, source }
     }
 
-    /// Whether the disk is full or a quota is used up.
+    /// Whether the disk is full, up to its reserve or for good, or a quota is used up.
     pub fn is_disk_full(&self) -> bool {
         use std::io::ErrorKind::{QuotaExceeded, StorageFull};
-        matches!(self, StoreError::Io { source, .. } if [StorageFull, QuotaExceeded].contains(&source.kind()))
+        match self {
+            StoreError::Reserve { .. } => true,
+            StoreError::Io { source, .. } => [StorageFull, QuotaExceeded].contains(&source.kind()),
+            _ => false,
+        }
     }
 }

@@ -7,16 +7,21 @@
 //! This crate knows bytes and files. It must never know Git, the network or the working tree: a remote is
 //! somebody else's code that calls [`ChunkWrite`].
 
+pub mod cache;
 pub mod conformance;
 pub mod content;
 pub mod durable;
 pub mod error;
 pub mod mark;
 pub mod memory;
+pub mod modes;
 pub mod pack;
+pub mod space;
 pub mod traits;
 
+pub use cache::Cache;
 pub use error::StoreError;
 pub use memory::MemoryStore;
-pub use pack::PackStore;
+pub use modes::Modes;
+pub use pack::{Options, PackStore};
 pub use traits::{Batch, ChunkPrune, ChunkRead, ChunkWrite, Forgotten, Item, Written};

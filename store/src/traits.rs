@@ -21,7 +21,8 @@ pub trait ChunkRead: Send + Sync {
     /// Everything known to rebuild `oid`, strongest proof first, refuted manifests left out.
     fn bindings(&self, oid: &Oid) -> Result<Vec<Binding>, StoreError>;
 
-    /// Shows every chunk and binding once, in no promised order; for `fsck` and `du`.
+    /// Shows every chunk and binding that the store itself keeps once, in no promised order; for `fsck` and
+    /// `du`.
     fn visit(&self, each: &mut dyn FnMut(Item) -> Result<(), StoreError>) -> Result<(), StoreError>;
 }
 
@@ -52,13 +53,13 @@ pub trait ChunkWrite: ChunkRead {
 /// A set of chunks and bindings on its way into a store. Dropping it without [`Batch::commit`] leaves the
 /// store as it was, or with some of the chunks and none of the bindings.
 pub trait Batch: Send {
-    /// Whether the chunk is in the store or in this batch.
+    /// Whether the chunk can be read: from the store, what stands beside it, or this batch.
     fn has(&mut self, id: &ChunkId) -> Result<bool, StoreError>;
 
     /// As [`ChunkRead::read`], of the store and of this batch.
     fn read(&mut self, id: &ChunkId, out: &mut Vec<u8>) -> Result<Option<Kind>, StoreError>;
 
-    /// Adds a chunk unless it is here already; says whether it was new. `id` must be
+    /// Adds a chunk unless the store itself keeps it already; says whether it was new there. `id` must be
     /// `ChunkId::of(kind, bytes)`: the caller has just computed it.
     fn put(&mut self, id: ChunkId, kind: Kind, bytes: &[u8]) -> Result<bool, StoreError>;
 

@@ -4,6 +4,7 @@
 //! [`report::failure`]. What clap refuses exits with 127, as git-lfs does, so scripts can tell "unknown" from
 //! "failed". Nothing happens before the command is known: starting up costs one parse.
 
+mod cache;
 mod clean;
 mod completion;
 mod demo;
@@ -56,6 +57,7 @@ enum Command {
     Hydrate(hydrate::Args),
     Fsck(fsck::Args),
     Du(du::Args),
+    Cache(cache::Args),
     Env(env::Args),
     Logs(logs::Args),
     Completion(completion::Args),
@@ -100,6 +102,7 @@ impl Command {
             Command::Hydrate(args) => hydrate::run(args),
             Command::Fsck(args) => fsck::run(args),
             Command::Du(args) => du::run(args),
+            Command::Cache(args) => cache::run(args),
             Command::Env(_) => env::run(),
             Command::Logs(args) => logs::run(args),
             Command::Completion(args) => completion::run(args),

@@ -20,6 +20,7 @@ use dits_format::{Oid, Pointer};
 use dits_store::PackStore;
 use plan::Stamp;
 use std::sync::Mutex;
+use temporary::Workspace;
 
 /// One pointer to be hydrated.
 #[derive(Debug, Clone)]
@@ -96,7 +97,13 @@ pub fn hydrate(
     if ready.is_empty() {
         return Ok(outcome);
     }
-    let (workspace, written) = write::write_all(context, ready, &mut outcome, observe)?;
+    let mut workspace = Workspace::open(context.repository)?;
+    let (mut written, torn) = write::write_all(context, &mut workspace, ready, &mut outcome, observe)?;
+    // What stands beside the store may go away, or prove to be damaged, after we looked. Once more, then.
+    let ready = plan::fetch(context, torn, &mut outcome, observe)?;
+    let (again, torn) = write::write_all(context, &mut workspace, ready, &mut outcome, observe)?;
+    written.extend(again);
+    outcome.missing.extend(torn.into_iter().filter_map(|due| Some((due.path, due.pointer?.oid))));
     if !written.is_empty() {
         let _guard = context.critical.lock();
         let (placed, settled) =

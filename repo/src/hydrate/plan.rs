@@ -31,7 +31,7 @@ impl Stamp {
 }
 
 /// A pointer file that is to be replaced, as it was when looked at.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Due {
     /// Path from the top of the working tree.
     pub path: Vec<u8>,
@@ -96,6 +96,7 @@ pub fn fetch(
     observe: &mut (dyn FnMut(Progress) + Send),
 ) -> Result<Vec<Due>, RepoError> {
     let mut whole: HashMap<Oid, bool> = HashMap::new();
+    context.store.hold(&due.iter().filter_map(|file| Some(file.pointer.as_ref()?.oid)).collect::<Vec<_>>());
     for pointer in due.iter().filter_map(|file| file.pointer.as_ref()) {
         if let Entry::Vacant(unknown) = whole.entry(pointer.oid) {
             unknown.insert(is_whole(context, &pointer.oid)?);

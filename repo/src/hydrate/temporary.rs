@@ -8,7 +8,8 @@
 
 use super::plan::Due;
 use crate::{RepoError, Repository};
-use dits_store::durable::TempFile;
+use dits_store::Modes;
+use dits_store::durable::{self, TempFile};
 use std::collections::HashSet;
 use std::fs::{self, File};
 use std::os::unix::fs::MetadataExt;
@@ -30,7 +31,7 @@ impl Workspace {
     /// Makes the folder if there is none, and sweeps it.
     pub fn open(repository: &Repository) -> Result<Workspace, RepoError> {
         let dir = repository.tmp_dir();
-        fs::create_dir_all(&dir).map_err(RepoError::io("create", &dir))?;
+        durable::create_shared_dir(&dir, repository.modes()?)?;
         sweep(&dir, &dir);
         for path in list(&dir).filter(|path| path.to_string_lossy().ends_with(LOCK_SUFFIX)) {
             if is_free(&path) {
@@ -38,7 +39,7 @@ impl Workspace {
             }
         }
         let device = fs::metadata(&dir).map_err(RepoError::io("look at", &dir))?.dev();
-        let lock = TempFile::create(&dir, LOCK_SUFFIX)?;
+        let lock = TempFile::create(&dir, LOCK_SUFFIX, Modes::default())?;
         Ok(Workspace { dir, device, lock, swept: HashSet::new(), files: 0 })
     }
 

@@ -45,42 +45,46 @@ impl Drop for Written {
     }
 }
 
-/// Rebuilds every file into a temporary one. They are there as long as the workspace is.
+/// Rebuilds every file into a temporary one. They are there as long as the workspace is. Files of which a chunk
+/// was not there after all come back.
 pub fn write_all(
     context: &Context<'_>,
+    workspace: &mut Workspace,
     ready: Vec<Due>,
     outcome: &mut Outcome,
     observe: &mut dyn FnMut(Progress),
-) -> Result<(Workspace, Vec<Written>), RepoError> {
-    let mut workspace = Workspace::open(context.repository)?;
+) -> Result<(Vec<Written>, Vec<Due>), RepoError> {
     let mtime = hydrated_mtime(&context.repository.index, SystemTime::now());
     // Without an index there is nothing to be racy with.
     let mtime = mtime.unwrap_or_else(|_| SystemTime::now());
     let bytes_total = ready.iter().filter_map(|file| Some(file.pointer.as_ref()?.size)).sum();
+    context.store.make_room(context.repository.worktree()?, bytes_total)?;
     let mut bytes = 0;
-    let mut written = Vec::with_capacity(ready.len());
+    let (mut written, mut torn) = (Vec::with_capacity(ready.len()), Vec::new());
     for due in ready {
         let temporary = workspace.name(&due);
-        let path = due.path.clone();
+        let again = due.clone();
         let mut count = |part: u64| {
             bytes += part;
             observe(Progress::Write { bytes, bytes_total });
         };
         match write_one(context, due, temporary, mtime, &mut count) {
-            Ok(file) => written.push(file),
-            Err(error) => outcome.failed.push((path, error)),
+            Ok(Some(file)) => written.push(file),
+            Ok(None) | Err(RepoError::Store(StoreError::Missing { .. })) => torn.push(again),
+            Err(error) => outcome.failed.push((again.path, error)),
         }
     }
-    Ok((workspace, written))
+    Ok((written, torn))
 }
 
+/// `None` when the content is not here.
 fn write_one(
     context: &Context<'_>,
     due: Due,
     temporary: PathBuf,
     mtime: SystemTime,
     count: &mut dyn FnMut(u64),
-) -> Result<Written, RepoError> {
+) -> Result<Option<Written>, RepoError> {
     let mode = due.meta.permissions().mode() & 0o777;
     let pointer = due.pointer.clone();
     let mut open = OpenOptions::new();
@@ -90,7 +94,7 @@ fn write_one(
     let path = written.temporary.clone();
     if let Some(pointer) = &pointer {
         let oid = pointer.oid;
-        let known = content::find(context.store, &oid)?.ok_or(StoreError::Mismatch { oid })?;
+        let Some(known) = content::find(context.store, &oid)? else { return Ok(None) };
         let mut out = Buffered { file: &file, buffer: Vec::new() };
         let rebuilt = content::rebuild::<RepoError>(context.store, &known.manifest, &mut |part| {
             count(part.len() as u64);
@@ -106,7 +110,7 @@ fn write_one(
     fs::set_permissions(&path, fs::Permissions::from_mode(mode))
         .map_err(RepoError::io("set the mode of", &path))?;
     file.set_modified(mtime).map_err(RepoError::io("set the time of", &path))?;
-    Ok(written)
+    Ok(Some(written))
 }
 
 fn refute(context: &Context<'_>, binding: Binding) -> Result<(), RepoError> {

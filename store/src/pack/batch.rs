@@ -69,7 +69,8 @@ impl Batch for PackBatch {
 
     fn put(&mut self, id: ChunkId, kind: Kind, bytes: &[u8]) -> Result<bool, StoreError> {
         debug_assert_eq!(ChunkId::of(kind, bytes), id, "the caller computed the id of other bytes");
-        if self.has(&id)? {
+        // What stands beside may go away: it does not count.
+        if self.packer.has(&id) || self.store.keeps(&id) {
             return Ok(false);
         }
         self.packer.add_raw(id, kind, bytes)?;
@@ -93,7 +94,7 @@ impl Batch for PackBatch {
             }
             let journal = match journal {
                 Some(journal) => journal,
-                none => none.insert(Journal::create(&store.layout().temp)?),
+                none => none.insert(Journal::create(&store.layout().temp, store.layout().modes)?),
             };
             journal.append(&block)
         })?;

@@ -212,7 +212,7 @@ impl Check<'_> {
                 }
                 Err(error) => return Err(error),
             }
-            if !self.store.has(&entry.id)? {
+            if !self.store.keeps(&entry.id) {
                 self.found(Finding::Unindexed { id: entry.id, path: path.clone() });
             }
         }

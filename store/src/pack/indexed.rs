@@ -127,7 +127,7 @@ impl Indexed {
         // Any name will do that no other content has.
         let name = Oid::of(&bytes).to_string();
         let path = layout.index.join(format!("{name}.seg"));
-        durable::write_file(&layout.temp, &path, &bytes)?;
+        durable::write_file(&layout.temp, &path, &bytes, layout.modes)?;
         Indexed::load(&path, &name)
     }
 

@@ -9,7 +9,7 @@
 use super::PackStore;
 use super::writer::Packer;
 use crate::durable::{self, TempFile};
-use crate::{ChunkRead, StoreError, content};
+use crate::{Modes, StoreError, content};
 use dits_format::journal::{self, Block, Placed};
 use dits_format::{Binding, ChunkId};
 use std::fs::{self, File};
@@ -27,8 +27,8 @@ pub struct Journal {
 
 impl Journal {
     /// An empty journal in `temp`.
-    pub fn create(temp: &Path) -> Result<Journal, StoreError> {
-        Ok(Journal { file: TempFile::create(temp, SUFFIX)?, bytes: 0 })
+    pub fn create(temp: &Path, modes: Modes) -> Result<Journal, StoreError> {
+        Ok(Journal { file: TempFile::create(temp, SUFFIX, modes)?, bytes: 0 })
     }
 
     /// Adds a block. After a failure it may be repeated.
@@ -111,7 +111,7 @@ impl PackStore {
             };
             for chunk in &block.chunks {
                 if !packer.has(&chunk.id)
-                    && !self.has(&chunk.id)?
+                    && !self.keeps(&chunk.id)
                     && let Some(bytes) = read_placed(&file, chunk)
                 {
                     packer.add_raw(chunk.id, chunk.kind, &bytes)?;

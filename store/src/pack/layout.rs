@@ -1,7 +1,7 @@
 //! Where the files of a store are, and what is in its folders right now.
 //!
 //! ```text
-//! format                  "git-dits store 1\n"
+//! format                  "git-dits store 1\n", or "git-dits cache 1\n"
 //! objects/<aa>/<id>.pack  packs; aa = first byte of the id
 //! index/<hash>.seg        index segments, a cache of the packs' footers
 //! tmp/                    files without a final name (see `durable`)
@@ -17,7 +17,7 @@
 //! within the last two seconds is not remembered: within the clock's tick a later change might leave the same time
 //! (Git has the same problem with its index and the same remedy, "racily clean").
 
-use crate::{StoreError, durable};
+use crate::{Modes, StoreError, durable};
 use dits_format::PackId;
 use std::collections::HashMap;
 use std::fs::{self, File};
@@ -26,7 +26,25 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-const FORMAT: &str = "git-dits store 1\n";
+/// Whether what is in a store may be the only copy.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Role {
+    /// It may: the store of a repository or server.
+    Store,
+    /// Everything in it is at a remote too, so it may be thrown away. Never opened as a store, nor a store as
+    /// a cache: eviction must not meet a repository's own chunks because of a slip in a setting.
+    Cache,
+}
+
+impl Role {
+    fn format(self) -> &'static str {
+        match self {
+            Role::Store => "git-dits store 1\n",
+            Role::Cache => "git-dits cache 1\n",
+        }
+    }
+}
+
 /// Coarsest clock of a common file system (FAT).
 const SETTLED: Duration = Duration::from_secs(2);
 
@@ -41,31 +59,37 @@ pub struct Layout {
     pub index: PathBuf,
     /// Temporary files.
     pub temp: PathBuf,
+    /// What new files and folders get.
+    pub modes: Modes,
+    /// Whether anything may be written here. Not in the store of another repository.
+    pub writable: bool,
 }
 
 impl Layout {
+    fn at(root: &Path, modes: Modes, writable: bool) -> Layout {
+        let [objects, index, temp] = ["objects", "index", "tmp"].map(|name| root.join(name));
+        Layout { root: root.to_owned(), objects, index, temp, modes, writable }
+    }
+
     /// Creates what is missing of the store at `root` and checks its format.
-    pub fn open(root: &Path) -> Result<Layout, StoreError> {
-        let at = |name: &str| root.join(name);
-        let layout =
-            Layout { root: root.to_owned(), objects: at("objects"), index: at("index"), temp: at("tmp") };
-        let format = at("format");
-        match fs::read(&format) {
-            Ok(found) if found == FORMAT.as_bytes() => {}
-            Ok(found) => {
-                let found = String::from_utf8_lossy(&found[..found.len().min(64)]).trim_end().to_owned();
-                return Err(StoreError::StoreFormat { path: root.to_owned(), found });
-            }
-            Err(error) if error.kind() == ErrorKind::NotFound => {
-                durable::create_dir(&layout.temp)?;
-                durable::write_file(&layout.temp, &format, FORMAT.as_bytes())?;
-            }
-            Err(error) => return Err(StoreError::io("read", &format)(error)),
+    pub fn open(root: &Path, role: Role, modes: Modes) -> Result<Layout, StoreError> {
+        let layout = Layout::at(root, modes, true);
+        let format = root.join("format");
+        if !has_format(root, role)? {
+            durable::create_shared_dir(&layout.temp, modes)?;
+            durable::write_file(&layout.temp, &format, role.format().as_bytes(), modes)?;
         }
-        [&layout.temp, &layout.index, &layout.objects]
-            .into_iter()
-            .try_for_each(|d| durable::create_dir(d))?;
+        for dir in [&layout.temp, &layout.index, &layout.objects] {
+            durable::create_shared_dir(dir, modes)?;
+            modes.apply(dir);
+        }
+        [root, &format].into_iter().for_each(|path| modes.apply(path));
         Ok(layout)
+    }
+
+    /// The store at `root` as it is, only to be read; `None` when there is none.
+    pub fn look(root: &Path, role: Role) -> Result<Option<Layout>, StoreError> {
+        Ok(has_format(root, role)?.then(|| Layout::at(root, Modes::default(), false)))
     }
 
     /// The folder of a pack.
@@ -87,9 +111,29 @@ impl Layout {
     /// A lock of the whole store, not yet locked: see the file head for names.
     pub fn lock_file(&self, name: &str) -> Result<(PathBuf, File), StoreError> {
         let path = self.root.join(name);
-        let file = File::options().create(true).truncate(false).write(true).open(&path);
-        let file = file.map_err(StoreError::io("open", &path))?;
+        let file = durable::lock_file(&path, self.modes)?;
         Ok((path, file))
+    }
+}
+
+/// Whether there is a store in `root`; one of another kind is an error.
+fn has_format(root: &Path, role: Role) -> Result<bool, StoreError> {
+    let format = root.join("format");
+    match fs::read(&format) {
+        Ok(found) if found == role.format().as_bytes() => Ok(true),
+        Ok(found) if found == Role::Store.format().as_bytes() => Err(StoreError::WrongRole {
+            path: root.to_owned(),
+            found: "a repository's or server's own store, no cache",
+        }),
+        Ok(found) if found == Role::Cache.format().as_bytes() => {
+            Err(StoreError::WrongRole { path: root.to_owned(), found: "a cache, no store" })
+        }
+        Ok(found) => {
+            let found = String::from_utf8_lossy(&found[..found.len().min(64)]).trim_end().to_owned();
+            Err(StoreError::StoreFormat { path: root.to_owned(), found })
+        }
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(StoreError::io("read", &format)(error)),
     }
 }
 

@@ -77,7 +77,7 @@ impl PackStore {
     }
 
     /// All packs on disk.
-    pub(super) fn pack_ids(&self) -> Result<Vec<PackId>, StoreError> {
+    pub(crate) fn pack_ids(&self) -> Result<Vec<PackId>, StoreError> {
         self.shared.listing.lock().expect(LOCK).packs(self.layout())
     }
 

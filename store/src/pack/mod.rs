@@ -10,13 +10,18 @@
 //! A "yes" stays true for as long as a batch or a [`Lease`] lives: contents are forgotten by one who is alone
 //! (see `lease`). Only [`ChunkPrune::remove`] does not ask: it is for chunks that are damaged.
 //!
+//! Other stores may stand beside this one, to be read only ([`Beside`]): what is absent here is read there.
+//! What is *added* is measured against this store alone, since the others may go away.
+//!
 //! Crash order: pack data, footer, name, index segment. Packs are the truth, the index is a cache: a damaged
 //! or missing segment is rebuilt from footers, a pack without valid trailer never gets a name.
 
 mod batch;
+mod beside;
 mod fsck;
 mod indexed;
 mod journal;
+mod keep;
 mod layout;
 mod lease;
 mod merge;
@@ -29,16 +34,18 @@ mod sys;
 mod trash;
 mod writer;
 
+pub use beside::{Beside, Options};
 pub use fsck::{Finding, FsckStats, Stats};
 pub use lease::{Alone, Lease};
 pub use repack::RepackPlan;
 pub use trash::Trash;
 
-use crate::{Batch, ChunkPrune, ChunkRead, ChunkWrite, Forgotten, Item, StoreError};
+use crate::{Batch, ChunkPrune, ChunkRead, ChunkWrite, Forgotten, Item, Modes, StoreError};
 use dits_format::pack::{Entry, Frame};
 use dits_format::segment::Location;
 use dits_format::{Binding, ChunkId, Kind, Oid, PackId, Proof};
 use indexed::{Snapshot, find_bindings, merged};
+pub(crate) use layout::Role;
 use layout::{Layout, Listing};
 use packs::{Packs, is_gone};
 use refresh::{Depth, SEGMENTS_MAX};
@@ -54,6 +61,7 @@ const RETRIES: usize = 16;
 #[derive(Debug, Clone)]
 pub struct PackStore {
     shared: Arc<Shared>,
+    beside: Arc<Beside>,
 }
 
 #[derive(Debug)]
@@ -68,10 +76,11 @@ struct Shared {
 impl PackStore {
     /// Opens the store in `dir`, creating what is missing, and removes what dead writers left.
     pub fn open(dir: &Path) -> Result<PackStore, StoreError> {
-        let layout = Arc::new(Layout::open(dir)?);
-        let packs = Packs::new(layout.clone());
-        let shared = Shared { layout, packs, snapshot: RwLock::default(), listing: Mutex::default() };
-        let store = PackStore { shared: Arc::new(shared) };
+        PackStore::open_as(dir, Role::Store, Modes::default())
+    }
+
+    pub(crate) fn open_as(dir: &Path, role: Role, modes: Modes) -> Result<PackStore, StoreError> {
+        let store = PackStore::unread(Layout::open(dir, role, modes)?);
         store.refresh()?;
         // What cannot be taken up now, say on a full disk, stays for the next one; reading must go on.
         let _ = store.salvage();
@@ -85,9 +94,46 @@ impl PackStore {
         Ok(store)
     }
 
-    /// Learns what other processes and handles added or merged since.
+    /// Opens the store in `dir` only to read it, if there is one: nothing is created, mended or removed.
+    pub(crate) fn look(dir: &Path, role: Role) -> Result<Option<PackStore>, StoreError> {
+        let Some(layout) = Layout::look(dir, role)? else { return Ok(None) };
+        let store = PackStore::unread(layout);
+        store.refresh()?;
+        Ok(Some(store))
+    }
+
+    /// Makes what somebody removed of the folders.
+    pub(crate) fn mend(&self, role: Role) -> Result<(), StoreError> {
+        Layout::open(&self.layout().root, role, self.layout().modes).map(drop)
+    }
+
+    /// A store with nothing beside it, not looked at yet.
+    fn unread(layout: Layout) -> PackStore {
+        let layout = Arc::new(layout);
+        let packs = Packs::new(layout.clone());
+        let shared = Shared { layout, packs, snapshot: RwLock::default(), listing: Mutex::default() };
+        PackStore { shared: Arc::new(shared), beside: Arc::default() }
+    }
+
+    /// Learns what other processes and handles added or merged since, here and in the stores beside.
     pub fn refresh(&self) -> Result<(), StoreError> {
-        self.look_again(Depth::Packs)
+        self.look_around(Depth::Packs)
+    }
+
+    fn look_around(&self, depth: Depth) -> Result<(), StoreError> {
+        self.beside.look_again(depth);
+        self.look_again(depth)
+    }
+
+    /// Whether the chunk is in this store itself.
+    fn keeps(&self, id: &ChunkId) -> bool {
+        let snapshot = self.shared.snapshot.read().expect(LOCK);
+        snapshot.iter().any(|indexed| indexed.segment.find(id).is_some())
+    }
+
+    /// The strongest proof here for each manifest of `oid`.
+    fn bound(&self, oid: &Oid) -> Vec<Binding> {
+        find_bindings(&self.snapshot(), oid)
     }
 
     fn layout(&self) -> &Layout {
@@ -106,6 +152,21 @@ impl PackStore {
             Some((indexed.packs[found.pack as usize], found))
         };
         snapshot.iter().filter_map(find).collect()
+    }
+
+    /// Reads what is known now, here or beside.
+    fn read_anywhere(&self, id: &ChunkId, out: &mut Vec<u8>) -> Result<Option<Kind>, StoreError> {
+        match self.read_known(id, out) {
+            Ok(Some(kind)) => Ok(Some(kind)),
+            // A good copy beside makes up for a damaged one here.
+            other => self.beside.read(id, out).map_or(other, |kind| Ok(Some(kind))),
+        }
+    }
+
+    /// As [`Self::bound`], of what stands beside too: what was refuted anywhere stays refuted.
+    fn bound_anywhere(&self, oid: &Oid) -> Vec<Binding> {
+        let sets = [self.bound(oid)].into_iter().chain(self.beside.bindings(oid));
+        merged(sets.map(Vec::into_iter).collect(), |binding| binding.manifest).collect()
     }
 
     /// Reads what the index knows now. Of several copies one good one is enough.
@@ -147,12 +208,11 @@ fn stored_bytes(frame: Option<&Frame>, bytes: u32) -> u32 {
 
 impl ChunkRead for PackStore {
     fn has(&self, id: &ChunkId) -> Result<bool, StoreError> {
-        let snapshot = self.shared.snapshot.read().expect(LOCK);
-        Ok(snapshot.iter().any(|indexed| indexed.segment.find(id).is_some()))
+        Ok(self.keeps(id) || self.beside.has(id))
     }
 
     fn read(&self, id: &ChunkId, out: &mut Vec<u8>) -> Result<Option<Kind>, StoreError> {
-        let mut found = self.read_known(id, out);
+        let mut found = self.read_anywhere(id, out);
         for retry in 0..RETRIES {
             match &found {
                 Ok(Some(_)) => return found,
@@ -161,17 +221,17 @@ impl ChunkRead for PackStore {
                 _ => {}
             }
             // What another process committed is in its segment; what it left when it died is not.
-            self.look_again(if retry == 0 { Depth::Index } else { Depth::Packs })?;
-            found = self.read_known(id, out);
+            self.look_around(if retry == 0 { Depth::Index } else { Depth::Packs })?;
+            found = self.read_anywhere(id, out);
         }
         found
     }
 
     fn bindings(&self, oid: &Oid) -> Result<Vec<Binding>, StoreError> {
-        let mut found = find_bindings(&self.snapshot(), oid);
+        let mut found = self.bound_anywhere(oid);
         if found.is_empty() {
-            self.look_again(Depth::Index)?;
-            found = find_bindings(&self.snapshot(), oid);
+            self.look_around(Depth::Index)?;
+            found = self.bound_anywhere(oid);
         }
         found.retain(|binding| binding.proof != Proof::Refuted);
         found.sort_by_key(|binding| std::cmp::Reverse(binding.proof));

@@ -61,7 +61,7 @@ impl PackStore {
             match Indexed::load(&path, name) {
                 Ok(Some(indexed)) => next.push(Arc::new(indexed)),
                 Ok(None) => return Ok(None),
-                Err(StoreError::File { .. }) => drop(durable::remove_file(&path)),
+                Err(StoreError::File { .. }) => self.drop_segment(name),
                 Err(error) => return Err(error),
             }
         }
@@ -81,7 +81,7 @@ impl PackStore {
             let whole = indexed.packs.iter().all(|pack| present.contains(pack));
             match &indexed.name {
                 Some(name) if !whole && !suspects.insert(name.clone()) => {
-                    drop(durable::remove_file(&self.segment_path(name)));
+                    self.drop_segment(name);
                     false
                 }
                 Some(_) => true,
@@ -101,7 +101,9 @@ impl PackStore {
             match self.shared.packs.footer(&id) {
                 // Its writer may not have come to this; others will rely on what we say is here.
                 Ok(footer) => {
-                    self.layout().sync_pack(&id)?;
+                    if self.layout().writable {
+                        self.layout().sync_pack(&id)?;
+                    }
                     found.push((id, footer));
                 }
                 Err(error) if is_gone(&error) => return Ok(false),
@@ -119,6 +121,13 @@ impl PackStore {
     fn set(&self, mut next: Vec<Arc<Indexed>>) {
         next.sort_by_key(|indexed| std::cmp::Reverse(indexed.bytes));
         *self.shared.snapshot.write().expect(LOCK) = Snapshot::new(next);
+    }
+
+    /// Removes a segment that is of no use; in a store that is not ours to write, it only is not used.
+    fn drop_segment(&self, name: &str) {
+        if self.layout().writable {
+            let _ = durable::remove_file(&self.segment_path(name));
+        }
     }
 
     pub(super) fn segment_path(&self, name: &str) -> PathBuf {

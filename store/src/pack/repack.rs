@@ -113,7 +113,7 @@ impl PackStore {
         packed.retain(|id| present.contains(id));
         let text: String = packed.iter().map(|id| format!("{id}\n")).collect();
         let layout = self.layout();
-        durable::write_file(&layout.temp, &layout.root.join("packed"), text.as_bytes())
+        durable::write_file(&layout.temp, &layout.root.join("packed"), text.as_bytes(), layout.modes)
     }
 
     /// The packs that came out of this; nothing when that cannot be read.

@@ -136,7 +136,7 @@ impl PackStore {
         match how {
             Retire::Delete => durable::remove_file(&path),
             Retire::To(folder) => {
-                durable::create_dir(folder)?;
+                durable::create_shared_dir(folder, self.layout().modes)?;
                 durable::rename(&path, &folder.join(format!("{id}.pack")))
             }
         }

@@ -55,7 +55,7 @@ impl PackStore {
             for pack in list(&trash.folder)? {
                 let id = pack.file_stem().and_then(|stem| PackId::from_hex(stem.as_encoded_bytes()));
                 let Some(id) = id else { continue };
-                durable::create_dir(&self.layout().pack_dir(&id))?;
+                durable::create_shared_dir(&self.layout().pack_dir(&id), self.layout().modes)?;
                 durable::rename(&pack, &self.layout().pack(&id))?;
                 restored += 1;
             }

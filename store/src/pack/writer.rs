@@ -39,7 +39,7 @@ impl PackWriter {
     fn create(layout: &Layout) -> Result<PackWriter, StoreError> {
         let mut buffer = Vec::with_capacity(BUFFER_BYTES);
         buffer.extend_from_slice(&pack::header());
-        let temp = TempFile::create(&layout.temp, "")?;
+        let temp = TempFile::create(&layout.temp, "", layout.modes)?;
         let (footer, entries) = Default::default();
         Ok(PackWriter { temp, buffer, flushed: 0, footer, entries, journaled: 0 })
     }
@@ -164,7 +164,7 @@ impl PackWriter {
         let (id, tail) = pack::encode_tail(&mut self.footer);
         self.temp.write_at(&tail, self.flushed)?;
         self.temp.sync()?;
-        durable::create_dir(&layout.pack_dir(&id))?;
+        durable::create_shared_dir(&layout.pack_dir(&id), layout.modes)?;
         self.temp.persist(&layout.pack(&id))?;
         durable::sync_dir(&layout.objects)?;
         Ok(id)
@@ -180,12 +180,17 @@ pub struct Packer {
     broken: bool,
     /// The packs closed so far.
     pub closed: Vec<PackId>,
+    /// Bytes that may be written before free space is asked for again.
+    allowed: u64,
 }
+
+/// Bytes after which free space is asked for again.
+const ALLOWANCE_MAX: u64 = 16 << 20;
 
 impl Packer {
     /// Nothing is written before the first chunk.
     pub fn new(store: &PackStore) -> Packer {
-        Packer { store: store.clone(), open: None, broken: false, closed: Vec::new() }
+        Packer { store: store.clone(), open: None, broken: false, closed: Vec::new(), allowed: 0 }
     }
 
     /// Whether the chunk is in the pack that is open.
@@ -207,6 +212,7 @@ impl Packer {
                 source: FormatError::Limit { what: "chunk", found, limit },
             });
         }
+        self.make_room(bytes.len())?;
         self.open()?.add_raw(id, kind, bytes)
     }
 
@@ -217,7 +223,19 @@ impl Packer {
         kind: Kind,
         chunks: &[(ChunkId, Range<usize>)],
     ) -> Result<(), StoreError> {
+        self.make_room(stored.len())?;
         self.open()?.add_zstd(stored, kind, chunks)
+    }
+
+    /// Keeps to the reserve of the disk.
+    fn make_room(&mut self, bytes: usize) -> Result<(), StoreError> {
+        let bytes = bytes as u64;
+        if self.allowed < bytes {
+            self.allowed =
+                self.store.make_room(&self.store.layout().root, bytes)?.min(ALLOWANCE_MAX.max(bytes));
+        }
+        self.allowed -= bytes;
+        Ok(())
     }
 
     fn check(&self) -> Result<(), StoreError> {

@@ -93,9 +93,19 @@ pub fn copy(from: &Path, to: &Path) {
     }
 }
 
+/// Cuts a file. Packs and segments are read-only, so another takes its place.
+pub fn cut(path: &Path, len: usize) {
+    let mut bytes = fs::read(path).expect("a file");
+    bytes.truncate(len);
+    fs::remove_file(path).expect("a file");
+    fs::write(path, bytes).expect("a file");
+}
+
 /// Flips a bit of a file.
 pub fn flip(path: &Path, at: usize) {
     let mut bytes = fs::read(path).expect("a file");
     bytes[at] ^= 0x10;
+    // Packs and segments are read-only.
+    fs::remove_file(path).expect("a file");
     fs::write(path, bytes).expect("a file");
 }

@@ -5,11 +5,11 @@
 //! so that every field of a record has its turn. Handles are opened after the damage: files do not
 //! change while they are mapped.
 
-use crate::common::{commit_each, copy, files, flip, fsck, id, is_whole, noise, open};
+use crate::common::{commit_each, copy, cut, files, flip, fsck, id, is_whole, noise, open};
 use dits_format::{ChunkId, pack};
 use dits_store::{ChunkPrune, ChunkRead, ChunkWrite, PackStore, StoreError};
 use std::collections::HashSet;
-use std::fs::{self, File};
+use std::fs;
 use std::path::{Path, PathBuf};
 
 /// A store of two packs: 30 chunks of 1,000 bytes, and one content.
@@ -81,14 +81,10 @@ fn a_flipped_byte_of_a_segment_loses_nothing() {
         }
         for len in [0, 1, 27, 1000, len - 1] {
             let dir = sample.copy(&format!("c{number}-{len}"));
-            cut(&dir.join("index").join(segment.file_name().unwrap()), len as u64);
+            cut(&dir.join("index").join(segment.file_name().unwrap()), len);
             assert_eq!(sample.readable(&open(&dir), false), 30, "cut at {len}");
         }
     }
-}
-
-fn cut(path: &Path, len: u64) {
-    File::options().write(true).open(path).expect("a file").set_len(len).expect("it is cut");
 }
 
 #[test]
@@ -138,7 +134,7 @@ fn a_damaged_header_footer_or_trailer_costs_one_pack() {
         check(format!("f{at}"), &|path| flip(path, at));
     }
     for to in [0, 1, 15, 16, 5000, footer, footer + 100, len - 1] {
-        check(format!("c{to}"), &|path| cut(path, to as u64));
+        check(format!("c{to}"), &|path| cut(path, to));
     }
 }
 

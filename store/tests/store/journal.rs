@@ -1,9 +1,9 @@
 //! What was checkpointed outlives its writer: a batch dropped without commit is what a killed process leaves.
 
-use crate::common::{add, flip, fsck, id, is_whole, noise, open};
+use crate::common::{add, cut, flip, fsck, id, is_whole, noise, open};
 use dits_format::Kind;
 use dits_store::{Batch, ChunkRead, ChunkWrite, PackStore};
-use std::fs::{self, File};
+use std::fs;
 use std::path::{Path, PathBuf};
 
 const CONTENTS: u64 = 50;
@@ -68,7 +68,7 @@ fn a_chunk_that_never_reached_the_file_is_not_bound() {
     die(dir.path());
     let pack = left_over(dir.path()).into_iter().find(|path| path.extension().is_none()).unwrap();
     // The header, ten chunks with their manifests of 105 bytes, and a part of the next chunk.
-    File::options().write(true).open(&pack).unwrap().set_len(16 + 10 * 3105 + 50).unwrap();
+    cut(&pack, 16 + 10 * 3105 + 50);
     // After a power cut a hole may be anywhere: here the first chunk is gone, and its manifest is not.
     flip(&pack, 20);
     let store = open(dir.path());
