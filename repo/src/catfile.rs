@@ -15,9 +15,25 @@ pub fn pointers<'a>(
     git: &Git,
     ids: impl IntoIterator<Item = &'a str>,
 ) -> Result<HashMap<String, Parsed>, RepoError> {
+    let mut found = HashMap::new();
+    each_small(git, ids, &mut |id, content| {
+        let parsed = parse(content);
+        if parsed != Parsed::Content {
+            found.insert(id.to_owned(), parsed);
+        }
+    })?;
+    Ok(found)
+}
+
+/// Shows all `ids` (hex) that are blobs small enough to be pointers.
+pub fn each_small<'a>(
+    git: &Git,
+    ids: impl IntoIterator<Item = &'a str>,
+    each: &mut dyn FnMut(&str, &[u8]),
+) -> Result<(), RepoError> {
     let ids: BTreeSet<&str> = ids.into_iter().collect();
     if ids.is_empty() {
-        return Ok(HashMap::new());
+        return Ok(());
     }
     // A blob that Git would first have to fetch from a promisor is large, or its pointer was fetched.
     let git = git.with_env("GIT_NO_LAZY_FETCH", "1");
@@ -27,10 +43,10 @@ pub fn pointers<'a>(
     let sizes = String::from_utf8_lossy(&sizes).into_owned();
     let mut small = sizes.lines().filter_map(small_blob).peekable();
     if small.peek().is_none() {
-        return Ok(HashMap::new());
+        return Ok(());
     }
     let out = git.run_with_input(&["cat-file", "--batch", "--buffer"], list(&mut small).as_bytes())?;
-    parse_batch(&out).ok_or(RepoError::Output("cat-file --batch"))
+    parse_batch(&out, each).ok_or(RepoError::Output("cat-file --batch"))
 }
 
 /// The id of `<id> blob <size>` when the size can be a pointer's.
@@ -41,18 +57,14 @@ fn small_blob(line: &str) -> Option<&str> {
     small.then_some(id)
 }
 
-fn parse_batch(mut out: &[u8]) -> Option<HashMap<String, Parsed>> {
-    let mut found = HashMap::new();
+fn parse_batch(mut out: &[u8], each: &mut dyn FnMut(&str, &[u8])) -> Option<()> {
     while !out.is_empty() {
         let end = out.iter().position(|b| *b == b'\n')?;
         let header = std::str::from_utf8(&out[..end]).ok()?;
         let size: usize = header.rsplit(' ').next()?.parse().ok()?;
         let content = out.get(end + 1..end + 1 + size)?;
-        let parsed = parse(content);
-        if parsed != Parsed::Content {
-            found.insert(header.split(' ').next()?.to_owned(), parsed);
-        }
+        each(header.split(' ').next()?, content);
         out = out.get(end + 2 + size..)?;
     }
-    Some(found)
+    Some(())
 }

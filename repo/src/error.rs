@@ -69,6 +69,9 @@ pub enum RepoError {
     /// The stream of content from Git broke.
     #[error("cannot read content: {0}")]
     Content(#[source] std::io::Error),
+    /// No remote could be asked what it holds.
+    #[error("cannot verify what the remote holds: {0}")]
+    Unverified(#[source] Box<dyn std::error::Error + Send + Sync>),
     /// The source of chunks failed.
     #[error("{0}")]
     Fetch(#[source] Box<dyn std::error::Error + Send + Sync>),

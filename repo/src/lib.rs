@@ -1,7 +1,8 @@
 //! This Git repository: what is in it, and the two directions of its filter.
 //!
 //! [`clean`] turns content into a pointer and chunks; [`hydrate`] turns pointers in the working tree back
-//! into files and makes Git's index agree ([`index`]); [`discover`] finds the pointers that a push brings.
+//! into files and makes Git's index agree ([`index`]); [`discover`] finds the pointers that a push brings,
+//! [`roots`] what is still needed here, and [`prune`] what is not.
 //! This crate is the only caller of `git`. It must never know the network: chunks that are not in the
 //! store come from a [`ChunkSource`] that somebody hands in.
 
@@ -19,8 +20,10 @@ pub mod hydrate;
 pub mod index;
 pub mod pathfilter;
 pub mod profile;
+pub mod prune;
 pub mod recorded;
 pub mod repository;
+pub mod roots;
 pub mod settings;
 pub mod source;
 pub mod storage;
