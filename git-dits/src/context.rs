@@ -14,6 +14,7 @@ use signal_hook::iterator::Signals;
 use std::io::IsTerminal;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 /// What a command works with.
 #[derive(Debug)]
@@ -60,6 +61,12 @@ fn git_at(cwd: &std::path::Path) -> Git {
         Some(place) if !place.is_empty() => git.with_env(name, cwd.join(place)),
         _ => git,
     })
+}
+
+/// The time, in seconds since 1970.
+pub fn now() -> Result<u64> {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).context("the clock stands before 1970")?;
+    Ok(now.as_secs())
 }
 
 /// The current folder.

@@ -100,6 +100,7 @@ fn store_hint(error: &StoreError) -> Option<String> {
         StoreError::WrongRole { .. } => "name another folder: 'git config dits.storage <folder>'",
         error if error.is_disk_full() => "free some space and try again",
         StoreError::StoreFormat { .. } => "update git-dits",
+        StoreError::Busy { .. } => "try again when no other git or git-dits command is at work here",
         StoreError::Io { .. } => return None,
         _ => "run 'git dits fsck --repair', then 'git dits hydrate' fetches it again",
     };

@@ -60,6 +60,26 @@ pub fn needed_by_these_only(store: &dyn ChunkRead, contents: &HashSet<Oid>) -> R
     Ok(found)
 }
 
+/// The chunks that these contents need, as far as that is known here.
+///
+/// # Errors
+/// When a manifest or node is damaged.
+pub fn needed_by(
+    store: &dyn ChunkRead,
+    contents: impl IntoIterator<Item = Oid>,
+) -> Result<HashSet<ChunkId>, StoreError> {
+    let (mut needed, mut walker) = (HashSet::new(), Walker::new(store));
+    for oid in contents {
+        if let Some(known) = content::find(store, &oid)? {
+            needed.insert(known.binding.manifest);
+            walker.walk(&known.manifest, &mut |id, _| {
+                needed.insert(id);
+            })?;
+        }
+    }
+    Ok(needed)
+}
+
 /// Walks manifests down to their data; a node is read once.
 struct Walker<'a> {
     store: &'a dyn ChunkRead,

@@ -12,6 +12,7 @@ mod du;
 pub mod env;
 mod filter_process;
 mod fsck;
+mod gc;
 mod hook;
 mod hydrate;
 mod install;
@@ -19,6 +20,7 @@ mod logs;
 mod ls_files;
 mod man;
 mod pointer;
+mod prune;
 mod serve;
 mod smudge;
 mod status;
@@ -56,6 +58,8 @@ enum Command {
     Status(status::Args),
     Hydrate(hydrate::Args),
     Fsck(fsck::Args),
+    Prune(prune::Args),
+    Gc(gc::Args),
     Du(du::Args),
     Cache(cache::Args),
     Env(env::Args),
@@ -101,6 +105,8 @@ impl Command {
             Command::Status(args) => status::run(args),
             Command::Hydrate(args) => hydrate::run(args),
             Command::Fsck(args) => fsck::run(args),
+            Command::Prune(args) => prune::run(args),
+            Command::Gc(args) => gc::run(args),
             Command::Du(args) => du::run(args),
             Command::Cache(args) => cache::run(args),
             Command::Env(_) => env::run(),

@@ -91,6 +91,8 @@ pub fn hydrate(
     observe: &mut (dyn FnMut(Progress) + Send),
 ) -> Result<Outcome, RepoError> {
     let mut outcome = Outcome::default();
+    // What is found here, or comes, is not pruned before it is written.
+    let _lease = context.store.lease()?;
     let worktree = context.repository.worktree()?;
     let due = plan::still_due(worktree, jobs);
     let ready = plan::fetch(context, due, &mut outcome, observe)?;
