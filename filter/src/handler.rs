@@ -11,7 +11,9 @@
 //!   at that path has changed by then.
 //!
 //! At the end of input Git has written its index, let go of the lock and waits for us: then stored content is
-//! made durable first, and everything deferred is hydrated in one go.
+//! made durable first, and everything deferred is hydrated in one go. Files that the user does not want
+//! ([`Policy`], `dits.fetchinclude`, `dits.fetchexclude`) stay ghosts, and Git's index learns their stat data, so
+//! that no later status reads them.
 
 use crate::once;
 use crate::protocol::{self, Answer, Handler, HandlerError, ProtocolError, Request};
@@ -23,7 +25,7 @@ use dits_repo::clean::Cleaner;
 use dits_repo::hydrate::plan::{Stamp, full_path};
 use dits_repo::hydrate::{self, Context, Job, Outcome};
 use dits_repo::threshold::Keeper;
-use dits_repo::{ChunkSource, RepoError, Repository, profile};
+use dits_repo::{ChunkSource, PathFilter, RepoError, Repository, profile};
 use dits_store::{PackStore, content};
 use std::error::Error;
 use std::io::{BufRead, Read, Write};
@@ -110,12 +112,23 @@ impl Filter<'_> {
 
     fn hydrate(&mut self, critical: &Mutex<()>, observe: &mut (dyn FnMut(hydrate::Progress) + Send)) {
         let jobs = std::mem::take(&mut self.deferred);
-        if jobs.is_empty() || self.policy.skip_smudge {
+        if jobs.is_empty() {
             return;
         }
         let (repository, store) = (self.repository, self.store);
-        let mut context = Context { repository, store, source: Some(&mut *self.source), critical };
-        self.report.hydrated = Some(hydrate::hydrate(&mut context, jobs, observe));
+        // Not earlier: what a clone checks out may bring the settings along.
+        let filter = match PathFilter::of(repository, None, None) {
+            Ok(filter) => filter,
+            Err(error) => return self.report.hydrated = Some(Err(error)),
+        };
+        let wants = |job: &Job| !self.policy.skip_smudge && filter.lets_through(&job.path);
+        let (wanted, left): (Vec<_>, Vec<_>) = jobs.into_iter().partition(wants);
+        // If this fails (the index is locked, say), Git looks at the pointers once more, and all is well.
+        let _ = hydrate::leave(repository, left, critical);
+        if !wanted.is_empty() {
+            let mut context = Context { repository, store, source: Some(&mut *self.source), critical };
+            self.report.hydrated = Some(hydrate::hydrate(&mut context, wanted, observe));
+        }
     }
 
     /// What to do with a pointer, by what Git tells of where its answer goes.

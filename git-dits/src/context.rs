@@ -80,9 +80,10 @@ pub fn settings(interactive: bool) -> Settings {
     Settings::from_env(|name| std::env::var_os(name), interactive)
 }
 
-/// Whether `GIT_DITS_SKIP_SMUDGE` says that pointers shall stay in the working tree.
+/// Whether the environment says that pointers shall stay in the working tree. The name of git-lfs counts too: CI
+/// systems set it to say "no content".
 pub fn skip_smudge() -> bool {
-    env_is_true("GIT_DITS_SKIP_SMUDGE")
+    ["GIT_DITS_SKIP_SMUDGE", "GIT_LFS_SKIP_SMUDGE"].into_iter().any(env_is_true)
 }
 
 /// Whether a variable of the environment says yes.

@@ -9,12 +9,14 @@ mod commands;
 mod context;
 mod demo;
 mod entries;
+mod hydration;
 mod logs;
 mod outcome;
 mod presets;
 mod redact;
 mod report;
 mod setup;
+mod stages;
 mod worktree;
 
 use std::process::ExitCode;

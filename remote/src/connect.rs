@@ -15,7 +15,7 @@ use dits_sync::message::{Purpose, Reason};
 use dits_sync::push::PushItem;
 use dits_sync::quic::TransportError;
 use dits_sync::quic::file_pins::FilePins;
-use dits_sync::{Address, SyncError};
+use dits_sync::{Address, SyncError, Tally};
 use serde_json::json;
 use std::sync::Arc;
 
@@ -84,6 +84,18 @@ impl Remote {
             self.authorized(|client, token| client.pull(token, store, oids.to_vec(), observe))?;
         self.report("pull", &report);
         Ok(absent)
+    }
+
+    /// Counts what [`Remote::pull`] would move beyond what is in `here`; also returns what the server does not have.
+    pub fn weigh(
+        &mut self,
+        here: &Arc<dyn ChunkRead>,
+        oids: &[Oid],
+    ) -> Result<(Tally, Vec<Oid>), RemoteError> {
+        let (report, absent) =
+            self.authorized(|client, token| client.weigh(token, here.clone(), oids.to_vec()))?;
+        self.report("weigh", &report);
+        Ok((report.tally, absent))
     }
 
     /// Which of `oids` the server holds whole and proved: what it promised to keep, as long as a ref needs it.

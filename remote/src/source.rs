@@ -1,15 +1,16 @@
 //! Chunks for hydration, from whichever remote has them.
 //!
-//! Remotes that are folders of this machine are looked into first. Then the places where the repository's remotes have
-//! their content ([`endpoint`](crate::endpoint)) are tried in turn, `origin` first, until nothing is absent. It connects when first asked and not before: a checkout whose
-//! content is all here touches no network.
+//! Remotes that are folders of this machine are looked into first. Then the places where the repository's remotes
+//! have their content ([`endpoint`]) are tried in turn, `origin` first, until nothing is absent.
+//! It connects when first asked and not before: a checkout whose content is all here touches no network.
 
 use crate::{Remote, RemoteError, Settings, endpoint};
 use dits_format::Oid;
 use dits_repo::{ChunkSource, FetchProgress, Repository, copy, storage};
-use dits_store::PackStore;
+use dits_store::{ChunkRead, PackStore};
 use dits_sync::{Address, Tally};
 use std::error::Error;
+use std::sync::Arc;
 
 /// The remotes of a repository as a source of chunks.
 #[derive(Debug)]
@@ -63,23 +64,75 @@ impl ChunkSource for RemoteSource<'_> {
             Some(addresses) => addresses.clone(),
             None => endpoint::fetch_addresses(self.repository)?,
         };
-        if addresses.is_empty() {
+        if addresses.is_empty() && self.has_local {
             // Folders that were asked are remotes, too.
-            return if self.has_local { Ok(absent) } else { Err(NoRemote.into()) };
+            return Ok(absent);
         }
-        let mut last = None;
-        for address in addresses {
-            match self.fetch_from(address, &absent, observe) {
-                Ok(still) => absent = still,
-                Err(error) => last = Some(error),
-            }
-            if absent.is_empty() {
-                return Ok(absent);
-            }
-        }
-        // One that answered outweighs one that did not, only if nothing is left to be had.
-        last.map_or(Ok(absent), |error| Err(error.into()))
+        each(addresses, &absent, &mut |address, absent| self.fetch_from(address, absent, observe))
     }
+}
+
+/// What a fetch would move.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Weight {
+    /// Chunks that are not here.
+    pub chunks: u64,
+    /// Their bytes.
+    pub bytes: u64,
+    /// Contents that no remote has.
+    pub absent: Vec<Oid>,
+}
+
+/// What fetching `oids` would move, beyond the chunks that are in `here`; from `only`, if given, else from the
+/// remotes of `repository`. Moves and stores nothing.
+///
+/// # Errors
+/// As [`ChunkSource::fetch`].
+pub fn weigh(
+    repository: &Repository,
+    settings: &Settings,
+    only: Option<&Address>,
+    here: &Arc<dyn ChunkRead>,
+    oids: &[Oid],
+) -> Result<Weight, Box<dyn Error + Send + Sync>> {
+    let addresses =
+        only.map_or_else(|| endpoint::fetch_addresses(repository), |only| Ok(vec![only.clone()]))?;
+    let mut weight = Weight::default();
+    weight.absent = each(addresses, oids, &mut |address, absent| {
+        let mut remote = Remote::connect(&repository.git, address, settings)?;
+        let (tally, absent) = remote.weigh(here, absent)?;
+        remote.close();
+        weight.chunks += tally.chunks_needed;
+        weight.bytes += tally.needed_bytes;
+        Ok(absent)
+    })?;
+    Ok(weight)
+}
+
+/// Asks one address for contents. Returns those that are not there.
+type AskOne<'a> = dyn FnMut(Address, &[Oid]) -> Result<Vec<Oid>, RemoteError> + 'a;
+
+/// Asks one address after the other for what is still absent. Returns what nobody has.
+fn each(
+    addresses: Vec<Address>,
+    oids: &[Oid],
+    ask: &mut AskOne<'_>,
+) -> Result<Vec<Oid>, Box<dyn Error + Send + Sync>> {
+    if addresses.is_empty() {
+        return Err(NoRemote.into());
+    }
+    let (mut absent, mut last) = (oids.to_vec(), None);
+    for address in addresses {
+        match ask(address, &absent) {
+            Ok(still) => absent = still,
+            Err(error) => last = Some(error),
+        }
+        if absent.is_empty() {
+            return Ok(absent);
+        }
+    }
+    // One that answered outweighs one that did not, only if nothing is left to be had.
+    last.map_or(Ok(absent), |error| Err(error.into()))
 }
 
 impl RemoteSource<'_> {

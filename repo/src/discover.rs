@@ -12,7 +12,7 @@ use crate::tracked::split_tab;
 use crate::{Git, RepoError, catfile};
 use dits_format::pointer::Parsed;
 use dits_format::{Oid, Pointer};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 /// A pointer that is new.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -34,11 +34,11 @@ pub enum Exclude {
     Oids(Vec<String>),
 }
 
-/// One changed file of one new commit, or a file without a commit.
-struct Change {
-    path: Vec<u8>,
+/// One changed file of one commit, or a file without a commit.
+pub(crate) struct Change {
+    pub(crate) path: Vec<u8>,
     /// The blob it replaces; empty when there is none.
-    old: String,
+    pub(crate) old: String,
 }
 
 impl Change {
@@ -57,10 +57,10 @@ pub fn new_pointers(git: &Git, tips: &[String], exclude: &Exclude) -> Result<Vec
     let commits = new_commits(git, tips, exclude)?;
     let mut changes = Vec::new();
     if !commits.is_empty() {
-        const DIFF: [&str; 8] =
-            ["diff-tree", "--stdin", "-r", "-m", "-z", "--root", "--no-renames", "--no-commit-id"];
-        let out = git.run_with_input(&[&DIFF[..], &["--diff-filter=AMT"]].concat(), &commits)?;
-        changes = parse_changes(&out).ok_or(RepoError::Output("diff-tree"))?;
+        let mut seen = HashSet::new();
+        // The first change that brings a blob: with commits oldest first its base is what was there before the push.
+        changes = changed(git, &commits, "AMT")?;
+        changes.retain(|(new, _)| seen.insert(new.clone()));
     }
     changes.extend(without_commit(git, tips)?);
     let ids = changes.iter().flat_map(|(new, change)| [&new[..], &change.old[..]]);
@@ -85,6 +85,15 @@ pub fn new_pointers(git: &Git, tips: &[String], exclude: &Exclude) -> Result<Vec
         }
     }
     Ok(found.into_values().collect())
+}
+
+/// What `commits` (a line each) change, each by its new blob; `filter` as for `git diff --diff-filter`.
+pub(crate) fn changed(git: &Git, commits: &[u8], filter: &str) -> Result<Vec<(String, Change)>, RepoError> {
+    const DIFF: [&str; 8] =
+        ["diff-tree", "--stdin", "-r", "-m", "-z", "--root", "--no-renames", "--no-commit-id"];
+    let filter = format!("--diff-filter={filter}");
+    let out = git.run_with_input(&[&DIFF[..], &[&filter]].concat(), commits)?;
+    parse_changes(&out).ok_or(RepoError::Output("diff-tree"))
 }
 
 fn new_commits(git: &Git, tips: &[String], exclude: &Exclude) -> Result<Vec<u8>, RepoError> {
@@ -135,18 +144,17 @@ fn parse_tree(out: &[u8]) -> Option<Vec<(String, Change)>> {
     Some(files)
 }
 
-/// `:<old mode> <new mode> <old> <new> <status> NUL <path> NUL`, by the new blob. The first change that
-/// brings a blob is kept: with commits oldest first its base is what was there before the push.
+/// `:<old mode> <new mode> <old> <new> <status> NUL <path> NUL`, by the new blob, of changes that have a file on
+/// their new side, or had one and deleted it.
 fn parse_changes(out: &[u8]) -> Option<Vec<(String, Change)>> {
     let mut changes = Vec::new();
-    let mut seen = std::collections::HashSet::new();
     let mut fields = out.split(|b| *b == 0).filter(|field| !field.is_empty());
     while let Some(header) = fields.next() {
         let header = std::str::from_utf8(header.strip_prefix(b":")?).ok()?;
         let path = fields.next()?.to_vec();
         let words: Vec<&str> = header.split(' ').collect();
-        let &[_, mode, old, new, _] = &words[..] else { return None };
-        if mode.starts_with("100") && seen.insert(new.to_owned()) {
+        let &[old_mode, mode, old, new, status] = &words[..] else { return None };
+        if mode.starts_with("100") || (status == "D" && old_mode.starts_with("100")) {
             changes.push((new.to_owned(), Change { path, old: old.to_owned() }));
         }
     }

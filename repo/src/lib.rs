@@ -1,8 +1,8 @@
 //! This Git repository: what is in it, and the two directions of its filter.
 //!
 //! [`clean`] turns content into a pointer and chunks; [`hydrate`] turns pointers in the working tree back
-//! into files and makes Git's index agree ([`index`]); [`discover`] finds the pointers that a push brings,
-//! [`roots`] what is still needed here, and [`prune`] what is not.
+//! into files and makes Git's index agree ([`index`]), [`ghost`] goes the way back; [`discover`] finds the pointers
+//! that a push brings, [`roots`] what is still needed here, and [`prune`] what is not.
 //! This crate is the only caller of `git`. It must never know the network: chunks that are not in the
 //! store come from a [`ChunkSource`] that somebody hands in.
 
@@ -14,6 +14,7 @@ pub mod credential;
 pub mod discover;
 pub mod ditsconfig;
 pub mod error;
+pub mod ghost;
 pub mod git;
 pub mod history;
 pub mod hydrate;
@@ -21,6 +22,7 @@ pub mod index;
 pub mod pathfilter;
 pub mod profile;
 pub mod prune;
+pub mod recent;
 pub mod recorded;
 pub mod repository;
 pub mod roots;

@@ -3,8 +3,9 @@
 //! The lists are those of git-lfs, separated by commas; each pattern is one of `.gitignore`, seen from the top
 //! of the repository and matched by the same rules (a folder stands for all below it, `!` takes back what an
 //! earlier pattern of its list said). A path is let through when the first list names it or is empty, and the
-//! second does not. Nothing in here can fail: a pattern that cannot match matches nothing.
+//! second does not. A pattern that cannot match matches nothing, and is no error.
 
+use crate::{RepoError, Repository};
 use gix_glob::pattern::Case;
 use gix_glob::{Pattern, wildmatch};
 
@@ -17,6 +18,25 @@ pub struct PathFilter {
 }
 
 impl PathFilter {
+    /// By the settings `dits.fetchinclude` and `dits.fetchexclude`. A list that is given outweighs its setting,
+    /// also when it is empty.
+    ///
+    /// # Errors
+    /// When the settings cannot be read.
+    pub fn of(
+        repository: &Repository,
+        include: Option<&str>,
+        exclude: Option<&str>,
+    ) -> Result<PathFilter, RepoError> {
+        let list = |given: Option<&str>, key: &str| match given {
+            Some(list) => Ok(list.to_owned()),
+            None => Ok::<_, RepoError>(repository.setting(key)?.unwrap_or_default()),
+        };
+        let (include, exclude) = (list(include, "dits.fetchinclude")?, list(exclude, "dits.fetchexclude")?);
+        let ignore_case = repository.config("core.ignorecase")?.as_deref() == Some("true");
+        Ok(PathFilter::new(&include, &exclude, ignore_case))
+    }
+
     /// From two lists, either of which may be empty. `ignore_case` as `core.ignoreCase` says.
     pub fn new(include: &str, exclude: &str, ignore_case: bool) -> PathFilter {
         let case = if ignore_case { Case::Fold } else { Case::Sensitive };

@@ -65,7 +65,23 @@ pub fn staged(git: &Git, pathspecs: &[String], must_match: bool) -> Result<Vec<u
 
 /// Files of a commit or tree whose blob is a pointer, by whatever attributes.
 pub fn in_tree(git: &Git, tree: &str) -> Result<Vec<Tracked>, RepoError> {
-    let out = git.run(&["ls-tree", "-r", "-z", "--full-tree", "--end-of-options", tree])?;
+    listed(git, git.run(&["ls-tree", "-r", "-z", "--full-tree", "--end-of-options", tree])?)
+}
+
+/// The same, at or below `paths`, which are seen from where `git` runs.
+pub fn in_tree_below(git: &Git, tree: &str, paths: &[String]) -> Result<Vec<Tracked>, RepoError> {
+    let mut args = vec!["ls-tree", "-r", "-z", "--full-name", "--end-of-options", tree, "--"];
+    args.extend(paths.iter().map(String::as_str));
+    listed(git, git.run(&args)?)
+}
+
+/// Paths of the index that a sparse checkout leaves out of the working tree.
+pub fn sparse(git: &Git) -> Result<HashSet<Vec<u8>>, RepoError> {
+    let out = git.run(&["ls-files", "-t", "-z"])?;
+    Ok(out.split(|b| *b == 0).filter_map(|line| Some(line.strip_prefix(b"S ")?.to_vec())).collect())
+}
+
+fn listed(git: &Git, out: Vec<u8>) -> Result<Vec<Tracked>, RepoError> {
     let entry = |line: &[u8]| {
         let (meta, path) = split_tab(line)?;
         let mut words = meta.split(' ');

@@ -96,6 +96,62 @@ pub fn is_whole(store: &dyn ChunkRead, oid: &Oid) -> Result<bool, StoreError> {
     }
 }
 
+/// How much of a content is in a store.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Presence {
+    /// All of it.
+    Whole,
+    /// It is known here, and some of it is absent or damaged.
+    Partial,
+    /// Nothing says how to rebuild it.
+    Absent,
+}
+
+/// How much of `oid` is here.
+///
+/// # Errors
+/// Only when the store fails: what is damaged is not here.
+pub fn presence(store: &dyn ChunkRead, oid: &Oid) -> Result<Presence, StoreError> {
+    match is_whole(store, oid) {
+        Ok(true) => Ok(Presence::Whole),
+        Err(error @ StoreError::Io { .. }) => Err(error),
+        _ if store.bindings(oid)?.is_empty() => Ok(Presence::Absent),
+        _ => Ok(Presence::Partial),
+    }
+}
+
+/// Chunks of `oid` that are here and damaged: reads all of it. What hangs below a damaged node is not seen.
+///
+/// # Errors
+/// Only when the store fails.
+pub fn damaged(store: &dyn ChunkRead, oid: &Oid) -> Result<Vec<ChunkId>, StoreError> {
+    let mut found = Vec::new();
+    for binding in store.bindings(oid)? {
+        if let Err(error) = find_damage(store, &binding, &mut found) {
+            match error {
+                StoreError::Corrupt { id, .. } => found.push(id),
+                StoreError::Missing { .. } | StoreError::Mismatch { .. } | StoreError::Format { .. } => {}
+                other => return Err(other),
+            }
+        }
+    }
+    Ok(found)
+}
+
+fn find_damage(store: &dyn ChunkRead, binding: &Binding, found: &mut Vec<ChunkId>) -> Result<(), StoreError> {
+    let mut buffer = Vec::new();
+    for stream in &manifest(store, &binding.manifest)?.streams {
+        let mut walk = Walk::new(stream, 0);
+        while let Some(piece) = walk.next_chunk(store)? {
+            match store.read(&piece.entry.id, &mut buffer) {
+                Err(StoreError::Corrupt { id, .. }) => found.push(id),
+                other => drop(other?),
+            }
+        }
+    }
+    Ok(())
+}
+
 /// The first chunk below `manifest` that is absent, if any.
 pub fn first_missing(store: &dyn ChunkRead, manifest: &Manifest) -> Result<Option<ChunkId>, StoreError> {
     for stream in &manifest.streams {

@@ -2,7 +2,9 @@
 //!
 //! Standard input and output belong to Git's protocol. Standard error stays silent when all went well and it
 //! is no terminal: tools read it together with content. The exit code reaches nobody (Git ignores it), so
-//! what went wrong is said in words. `GIT_DITS_SKIP_SMUDGE` leaves pointers in the working tree.
+//! what went wrong is said in words. Pointers stay in the working tree with `--skip`, `GIT_DITS_SKIP_SMUDGE` or
+//! `GIT_LFS_SKIP_SMUDGE` (which CI systems set to say "no content"), and where `dits.fetchinclude` and
+//! `dits.fetchexclude` say so.
 
 use crate::context::{self, Context, guard_signals};
 use crate::{outcome, report};
@@ -20,10 +22,14 @@ use std::sync::{Arc, Mutex};
 
 /// Serve Git's filter protocol on standard input and output
 #[derive(Debug, Parser)]
-pub struct Args {}
+pub struct Args {
+    /// Leave pointers in the working tree
+    #[arg(short, long)]
+    skip: bool,
+}
 
 /// Runs the command.
-pub fn run(_: &Args) -> Result<ExitCode> {
+pub fn run(args: &Args) -> Result<ExitCode> {
     // Not the line-buffered handle of the standard library: an answer must be one write.
     let input = File::from(std::io::stdin().as_fd().try_clone_to_owned()?);
     let output = File::from(std::io::stdout().as_fd().try_clone_to_owned()?);
@@ -57,7 +63,7 @@ pub fn run(_: &Args) -> Result<ExitCode> {
             report::hint(&hint);
         }
     };
-    let policy = Policy { skip_smudge: context::skip_smudge() };
+    let policy = Policy { skip_smudge: args.skip || context::skip_smudge() };
     let result = dits_filter::run(input, output, policy, work, &mut complain, &mut observe);
     drop(meter);
     let done = result?;

@@ -4,16 +4,14 @@
 //! Missing chunks are fetched in one go. What still is a pointer afterwards is listed and makes exit code 2.
 
 use crate::context::{self, Context};
-use crate::{outcome, report, worktree};
+use crate::hydration::{self, From};
+use crate::{outcome, report};
 use anyhow::Result;
 use clap::Parser;
-use dits_remote::{Meter, RemoteSource};
-use dits_repo::hydrate::{self, Job, Outcome, Progress};
-use dits_repo::tracked::{self, Tracked};
+use dits_repo::hydrate::Outcome;
+use dits_repo::tracked::Tracked;
 use serde_json::json;
-use std::io::IsTerminal;
 use std::process::ExitCode;
-use std::sync::{Arc, Mutex};
 
 /// Turn pointer files of the working tree into the files they stand for
 #[derive(Debug, Parser)]
@@ -34,29 +32,17 @@ const GHOSTS_LEFT: u8 = 1;
 /// Runs the command.
 pub fn run(args: &Args) -> Result<ExitCode> {
     let context = Context::find(true)?;
-    let top = context.repository.worktree()?;
-    // Without pathspecs all of the working tree is meant, wherever the user stands.
-    let git = if args.pathspec.is_empty() { context.repository.git.clone() } else { context.git_here() };
-    let ghosts = worktree::ghosts(top, tracked::in_index(&git, &args.pathspec)?)?;
+    let ghosts = hydration::ghosts(&context, &args.pathspec)?;
     if args.check {
         return check(&ghosts, args.json);
     }
-    let sizes: u64 = ghosts.iter().map(|ghost| ghost.pointer.size).sum();
-    let done = if ghosts.is_empty() { Outcome::default() } else { run_all(&context, ghosts)? };
+    let bytes = hydration::bytes(&ghosts);
+    let done = hydration::run(&context, ghosts, From::Anywhere)?;
+    if !args.json {
+        return hydration::tell(&done, bytes);
+    }
     outcome::tell(&done);
-    if !done.hydrated.is_empty() && context.repository.config("filter.dits.process")?.is_none() {
-        report::warning("git-dits is not installed for this user: 'git add' would store whole files");
-        report::hint("run 'git dits install'");
-    }
-    if args.json {
-        print_json(&done)?;
-    } else if !done.hydrated.is_empty() {
-        let whole =
-            if done.is_complete() { format!(", {}", report::human_bytes(sizes)) } else { String::new() };
-        report::line(&format!("Hydrated {} file(s){whole}.", done.hydrated.len()))?;
-    } else if done.is_complete() && std::io::stdout().is_terminal() {
-        report::line("All content is here.")?;
-    }
+    print_json(&done)?;
     Ok(if done.is_complete() { ExitCode::SUCCESS } else { ExitCode::from(report::FAILED) })
 }
 
@@ -74,27 +60,6 @@ fn check(ghosts: &[Tracked], json: bool) -> Result<ExitCode> {
         report::stdout(ghosts.iter().map(row).collect::<Vec<_>>().concat())?;
     }
     Ok(if ghosts.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(GHOSTS_LEFT) })
-}
-
-fn run_all(context: &Context, ghosts: Vec<Tracked>) -> Result<Outcome> {
-    let job = |Tracked { path, pointer, .. }| Job { path, pointer: Some(pointer), before: None };
-    let jobs = ghosts.into_iter().map(job).collect();
-    let critical = Arc::new(Mutex::new(()));
-    context::guard_signals(critical.clone())?;
-    let store = context.store()?;
-    let mut source = RemoteSource::new(&context.repository, &store, &context.settings);
-    let mut work = hydrate::Context {
-        repository: &context.repository,
-        store: &store,
-        source: Some(&mut source),
-        critical: &critical,
-    };
-    let meter = Meter::new(std::io::stderr().is_terminal());
-    let mut observe = |progress: Progress| match progress {
-        Progress::Fetch(fetch) => meter.show("Fetching content", fetch.bytes, fetch.bytes_total),
-        Progress::Write { bytes, bytes_total } => meter.show("Writing files", bytes, bytes_total),
-    };
-    Ok(hydrate::hydrate(&mut work, jobs, &mut observe)?)
 }
 
 fn print_json(outcome: &Outcome) -> Result<()> {

@@ -62,7 +62,7 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn warn_if_old(git: &Git) -> Result<()> {
+pub(super) fn warn_if_old(git: &Git) -> Result<()> {
     let text = git.line(&["--version"])?.unwrap_or_default();
     if parse_version(&text).is_some_and(|version| version < GIT_MIN) {
         report::warning(&format!("{text} is older than 2.43: some large files will make 'git status' slow"));

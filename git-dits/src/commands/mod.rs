@@ -5,14 +5,19 @@
 //! "failed". Nothing happens before the command is known: starting up costs one parse.
 
 mod cache;
+mod checkout;
 mod clean;
+mod clone;
 mod completion;
 mod demo;
 mod du;
 pub mod env;
+mod fetch;
 mod filter_process;
 mod fsck;
 mod gc;
+mod get;
+mod ghost;
 mod hook;
 mod hydrate;
 mod install;
@@ -21,6 +26,7 @@ mod ls_files;
 mod man;
 mod pointer;
 mod prune;
+mod pull;
 mod serve;
 mod smudge;
 mod status;
@@ -28,6 +34,7 @@ mod track;
 mod uninstall;
 mod untrack;
 pub mod version;
+mod whereis;
 
 use crate::report;
 use clap::error::ErrorKind;
@@ -56,7 +63,14 @@ enum Command {
     Untrack(untrack::Args),
     LsFiles(ls_files::Args),
     Status(status::Args),
+    Clone(clone::Args),
+    Fetch(fetch::Args),
+    Pull(pull::Args),
+    Get(get::Args),
+    Checkout(checkout::Args),
     Hydrate(hydrate::Args),
+    Ghost(ghost::Args),
+    Whereis(whereis::Args),
     Fsck(fsck::Args),
     Prune(prune::Args),
     Gc(gc::Args),
@@ -103,7 +117,14 @@ impl Command {
             Command::Untrack(args) => untrack::run(args),
             Command::LsFiles(args) => ls_files::run(args),
             Command::Status(args) => status::run(args),
+            Command::Clone(args) => clone::run(args),
+            Command::Fetch(args) => fetch::run(args),
+            Command::Pull(args) => pull::run(args),
+            Command::Get(args) => get::run(args),
+            Command::Checkout(args) => checkout::run(args),
             Command::Hydrate(args) => hydrate::run(args),
+            Command::Ghost(args) => ghost::run(args),
+            Command::Whereis(args) => whereis::run(args),
             Command::Fsck(args) => fsck::run(args),
             Command::Prune(args) => prune::run(args),
             Command::Gc(args) => gc::run(args),

@@ -8,12 +8,16 @@
 //! 3. [`settle`]: under Git's index lock, all temporary files are renamed over their pointers,
 //! 4. and the stat data of their index entries is patched in place.
 //!
+//! Ghosts that are to stay ([`mod@leave`]) only have their index entries patched.
 //! A file that is no longer the pointer we left there is somebody else's, and is never touched.
 
+pub mod leave;
 pub mod plan;
 pub mod settle;
-mod temporary;
+pub(crate) mod temporary;
 pub mod write;
+
+pub use leave::leave;
 
 use crate::{ChunkSource, FetchProgress, RepoError, Repository};
 use dits_format::{Oid, Pointer};

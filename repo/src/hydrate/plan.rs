@@ -25,8 +25,12 @@ pub struct Stamp {
 impl Stamp {
     /// Of the file at `path`; `None` when there is none.
     pub fn of(path: &Path) -> Option<Stamp> {
-        let meta = fs::symlink_metadata(path).ok()?;
-        Some(Stamp { inode: meta.ino(), ctime: (meta.ctime(), meta.ctime_nsec()) })
+        fs::symlink_metadata(path).ok().as_ref().map(Stamp::from_metadata)
+    }
+
+    /// Of a file that was looked at.
+    pub fn from_metadata(meta: &Metadata) -> Stamp {
+        Stamp { inode: meta.ino(), ctime: (meta.ctime(), meta.ctime_nsec()) }
     }
 }
 
@@ -75,7 +79,7 @@ fn look(worktree: &Path, job: Job, dirs: &mut HashMap<PathBuf, bool>) -> Option<
 }
 
 /// Whether no folder from the top of the working tree down to `dir` is a symbolic link.
-fn is_real(worktree: &Path, dir: &Path, dirs: &mut HashMap<PathBuf, bool>) -> bool {
+pub(crate) fn is_real(worktree: &Path, dir: &Path, dirs: &mut HashMap<PathBuf, bool>) -> bool {
     if dir == worktree {
         return true;
     }

@@ -175,7 +175,6 @@ fn place(file: &mut Written) -> Result<Option<Stat>, RepoError> {
     if !fs::symlink_metadata(target).is_ok_and(|now| same(&now, &file.due.meta)) {
         return Ok(None);
     }
-    let look = |path: &Path| fs::symlink_metadata(path).map_err(RepoError::io("look at", path));
     let mut before = look(&file.temporary)?;
     let mut renamed = fs::rename(&file.temporary, target);
     if renamed.as_ref().is_err_and(|error| error.kind() == ErrorKind::CrossesDevices) {
@@ -199,4 +198,9 @@ fn copy_beside(target: &Path, from: &Path) -> std::io::Result<PathBuf> {
     let done = fs::copy(from, &to).and_then(|_| set_time());
     let _ = fs::remove_file(if done.is_ok() { from } else { &to });
     done.map(|()| to)
+}
+
+/// What lies at `path`, a link itself and not what it leads to.
+pub(crate) fn look(path: &Path) -> Result<fs::Metadata, RepoError> {
+    fs::symlink_metadata(path).map_err(RepoError::io("look at", path))
 }
