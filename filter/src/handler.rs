@@ -5,8 +5,8 @@
 //! (measured, see the rules R2 and R3 of the design's research):
 //! - `can-delay`: Git is checking out into the working tree → the pointer now, the content at the end;
 //! - `treeish` alone: `git archive` → the content, whatever its size;
-//! - `blob` alone: `cat-file --filters`, difftool, textconv → the content if it is here and at most
-//!   [`INLINE_BYTES_MAX`], else the pointer;
+//! - `blob` alone: `cat-file --filters`, difftool, textconv, `checkout-index` → the content if it is here and at most
+//!   [`INLINE_BYTES_MAX`], else the pointer; settled at the end if it went into the file at that path;
 //! - nothing at all: `am`, `apply`, `stash push -- path` → the pointer, and the content at the end if the file
 //!   at that path has changed by then.
 //!
@@ -39,6 +39,8 @@ pub const INLINE_BYTES_MAX: u64 = 16 << 20;
 pub struct Policy {
     /// Leave pointers in the working tree and hydrate nothing.
     pub skip_smudge: bool,
+    /// Lock Git's index only where that cannot be helped (Git's own `GIT_OPTIONAL_LOCKS=0`).
+    pub no_optional_locks: bool,
 }
 
 /// What one filter process did.
@@ -100,6 +102,7 @@ pub fn run<R: Read, W: Write>(
     filter.commit();
     served?;
     filter.hydrate(critical, observe);
+    filter.settle_sizes(critical);
     Ok(filter.report)
 }
 
@@ -131,6 +134,17 @@ impl Filter<'_> {
         }
     }
 
+    /// Entries without size make Git ask for a clean of their files each time, and a `stash pop` leaves some.
+    fn settle_sizes(&mut self, critical: &Mutex<()>) {
+        let hydrated = matches!(&self.report.hydrated, Some(Ok(outcome)) if !outcome.hydrated.is_empty());
+        if self.policy.no_optional_locks || (self.report.cleaned == 0 && !hydrated) {
+            return;
+        }
+        let _guard = critical.lock();
+        // It only saves time, and the next filter tries again.
+        let _ = hydrate::sizes::settle(self.repository);
+    }
+
     /// What to do with a pointer, by what Git tells of where its answer goes.
     fn smudge_pointer(
         &mut self,
@@ -149,17 +163,18 @@ impl Filter<'_> {
             && pointer.size <= INLINE_BYTES_MAX
             && content::is_whole(self.store, &pointer.oid).unwrap_or(false)
         {
+            self.defer(request, Some(pointer.clone()), true);
             return self.write_content(&pointer, answer);
         }
-        self.defer(request, Some(pointer));
+        self.defer(request, Some(pointer), false);
         Ok(answer.write_all(text)?)
     }
 
     /// Remembers a file for the end, if Git may be writing it into the working tree.
-    fn defer(&mut self, request: &Request, pointer: Option<Pointer>) {
+    fn defer(&mut self, request: &Request, pointer: Option<Pointer>, given: bool) {
         let Some(worktree) = self.repository.worktree.as_deref() else { return };
         let before = (!request.can_delay).then(|| Stamp::of(&full_path(worktree, &request.pathname)));
-        self.deferred.push(Job { path: request.pathname.clone(), pointer, before });
+        self.deferred.push(Job { path: request.pathname.clone(), pointer, before, given });
     }
 
     fn write_content(&mut self, pointer: &Pointer, answer: &mut Answer<'_>) -> Result<(), HandlerError> {
@@ -208,7 +223,7 @@ impl Handler for Filter<'_> {
             Parsed::Pointer(pointer) => self.smudge_pointer(request, pointer, &head, answer),
             Parsed::Content if head.is_empty() => {
                 // Nothing to fetch, but Git would read the file again at the next status: it is just written.
-                self.defer(request, None);
+                self.defer(request, None, false);
                 Ok(())
             }
             // Not ours to interpret: whatever Git has goes into the working tree as it is.

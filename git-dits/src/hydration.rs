@@ -92,7 +92,8 @@ pub fn bytes(files: &[Tracked]) -> u64 {
 }
 
 fn run_all(context: &Context, ghosts: Vec<Tracked>, from: From) -> Result<Outcome> {
-    let job = |Tracked { path, pointer, .. }| Job { path, pointer: Some(pointer), before: None };
+    let job =
+        |Tracked { path, pointer, .. }| Job { path, pointer: Some(pointer), before: None, given: false };
     let jobs = ghosts.into_iter().map(job).collect();
     let critical = Arc::new(Mutex::new(()));
     context::guard_signals(critical.clone())?;

@@ -69,6 +69,8 @@ impl Git {
                 command.env_remove(name);
             }
         }
+        // Git 2.39 sets this in submodules, and most of its own commands then refuse to run.
+        command.env_remove("GIT_INTERNAL_SUPER_PREFIX");
         command.envs(self.env.iter().map(|(name, value)| (name, value)));
         command
     }

@@ -63,7 +63,11 @@ pub fn run(args: &Args) -> Result<ExitCode> {
             report::hint(&hint);
         }
     };
-    let policy = Policy { skip_smudge: args.skip || context::skip_smudge() };
+    let policy = Policy {
+        skip_smudge: args.skip || context::skip_smudge(),
+        no_optional_locks: std::env::var_os("GIT_OPTIONAL_LOCKS").is_some()
+            && !context::env_is_true("GIT_OPTIONAL_LOCKS"),
+    };
     let result = dits_filter::run(input, output, policy, work, &mut complain, &mut observe);
     drop(meter);
     let done = result?;

@@ -89,7 +89,9 @@ fn look(context: &Context, files: Vec<Tracked>, work: &mut Work) -> Result<()> {
         }
         match ghost::look_at(worktree, &path, &pointer, &mut observe)? {
             Found::Content(candidate) => work.candidates.push(*candidate),
-            Found::Ghost => work.ghosts.push(Job { path, pointer: Some(pointer), before: None }),
+            Found::Ghost => {
+                work.ghosts.push(Job { path, pointer: Some(pointer), before: None, given: false })
+            }
             Found::Absent => {}
             Found::Modified => work.refuse(&path, MODIFIED, "'git add', commit and push it first"),
         }

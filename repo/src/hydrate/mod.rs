@@ -14,6 +14,7 @@
 pub mod leave;
 pub mod plan;
 pub mod settle;
+pub mod sizes;
 pub(crate) mod temporary;
 pub mod write;
 
@@ -35,6 +36,9 @@ pub struct Job {
     pub pointer: Option<Pointer>,
     /// How the path looked before Git wrote it; hydrate only if it looks otherwise now. `None`: always.
     pub before: Option<Option<Stamp>>,
+    /// Git was given the content itself and may have written it there, with a time that makes it read the
+    /// file at each status: then it is written once more, and settled.
+    pub given: bool,
 }
 
 /// How far hydration is.

@@ -2,7 +2,8 @@
 //!
 //! Due is a regular file that holds exactly the pointer's bytes, reached through no symbolic link. Where Git
 //! gave no sign that it writes into the working tree (`am`, `apply`, but also `textconv`), the file must
-//! also have changed since we answered: its [`Stamp`] tells.
+//! also have changed since we answered: its [`Stamp`] tells. A file that Git itself wrote from content that we
+//! gave it (`checkout-index`) is due in the same way, if it holds exactly that.
 
 use super::{Context, Job, Outcome, Progress};
 use crate::RepoError;
@@ -67,15 +68,20 @@ fn look(worktree: &Path, job: Job, dirs: &mut HashMap<PathBuf, bool>) -> Option<
     let full = full_path(worktree, &job.path);
     let meta = fs::symlink_metadata(&full).ok()?;
     let text = job.pointer.as_ref().map_or_else(Vec::new, Pointer::encode);
+    let len = match &job.pointer {
+        Some(pointer) if job.given => pointer.size,
+        _ => text.len() as u64,
+    };
     let unchanged = matches!(job.before, Some(before) if before == Stamp::of(&full));
-    if !meta.is_file()
-        || meta.len() != text.len() as u64
-        || unchanged
-        || !is_real(worktree, full.parent()?, dirs)
-    {
+    if !meta.is_file() || meta.len() != len || unchanged || !is_real(worktree, full.parent()?, dirs) {
         return None;
     }
-    (fs::read(&full).ok()? == text).then_some(Due { path: job.path, full, pointer: job.pointer, meta })
+    let bytes = fs::read(&full).ok()?;
+    let as_left = match &job.pointer {
+        Some(pointer) if job.given => Oid::of(&bytes) == pointer.oid,
+        _ => bytes == text,
+    };
+    as_left.then_some(Due { path: job.path, full, pointer: job.pointer, meta })
 }
 
 /// Whether no folder from the top of the working tree down to `dir` is a symbolic link.

@@ -30,6 +30,7 @@ const EXTENDED: u16 = 0x4000;
 const NAME_MASK: u16 = 0x0fff;
 /// skip-worktree and intent-to-add; the other bits must be zero.
 const KNOWN_EXTENDED: u16 = 0x6000;
+const SKIP_WORKTREE: u16 = 0x4000;
 
 /// One entry of the index.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,6 +47,8 @@ pub struct Entry<'a> {
     pub oid: &'a [u8],
     /// 0 normally; 1 to 3 for the sides of a conflict.
     pub stage: u8,
+    /// Sparse checkout has no file for it.
+    pub skip_worktree: bool,
 }
 
 impl Entry<'_> {
@@ -171,6 +174,7 @@ struct Head<'a> {
     fixed: &'a [u8],
     oid: &'a [u8],
     flags: u16,
+    extended: u16,
 }
 
 impl<'a> Head<'a> {
@@ -179,10 +183,11 @@ impl<'a> Head<'a> {
         let fixed = cursor.take(field::OID)?;
         let oid = cursor.take(kind.len())?;
         let flags = cursor.u16()?;
-        if flags & EXTENDED != 0 && (version < 3 || cursor.u16()? & !KNOWN_EXTENDED != 0) {
+        let extended = if flags & EXTENDED != 0 && version >= 3 { cursor.u16()? } else { 0 };
+        if extended & !KNOWN_EXTENDED != 0 || (flags & EXTENDED != 0 && version < 3) {
             return Err(cursor.corrupt("unknown index entry format"));
         }
-        Ok(Self { at, fixed, oid, flags })
+        Ok(Self { at, fixed, oid, flags, extended })
     }
 
     /// The flags hold the length of the path, or the largest number that fits.
@@ -204,6 +209,7 @@ impl<'a> Head<'a> {
             size: be32(&self.fixed[field::SIZE..]),
             oid: self.oid,
             stage: (self.flags >> 12 & 3) as u8,
+            skip_worktree: self.extended & SKIP_WORKTREE != 0,
         }
     }
 }

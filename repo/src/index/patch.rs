@@ -41,8 +41,6 @@ pub struct OtherContent {
     pub path: Vec<u8>,
     /// The object it names.
     pub entry_oid: Vec<u8>,
-    /// Its size is 0, so Git compares the content each time: see [`set_sizes`].
-    pub size_is_zero: bool,
 }
 
 /// What became of the changes; each path is in exactly one of the lists.
@@ -91,11 +89,9 @@ pub fn patch(
                 edits.push((entry.at, *stat));
                 outcome.patched.push(path.clone());
             }
-            (true, 0) => outcome.other_content.push(OtherContent {
-                path: path.clone(),
-                entry_oid: entry.oid.to_vec(),
-                size_is_zero: entry.size == 0,
-            }),
+            (true, 0) => {
+                outcome.other_content.push(OtherContent { path: path.clone(), entry_oid: entry.oid.to_vec() })
+            }
             (true, _) => outcome.unmerged.push(path.clone()),
             (false, 0) => return Err(duplicate(entry)),
             (false, _) if outcome.unmerged.last() == Some(path) => {}
