@@ -11,6 +11,7 @@
 //! The programs are looked for beside the test executable: `cargo test --workspace` builds them.
 
 pub mod bytes;
+pub mod gits;
 pub mod masked;
 pub mod pointer;
 pub mod programs;
@@ -23,6 +24,7 @@ pub mod watch;
 pub mod world;
 
 pub use bytes::bytes;
+pub use gits::{InstalledGit, gits};
 pub use masked::masked;
 pub use relay::Relay;
 pub use repo::Repo;

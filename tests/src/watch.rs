@@ -6,13 +6,15 @@
 
 use crate::User;
 use serde_json::Value;
-use std::fs;
+use std::fs::{self, File};
+use std::io::{Read, Seek, SeekFrom};
+use std::path::Path;
 
 /// Where the traces of a user ended.
 #[derive(Debug)]
 pub struct Mark {
-    trace: usize,
-    perf: usize,
+    trace: u64,
+    perf: u64,
 }
 
 /// Sums over the transfers of one kind.
@@ -63,29 +65,37 @@ pub struct Watch {
 impl Mark {
     /// The present.
     pub fn now(user: &User) -> Mark {
-        let len = |path| fs::metadata(path).map_or(0, |meta| meta.len() as usize);
+        let len = |path| fs::metadata(path).map_or(0, |meta| meta.len());
         Mark { trace: len(user.trace_file()), perf: len(user.perf_file()) }
     }
 
     /// What happened since.
     pub fn since(&self, user: &User) -> Watch {
         let mut watch = Watch::default();
-        let perf = String::from_utf8_lossy(&fs::read(user.perf_file()).unwrap_or_default()[self.perf..])
-            .into_owned();
+        let perf = text_from(&user.perf_file(), self.perf);
         for line in perf.lines() {
             if line.contains("| child_start ") && line.contains("class:subprocess") {
                 watch.filter_starts += 1;
             }
             watch.scans += line.rsplit_once("refresh/sum_scan:").map_or(0, |(_, count)| number(count));
         }
-        let trace = String::from_utf8_lossy(&fs::read(user.trace_file()).unwrap_or_default()[self.trace..])
-            .into_owned();
+        let trace = text_from(&user.trace_file(), self.trace);
         for line in trace.lines() {
             let event: Value = serde_json::from_str(line).expect("a line of the trace is JSON");
             watch.count(&event);
         }
         watch
     }
+}
+
+/// What was appended to a file since it ended at `start`; nothing if there is no file.
+fn text_from(path: &Path, start: u64) -> String {
+    let mut bytes = Vec::new();
+    if let Ok(mut file) = File::open(path) {
+        file.seek(SeekFrom::Start(start)).expect("a file has places");
+        file.read_to_end(&mut bytes).expect("a trace can be read");
+    }
+    String::from_utf8_lossy(&bytes).into_owned()
 }
 
 fn number(text: &str) -> u64 {

@@ -14,6 +14,9 @@ use tempfile::TempDir;
 /// First modification time: 2020-01-01.
 const FILES_START: u64 = 1_577_836_800;
 
+/// Free bytes that a file system in memory must have to be used.
+const MEMORY_BYTES_MIN: u64 = 1 << 30;
+
 /// A temporary folder for one story; everything in it is removed at the end.
 #[derive(Debug)]
 pub struct World {
@@ -36,14 +39,34 @@ impl World {
     /// A new world.
     #[expect(clippy::new_without_default, reason = "it makes a folder")]
     pub fn new() -> World {
-        let dir =
-            tempfile::Builder::new().prefix("dits-tests-").tempdir().expect("a temporary folder can be made");
-        World { dir, clock: Clock::default() }
+        World::in_folder(&std::env::temp_dir())
+    }
+
+    /// A new world in memory, if this machine offers that: for stories that make and remove very many files.
+    /// (On ext4 making files is slow for minutes after many were removed.)
+    pub fn in_memory() -> World {
+        let has_room = |folder: &&Path| {
+            rustix::fs::statvfs(*folder).is_ok_and(|fs| fs.f_bavail * fs.f_frsize >= MEMORY_BYTES_MIN)
+        };
+        match Some(Path::new("/dev/shm")).filter(has_room) {
+            Some(folder) => World::in_folder(folder),
+            None => World::new(),
+        }
+    }
+
+    fn in_folder(folder: &Path) -> World {
+        let dir = tempfile::Builder::new().prefix("dits-tests-").tempdir_in(folder);
+        World { dir: dir.expect("a temporary folder can be made"), clock: Clock::default() }
     }
 
     /// Its folder.
     pub fn path(&self) -> &Path {
         self.dir.path()
+    }
+
+    /// The next time of its clock, for files.
+    pub fn time(&self) -> SystemTime {
+        self.clock.tick()
     }
 
     /// A folder in it that a part of the story may use.

@@ -1,7 +1,6 @@
-//! Every way in which Git writes into a working tree leaves content there, and an index that agrees.
+//! What a checkout fetches, leaves out and shares, and what Git's index says of it.
 //!
-//! "Agrees" is meant strictly: the next `git status` is clean and reads no file at all. Otherwise each status in a
-//! repository of large files would take as long as reading them.
+//! That every command leaves the right content and an index that agrees is in the command matrix (`matrix/`).
 
 use dits_tests::{Repo, User, World, bytes};
 use std::fs;
@@ -40,24 +39,6 @@ fn settled(repo: &Repo, a: &[u8]) {
 }
 
 #[test]
-fn switching_back_and_forth() {
-    let world = World::new();
-    let repo = two_branches(&world.user("ann"));
-    for _ in 0..2 {
-        repo.git(&["switch", "-q", "other"]);
-        settled(&repo, &TWO);
-        repo.holds("dir/new.bin", &THREE);
-        assert!(!repo.at("small.bin").exists());
-        repo.git(&["checkout", "-q", "main"]);
-        settled(&repo, &ONE);
-        repo.holds("small.bin", &SMALL);
-    }
-    repo.git(&["checkout", "-q", "--detach", "other~1"]);
-    settled(&repo, &ONE);
-    repo.is_sound();
-}
-
-#[test]
 fn switching_in_a_clone_fetches_what_is_missing() {
     let world = World::new();
     let server = world.server();
@@ -74,147 +55,6 @@ fn switching_in_a_clone_fetches_what_is_missing() {
 }
 
 #[test]
-fn restoring_and_resetting() {
-    let world = World::new();
-    let repo = two_branches(&world.user("ann"));
-    let ruin = || {
-        repo.write("a.bin", b"ruined");
-        fs::remove_file(repo.at("keep.bin")).expect("it is there");
-    };
-    for command in [
-        &["restore", "."][..],
-        &["checkout", "--", "a.bin", "keep.bin"],
-        &["checkout", "HEAD", "--", "."],
-        &["reset", "-q", "--hard"],
-        &["checkout", "-q", "-f", "main"],
-        &["restore", "--source=HEAD", "--staged", "--worktree", "."],
-    ] {
-        ruin();
-        repo.git(command);
-        settled(&repo, &ONE);
-    }
-    repo.git(&["reset", "-q", "--hard", "other"]);
-    settled(&repo, &TWO);
-}
-
-#[test]
-fn restoring_from_elsewhere_shows_as_modified() {
-    let world = World::new();
-    let repo = two_branches(&world.user("ann"));
-    repo.git(&["restore", "--source=other", "--worktree", "a.bin"]);
-    repo.holds("a.bin", &TWO);
-    assert_eq!(repo.status(), " M a.bin\n");
-    repo.git(&["checkout", "other", "--", "a.bin"]);
-    repo.holds("a.bin", &TWO);
-    assert_eq!(repo.status(), "M  a.bin\n");
-    repo.git(&["reset", "-q", "--hard"]);
-    settled(&repo, &ONE);
-}
-
-#[test]
-fn merging_without_conflict() {
-    let world = World::new();
-    let repo = two_branches(&world.user("ann"));
-    repo.git(&["merge", "-q", "--ff-only", "other"]);
-    settled(&repo, &TWO);
-    repo.git(&["reset", "-q", "--hard", "HEAD~1"]);
-    repo.write("mine.bin", &SMALL);
-    repo.commit("mine");
-    repo.git(&["merge", "-q", "-m", "merge", "other"]);
-    settled(&repo, &TWO);
-    repo.holds("mine.bin", &SMALL);
-    repo.git(&["revert", "--no-edit", "-m", "1", "HEAD"]);
-    settled(&repo, &ONE);
-}
-
-/// `main` has its own version of a.bin too.
-fn diverged(user: &User) -> Repo {
-    let repo = two_branches(user);
-    repo.write("a.bin", &THREE);
-    repo.commit("ours");
-    repo
-}
-
-#[test]
-fn a_conflict_keeps_our_file_and_writes_no_markers() {
-    let world = World::new();
-    let repo = diverged(&world.user("ann"));
-    repo.git_fails(&["merge", "other"]);
-    repo.holds("a.bin", &THREE);
-    assert!(repo.status().contains("UU a.bin"), "{}", repo.status());
-    repo.git(&["checkout", "--theirs", "a.bin"]);
-    repo.holds("a.bin", &TWO);
-    repo.git(&["checkout", "--ours", "a.bin"]);
-    repo.holds("a.bin", &THREE);
-    repo.git(&["merge", "--abort"]);
-    settled(&repo, &THREE);
-    repo.git_fails(&["merge", "other"]);
-    repo.git(&["checkout", "--theirs", "a.bin"]);
-    repo.git(&["add", "a.bin"]);
-    repo.write("text.txt", b"two\n");
-    repo.commit("merged");
-    repo.holds("a.bin", &TWO);
-    assert_eq!(repo.status(), "");
-    repo.is_sound();
-}
-
-#[test]
-fn rebasing_and_picking() {
-    let world = World::new();
-    let repo = two_branches(&world.user("ann"));
-    repo.write("mine.bin", &SMALL);
-    repo.commit("mine");
-    repo.git(&["cherry-pick", "other"]);
-    settled(&repo, &TWO);
-    repo.git(&["reset", "-q", "--hard", "HEAD~1"]);
-    repo.git(&["rebase", "-q", "other"]);
-    settled(&repo, &TWO);
-    repo.holds("mine.bin", &SMALL);
-    repo.git(&["revert", "--no-edit", "HEAD~1"]);
-    settled(&repo, &ONE);
-}
-
-#[test]
-fn a_rebase_with_conflict_goes_on() {
-    let world = World::new();
-    let repo = diverged(&world.user("ann"));
-    repo.git_fails(&["rebase", "other"]);
-    repo.git(&["rebase", "--abort"]);
-    settled(&repo, &THREE);
-    repo.git_fails(&["rebase", "other"]);
-    repo.git(&["checkout", "--theirs", "a.bin"]);
-    repo.holds("a.bin", &THREE);
-    repo.git(&["add", "a.bin"]);
-    repo.git(&["rebase", "--continue"]);
-    repo.holds("a.bin", &THREE);
-    assert_eq!(repo.status(), "");
-}
-
-#[test]
-fn stashing_and_taking_it_back() {
-    let world = World::new();
-    let repo = two_branches(&world.user("ann"));
-    repo.write("a.bin", &TWO);
-    repo.git(&["stash", "push", "-q"]);
-    settled(&repo, &ONE);
-    repo.git(&["stash", "pop", "-q"]);
-    repo.holds("a.bin", &TWO);
-    assert_eq!(repo.status(), " M a.bin\n");
-    let second = repo.watch(|| assert_eq!(repo.status(), " M a.bin\n"));
-    assert_eq!(second.cleans, 0, "the file is not read for each status: {second:?}");
-    repo.git(&["stash", "push", "-q", "--", "a.bin"]);
-    settled(&repo, &ONE);
-    repo.git(&["stash", "pop", "-q", "--index"]);
-    repo.holds("a.bin", &TWO);
-    repo.write("untracked.bin", &SMALL);
-    repo.git(&["stash", "push", "-q", "-u"]);
-    settled(&repo, &ONE);
-    repo.git(&["stash", "pop", "-q"]);
-    repo.holds("untracked.bin", &SMALL);
-    repo.holds("a.bin", &TWO);
-}
-
-#[test]
 fn linked_worktrees_share_their_content() {
     let world = World::new();
     let repo = two_branches(&world.user("ann"));
@@ -228,40 +68,6 @@ fn linked_worktrees_share_their_content() {
     repo.git(&["switch", "-q", "other"]);
     settled(&repo, &SMALL);
     repo.is_sound();
-}
-
-#[test]
-fn patches_and_single_files_from_the_index() {
-    let world = World::new();
-    let repo = two_branches(&world.user("ann"));
-    let patch = repo.git(&["format-patch", "--stdout", "--full-index", "main..other"]).stdout;
-    repo.call(&["am", "-q"]).input(&patch).ok();
-    settled(&repo, &TWO);
-    repo.git(&["reset", "-q", "--hard", "HEAD~1"]);
-    repo.call(&["apply", "--index"]).input(&patch).ok();
-    repo.holds("a.bin", &TWO);
-    repo.git(&["reset", "-q", "--hard"]);
-    fs::remove_file(repo.at("a.bin")).unwrap();
-    repo.git(&["checkout-index", "-f", "-u", "-a"]);
-    repo.is_clean();
-    repo.holds("a.bin", &ONE);
-    repo.git(&["sparse-checkout", "set", "--no-cone", "/text.txt"]);
-    assert!(!repo.at("a.bin").exists());
-    repo.git(&["sparse-checkout", "disable"]);
-    settled(&repo, &ONE);
-}
-
-#[test]
-fn archives_and_filters_give_content() {
-    let world = World::new();
-    let repo = two_branches(&world.user("ann"));
-    repo.git(&["archive", "-o", "../out.tar", "other"]);
-    repo.user().call("tar", repo.path()).args(["-xf", "../out.tar", "-C", "../tmp"]).ok();
-    assert_eq!(fs::read(repo.user().at("tmp/a.bin")).unwrap(), *TWO);
-    assert_eq!(fs::read(repo.user().at("tmp/dir/new.bin")).unwrap(), *THREE);
-    assert!(repo.git(&["cat-file", "--filters", "other:a.bin"]).stdout == *TWO);
-    assert!(repo.git(&["cat-file", "--filters", "main:small.bin"]).stdout == *SMALL);
-    settled(&repo, &ONE);
 }
 
 #[test]
@@ -283,27 +89,31 @@ fn skipping_leaves_clean_pointers_and_hydrate_completes_them() {
 }
 
 #[test]
-fn an_index_of_any_kind_agrees() {
+fn entries_without_size_get_one_but_ghosts_stay_clean() {
     let world = World::new();
-    let ann = world.user("ann");
-    let repo = two_branches(&ann);
-    for (key, value) in [("index.version", "4"), ("core.splitIndex", "true"), ("core.untrackedCache", "true")]
-    {
-        repo.git(&["config", key, value]);
-        repo.git(&["update-index", "--index-version", if key == "index.version" { "4" } else { "2" }]);
-        repo.git(&["switch", "-q", "other"]);
-        settled(&repo, &TWO);
-        repo.git(&["switch", "-q", "main"]);
-        settled(&repo, &ONE);
-        repo.git(&["config", "--unset", key]);
+    let repo = two_branches(&world.user("ann"));
+    fs::remove_file(repo.at("a.bin")).unwrap();
+    repo.with_env("GIT_DITS_SKIP_SMUDGE", "1").git(&["checkout", "--", "a.bin"]);
+    // Git has just written it, and would read it again to be sure.
+    fs::File::options().append(true).open(repo.at("a.bin")).unwrap().set_modified(world.time()).unwrap();
+    repo.write("keep.bin", &TWO);
+    // What `restore --staged` does too: the entry is the same, and nothing is known of its file.
+    for name in ["a.bin", "keep.bin"] {
+        let id = repo.id(&format!("HEAD:{name}"));
+        repo.git(&["update-index", "--cacheinfo", &format!("100644,{id},{name}")]);
     }
-    ann.git(&["init", "-q", "--object-format=sha256", "wide"]);
-    let wide = ann.repo("wide");
-    wide.git(&["dits", "track", "*.bin"]);
-    wide.write("a.bin", &ONE);
-    wide.commit("sha256");
-    fs::remove_file(wide.at("a.bin")).unwrap();
-    wide.git(&["checkout", "--", "."]);
-    wide.holds("a.bin", &ONE);
-    wide.is_clean_at_once();
+    let locked = repo.with_env("GIT_OPTIONAL_LOCKS", "0");
+    for _ in 0..2 {
+        let watch = repo.watch(|| assert_eq!(locked.status(), " M keep.bin\n"));
+        assert_eq!(watch.cleans, 2, "the index was not to be written: {watch:?}");
+    }
+    let watch = repo.watch(|| assert_eq!(repo.status(), " M keep.bin\n"));
+    assert_eq!(watch.cleans, 2, "{watch:?}");
+    let watch = repo.watch(|| assert_eq!(repo.status(), " M keep.bin\n"));
+    assert_eq!(watch.cleans, 0, "the changed file is read by each status: {watch:?}");
+    repo.is_ghost("a.bin");
+    repo.git(&["dits", "hydrate"]);
+    repo.holds("a.bin", &ONE);
+    repo.write("keep.bin", &THREE);
+    assert_eq!(repo.status(), "", "a file that is what it was again");
 }
