@@ -6,6 +6,7 @@
 //! This crate is the only caller of `git`. It must never know the network: chunks that are not in the
 //! store come from a [`ChunkSource`] that somebody hands in.
 
+pub mod add;
 pub mod attributes;
 pub mod catfile;
 pub mod clean;

@@ -52,6 +52,8 @@ pub struct Watch {
     pub cleans: u64,
     /// Contents that filters smudged.
     pub smudges: u64,
+    /// Files that `git dits add` stored itself.
+    pub stored: u64,
     /// Files that Git compared by content when it refreshed an index.
     pub scans: u64,
     /// Content sent to servers.
@@ -112,6 +114,10 @@ impl Watch {
             Some("filter") => {
                 self.cleans += field("cleaned");
                 self.smudges += field("smudged");
+                return;
+            }
+            Some("add") => {
+                self.stored += field("stored");
                 return;
             }
             Some("connection") => {

@@ -4,6 +4,7 @@
 //! [`report::failure`]. What clap refuses exits with 127, as git-lfs does, so scripts can tell "unknown" from
 //! "failed". Nothing happens before the command is known: starting up costs one parse.
 
+mod add;
 mod cache;
 mod checkout;
 mod clean;
@@ -61,6 +62,7 @@ enum Command {
     Uninstall(uninstall::Args),
     Track(track::Args),
     Untrack(untrack::Args),
+    Add(add::Args),
     LsFiles(ls_files::Args),
     Status(status::Args),
     Clone(clone::Args),
@@ -115,6 +117,7 @@ impl Command {
             Command::Uninstall(args) => uninstall::run(args),
             Command::Track(args) => track::run(args),
             Command::Untrack(args) => untrack::run(args),
+            Command::Add(args) => add::run(args),
             Command::LsFiles(args) => ls_files::run(args),
             Command::Status(args) => status::run(args),
             Command::Clone(args) => clone::run(args),

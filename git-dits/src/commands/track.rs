@@ -13,6 +13,7 @@ use crate::presets::Preset;
 use crate::report::{self, Failure};
 use anyhow::{Result, bail, ensure};
 use clap::Parser;
+use dits_repo::threshold::Threshold;
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
@@ -93,7 +94,9 @@ pub fn run(args: &Args) -> Result<ExitCode> {
         touched += touch::touch_all(&context, pattern, &files, args.verbose, args.dry_run)?;
     }
     if touched > 0 {
-        report::hint(&format!("{touched} file(s) are stored whole: 'git add' them to make them pointers"));
+        // With a threshold, Git's own leaves unchanged raw content as it is.
+        let add = if Threshold::of(&context.repository)?.is_off() { "add" } else { "dits add --renormalize" };
+        report::hint(&format!("{touched} file(s) are stored whole: 'git {add}' them to make them pointers"));
     }
     Ok(ExitCode::SUCCESS)
 }
