@@ -77,6 +77,18 @@ impl<'a> Rule<'a> {
     }
 }
 
+impl Rule<'_> {
+    /// Whether it uses the macro, and so needs it to be defined.
+    pub fn uses_macro(&self) -> bool {
+        words(self.rest).any(|word| matches!(word, b"dits" | b"-dits" | b"!dits"))
+    }
+}
+
+/// Whether a line defines the macro.
+pub fn defines_macro(line: &[u8]) -> bool {
+    words(line).next() == Some(b"[attr]dits")
+}
+
 fn words(text: &[u8]) -> impl Iterator<Item = &[u8]> {
     text.split(u8::is_ascii_whitespace).filter(|word| !word.is_empty())
 }
@@ -160,8 +172,7 @@ pub fn display(pattern: &[u8]) -> String {
 
 /// Adds the macro unless the text defines it.
 pub fn add_macro(text: &mut Vec<u8>) {
-    let defines = |line: &[u8]| words(line).next() == Some(b"[attr]dits");
-    if !text.split(|b| *b == b'\n').any(defines) {
+    if !text.split(|b| *b == b'\n').any(defines_macro) {
         append(text, MACRO.as_bytes());
     }
 }

@@ -10,6 +10,9 @@ use dits_format::pointer::Parsed;
 use dits_repo::threshold::Threshold;
 use dits_repo::{Git, Repository, catfile, tracked};
 use std::collections::{HashMap, HashSet};
+use std::ffi::OsString;
+use std::os::unix::ffi::OsStringExt;
+use std::path::PathBuf;
 
 /// A regular file of the index or of a commit.
 #[derive(Debug, Clone)]
@@ -73,6 +76,18 @@ fn parse(
 /// What the blobs of `entries` are. The empty blob is the pointer of the empty content.
 pub fn read(git: &Git, entries: &[Entry]) -> Result<HashMap<String, Parsed>> {
     Ok(catfile::pointers(git, entries.iter().map(|entry| &entry.id[..]))?)
+}
+
+/// The attribute files of the working tree, tracked or not, sorted.
+pub fn attribute_files(git: &Git) -> Result<Vec<PathBuf>> {
+    let ask =
+        ["ls-files", "-z", "--cached", "--others", "--exclude-standard", "--", ":(glob)**/.gitattributes"];
+    let out = git.run(&ask)?;
+    let names = out.split(|b| *b == 0).filter(|name| !name.is_empty());
+    let mut files: Vec<PathBuf> = names.map(|name| OsString::from_vec(name.to_vec()).into()).collect();
+    files.sort();
+    files.dedup();
+    Ok(files)
 }
 
 /// Entries whose blob is here, is ordinary content, and is too large for that.

@@ -8,6 +8,7 @@ mod attributes;
 mod commands;
 mod context;
 mod demo;
+mod doctor;
 mod entries;
 mod hydration;
 mod logs;

@@ -24,7 +24,7 @@ pub const ALLOW: &str = "protocol.dits.allow";
 pub const COMMAND: &str = "git-dits filter-process";
 
 /// Which configuration file; the user's own unless told otherwise
-#[derive(Debug, Parser)]
+#[derive(Debug, Default, Parser)]
 #[group(multiple = false)]
 pub struct Scope {
     /// This repository's configuration
@@ -100,6 +100,12 @@ impl Scope {
 /// The keys and what they shall be.
 pub fn wanted(process: &str) -> [(&'static str, String); 3] {
     [(PROCESS, process.to_owned()), (REQUIRED, "true".into()), (ALLOW, "always".into())]
+}
+
+/// Major and minor of `git version 2.47.3`.
+pub fn git_version(text: &str) -> Option<(u32, u32)> {
+    let mut parts = text.strip_prefix("git version ")?.split('.');
+    Some((parts.next()?.parse().ok()?, parts.next()?.parse().ok()?))
 }
 
 /// Whether we wrote this value, or any git-dits at any place.

@@ -336,6 +336,42 @@ fn passwords_of_remotes_are_not_shown() {
 }
 
 #[test]
+fn an_internal_error_is_one_line_and_a_log_without_secrets() {
+    let world = World::new();
+    world.git(&world.repo(), &["config", "dits.pruneremotetocheck", "https://me:geheim@example.org/a"]);
+    let mut command = world.command(DITS, &world.repo());
+    command.args(["logs", "boomtown"]).env("GIT_DITS_TOKEN", "geheim");
+    let done = run(&mut command);
+    assert_eq!((done.code, done.out.as_str()), (2, ""));
+    let lines: Vec<&str> = done.err.lines().collect();
+    assert_eq!(lines[0], "error: internal error: sample error of 'git dits logs boomtown'");
+    let path =
+        lines[2].strip_prefix("Errors logged to '").and_then(|rest| rest.strip_suffix("'.")).expect("a path");
+    assert_eq!((lines[3], lines.len()), ("Use `git dits logs last` to view the log.", 4));
+    let name = Path::new(path).file_name().and_then(OsStr::to_str).expect("a name");
+    assert_eq!(world.dits(&["logs"]), printed(&format!("{name}\n")));
+    let log = world.dits(&["logs", "last"]);
+    assert_eq!(world.dits(&["logs", "show", name]), log);
+    for part in ["git-dits/", "\ngit version ", "\n$ git-dits logs boomtown\n", "logs.rs:", "\nLocalGitDir="]
+    {
+        assert!(log.out.contains(part), "{part}: {log:?}");
+    }
+    assert!(!log.out.contains("geheim") && log.out.contains("PruneRemoteName=https://***@example.org/a\n"));
+    let other = world.repo().join(".git/dits/logs/mine.txt");
+    fs::write(&other, "kept").unwrap();
+    for odd in ["../../config", "mine.txt", ""] {
+        assert_eq!(world.dits(&["logs", "show", odd]).code, 2);
+    }
+    let folder = Path::new(path).parent().expect("a folder").display().to_string();
+    assert_eq!(world.dits(&["logs", "clear"]), printed(&format!("Cleared {folder}\n")));
+    assert_eq!(world.dits(&["logs"]), printed(""));
+    assert!(other.exists());
+    // Outside of a repository there is no place for a file.
+    let outside = world.dits_in(&world.home(), &["logs", "boomtown"]);
+    assert_eq!(outside.code, 128);
+}
+
+#[test]
 fn a_reader_that_leaves_is_no_error() {
     let world = World::new();
     let mut command = world.command(DITS, &world.home());

@@ -97,6 +97,12 @@ fn random_name(dir: &Path) -> Result<String, StoreError> {
     Ok(format!("{:032x}", u128::from_le_bytes(bytes)))
 }
 
+/// The temporary files in `dir` whose writer is dead.
+pub fn abandoned(dir: &Path) -> Vec<PathBuf> {
+    let files = fs::read_dir(dir).into_iter().flatten().flatten().map(|entry| entry.path());
+    files.filter(|path| File::open(path).is_ok_and(|file| file.try_lock().is_ok())).collect()
+}
+
 /// Removes a temporary file if its writer is dead. What it cannot remove it leaves.
 pub fn sweep(path: &Path) {
     // The lock is held until after the removal: see `TempFile::create`.

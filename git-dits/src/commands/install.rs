@@ -64,28 +64,23 @@ pub fn run(args: &Args) -> Result<ExitCode> {
 
 pub(super) fn warn_if_old(git: &Git) -> Result<()> {
     let text = git.line(&["--version"])?.unwrap_or_default();
-    if parse_version(&text).is_some_and(|version| version < GIT_MIN) {
+    if setup::git_version(&text).is_some_and(|version| version < GIT_MIN) {
         report::warning(&format!("{text} is older than 2.43: some large files will make 'git status' slow"));
         report::hint("update git to 2.43 or newer");
     }
     Ok(())
 }
 
-/// Major and minor of `git version 2.47.3`.
-fn parse_version(text: &str) -> Option<(u32, u32)> {
-    let mut parts = text.strip_prefix("git version ")?.split('.');
-    Some((parts.next()?.parse().ok()?, parts.next()?.parse().ok()?))
-}
-
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::GIT_MIN;
+    use crate::setup::git_version;
 
     #[test]
     fn versions_compare_by_number() {
-        assert_eq!(parse_version("git version 2.47.3"), Some((2, 47)));
-        assert_eq!(parse_version("git version 2.9.windows.1"), Some((2, 9)));
-        assert!(parse_version("git version 2.9.1") < Some(GIT_MIN));
-        assert_eq!(parse_version("hub version 2"), None);
+        assert_eq!(git_version("git version 2.47.3"), Some((2, 47)));
+        assert_eq!(git_version("git version 2.9.windows.1"), Some((2, 9)));
+        assert!(git_version("git version 2.9.1") < Some(GIT_MIN));
+        assert_eq!(git_version("hub version 2"), None);
     }
 }

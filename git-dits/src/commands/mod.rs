@@ -11,6 +11,7 @@ mod clean;
 mod clone;
 mod completion;
 mod demo;
+mod doctor;
 mod du;
 pub mod env;
 mod fetch;
@@ -79,6 +80,7 @@ enum Command {
     Du(du::Args),
     Cache(cache::Args),
     Env(env::Args),
+    Doctor(doctor::Args),
     Logs(logs::Args),
     Completion(completion::Args),
     Man(man::Args),
@@ -134,6 +136,7 @@ impl Command {
             Command::Du(args) => du::run(args),
             Command::Cache(args) => cache::run(args),
             Command::Env(_) => env::run(),
+            Command::Doctor(args) => doctor::run(args),
             Command::Logs(args) => logs::run(args),
             Command::Completion(args) => completion::run(args),
             Command::Man(args) => man::run(args),

@@ -27,6 +27,8 @@ use plan::Stamp;
 use std::sync::Mutex;
 use temporary::Workspace;
 
+pub use temporary::leftovers;
+
 /// One pointer to be hydrated.
 #[derive(Debug, Clone)]
 pub struct Job {

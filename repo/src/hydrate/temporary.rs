@@ -62,13 +62,26 @@ impl Workspace {
 /// Removes the temporary files in `dir` whose lock in `locks` nobody holds.
 fn sweep(dir: &Path, locks: &Path) {
     for path in list(dir) {
-        let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-        let number = name.strip_prefix(".dits-").filter(|name| name.ends_with(".tmp"));
-        let number = number.and_then(|rest| rest.split('-').next()).filter(|number| number.len() == 32);
-        if number.is_some_and(|number| is_free(&locks.join(format!("{number}{LOCK_SUFFIX}")))) {
+        if lock_of(&path, locks).is_some_and(|lock| is_free(&lock)) {
             let _ = fs::remove_file(path);
         }
     }
+}
+
+/// The lock file in `locks` that the writer of a temporary file holds while it lives.
+fn lock_of(path: &Path, locks: &Path) -> Option<PathBuf> {
+    let name = path.file_name().and_then(|name| name.to_str())?;
+    let number = name.strip_prefix(".dits-").filter(|name| name.ends_with(".tmp"))?;
+    let number = number.split('-').next().filter(|number| number.len() == 32)?;
+    Some(locks.join(format!("{number}{LOCK_SUFFIX}")))
+}
+
+/// What killed processes left in the folder of `repository`, lock files too.
+pub fn leftovers(repository: &Repository) -> Vec<PathBuf> {
+    let dir = repository.tmp_dir();
+    let is_lock = |path: &Path| path.to_string_lossy().ends_with(LOCK_SUFFIX);
+    let lock = |path: &PathBuf| if is_lock(path) { Some(path.clone()) } else { lock_of(path, &dir) };
+    list(&dir).filter(|path| lock(path).is_some_and(|lock| is_free(&lock))).collect()
 }
 
 /// Whether nobody holds the lock file at `path`.

@@ -8,6 +8,7 @@
 //! is checked while it is merged.
 
 use super::PackStore;
+use super::indexed::Indexed;
 use super::layout::Layout;
 use super::packs::is_gone;
 use crate::{ChunkRead, Item, StoreError, durable};
@@ -17,7 +18,7 @@ use dits_format::{Binding, ChunkId, FormatError, Kind, Manifest, PackId, Proof};
 use std::collections::HashSet;
 use std::fmt;
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Something wrong with a store.
 #[derive(Debug)]
@@ -111,6 +112,22 @@ pub struct Stats {
     pub bindings: u64,
     /// Bytes of the packs and segments.
     pub stored_bytes: u64,
+}
+
+/// The index segments of the store in `dir` that do not match their checksums. Reads all of them, and changes nothing.
+pub fn damaged_segments(dir: &Path) -> Result<Vec<PathBuf>, StoreError> {
+    let index = dir.join("index");
+    let mut damaged = Vec::new();
+    for entry in fs::read_dir(&index).into_iter().flatten().flatten() {
+        let (path, name) = (entry.path(), entry.file_name());
+        let Some(name) = name.to_str().and_then(|name| name.strip_suffix(".seg")) else { continue };
+        match Indexed::load(&path, name) {
+            Err(StoreError::File { .. }) => damaged.push(path),
+            Ok(Some(indexed)) if !indexed.segment.verify() => damaged.push(path),
+            other => drop(other?),
+        }
+    }
+    Ok(damaged)
 }
 
 /// A check that is under way.

@@ -35,7 +35,7 @@ mod trash;
 mod writer;
 
 pub use beside::{Beside, Options};
-pub use fsck::{Finding, FsckStats, Stats};
+pub use fsck::{Finding, FsckStats, Stats, damaged_segments};
 pub use lease::{Alone, Lease};
 pub use repack::RepackPlan;
 pub use trash::Trash;

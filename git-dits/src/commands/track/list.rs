@@ -5,13 +5,11 @@
 
 use super::Args;
 use crate::context::{self, Context};
-use crate::{attributes, report};
+use crate::{attributes, entries, report};
 use anyhow::Result;
 use serde::Serialize;
 use std::collections::BTreeMap;
-use std::ffi::OsString;
-use std::os::unix::ffi::OsStringExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::ExitCode;
 
 /// A pattern of some attributes file.
@@ -55,17 +53,8 @@ pub fn list(context: &Context, args: &Args) -> Result<ExitCode> {
 /// What all attribute files of the working tree and of the Git folder say, those that win first.
 fn known_patterns(context: &Context) -> Result<Vec<Listed>> {
     let top = context.repository.worktree()?;
-    let files =
-        ["ls-files", "-z", "--cached", "--others", "--exclude-standard", "--", ":(glob)**/.gitattributes"];
-    let out = context.repository.git.run(&files)?;
-    let mut files: Vec<PathBuf> = out
-        .split(|b| *b == 0)
-        .filter(|p| !p.is_empty())
-        .map(|p| OsString::from_vec(p.to_vec()).into())
-        .collect();
-    files.sort();
+    let mut files = entries::attribute_files(&context.repository.git)?;
     files.sort_by_key(|file| std::cmp::Reverse(file.components().count()));
-    files.dedup();
     let mut listed = Vec::new();
     let info = context.repository.common_dir.join("info").join("attributes");
     for file in [&info].into_iter().chain(&files) {
