@@ -32,6 +32,9 @@ use super::{TransportError, tuning};
 /// How long [`Connection::close`] waits for the peer to have seen the close.
 pub const CLOSE_DEADLINE: Duration = Duration::from_secs(1);
 
+/// How often it looks.
+const CLOSE_LOOK: Duration = Duration::from_micros(500);
+
 /// Application close code of a normal end.
 const CLOSE_NORMAL: quinn::VarInt = quinn::VarInt::from_u32(0);
 /// TLS wants a name; pins make it meaningless.
@@ -67,9 +70,22 @@ impl Connection {
     ///
     /// Bytes still on their way are lost: finish the streams and read the peer's answer first.
     pub async fn close(self) {
+        let datagrams = || {
+            let stats = self.connection.stats();
+            (stats.udp_tx.datagrams, stats.udp_rx.datagrams)
+        };
+        let (sent, received) = datagrams();
         self.connection.close(CLOSE_NORMAL, b"");
+        // What is sent now is the close, and what comes back the answer to it. The endpoint is idle much later:
+        // it waits three times as long as a lost answer would take.
+        let told = async {
+            while datagrams().0 == sent || datagrams().1 == received {
+                tokio::time::sleep(CLOSE_LOOK).await;
+            }
+        };
+        let told_or_idle = async { tokio::select! { () = told => (), () = self.endpoint.wait_idle() => () } };
         // Past the deadline the peer finds out by itself, after its idle time.
-        let _ = timeout(CLOSE_DEADLINE, self.endpoint.wait_idle()).await;
+        let _ = timeout(CLOSE_DEADLINE, told_or_idle).await;
     }
 }
 
