@@ -3,7 +3,7 @@
 #
 #   cargo build --release --locked && bench/acceptance.sh [SECTION...]
 #
-# Sections: big, memory, small, commits, startup; all of them without arguments. Needs about 25 GB of disk, the
+# Sections: big, memory, small, commits, startup, status, noop; all of them without arguments. Needs about 25 GB of disk, the
 # Debian packages `bc time openssl` and, for the comparison in `small`, `git-lfs` (3.3; its remote is a plain folder).
 # Everything happens in a temporary folder below TMPDIR with its own HOME. Let that be a fresh file system: ext4
 # searches long for inodes where many files were deleted in the last minutes (seen: 4 times slower creation).
@@ -146,5 +146,55 @@ section_startup() {
     timed "100 runs" sh -c 'for i in $(seq 100); do git-dits version >/dev/null; done'
 }
 
+times() { # COUNT COMMAND...: median of its wall times in milliseconds
+    local count=$1 t0 t1; shift
+    for _ in $(seq "$count"); do
+        t0=$(date +%s%N); "$@" >/dev/null 2>&1; t1=$(date +%s%N); echo $(((t1 - t0) / 1000))
+    done | sort -n | sed -n "$((count / 2 + 1))p" | sed 's/...$/.&/'
+}
+
+two_statuses() { # DIR: what the first and the second status after a clone cost
+    for which in first second; do
+        GIT_TRACE2_PERF=$tmp/perf timed "  $which status" git -C "$1" status --porcelain >"$tmp/status"
+        echo "  $(wc -l <"$tmp/status") lines, $(grep -c 'class:subprocess' "$tmp/perf" || true) filter starts"
+        rm -f "$tmp/perf"
+    done
+}
+section_status() {
+    echo "== status: 100,000 pointers"
+    home q; serve "$tmp/server-q"; git init -q "$tmp/q"; cd "$tmp/q"
+    git dits track '*.bin' >/dev/null; git add .; git commit -qm start; git remote add origin "$url/team/many"
+    local ids=()
+    for i in $(seq 0 9); do ids+=("$(random $((200 + i)) "$((90 + i))" | git hash-object -w --stdin --path=x.bin)"); done
+    { # The pointers stand in the object database already; a commit only has to name them.
+        printf 'commit refs/heads/main\ncommitter a <a> 1577836800 +0000\ndata 4\nmany\nfrom refs/heads/main^0\n'
+        for i in $(seq 0 99999); do echo "M 100644 ${ids[i % 10]} d$((i / 1000))/$i.bin"; done
+    } | git fast-import --quiet
+    git push -q origin main
+    home r; timed "clone" git clone -q "$url/team/many" "$tmp/r"; two_statuses "$tmp/r"
+    timed "clone of ghosts" env GIT_DITS_SKIP_SMUDGE=1 git clone -q "$url/team/many" "$tmp/r2"; two_statuses "$tmp/r2"
+    kill -TERM "$server"; wait "$server" || true; server=
+}
+
+section_noop() {
+    echo "== noop: a push with nothing to do, 100,000 commits"
+    home n; serve "$tmp/server-n"; git init -q "$tmp/n"; cd "$tmp/n"
+    git dits track '*.bin' >/dev/null; git add .; git commit -qm start; echo x >one.bin; git add .; git commit -qm one
+    {
+        echo "reset refs/heads/main"; echo "from refs/heads/main^0"; echo
+        for i in $(seq 100000); do
+            printf 'commit refs/heads/main\ncommitter a <a> 1577836800 +0000\ndata 1\n.\nM 100644 inline n.txt\ndata %s\n%s\n' "${#i}" "$i"
+        done
+    } | git fast-import --quiet
+    git init -q --bare "$tmp/plain.git"; git remote add plain "file://$tmp/plain.git"; git remote add origin "$url/team/noop"
+    git push -q plain main; git push -q origin main
+    local m plain dits; m=$(mark)
+    plain=$(times 11 git push plain main); dits=$(times 11 git push origin main)
+    echo "  median of 11: plain git (file) $plain ms, dits $dits ms, added $(echo "$dits - $plain" | bc) ms"
+    echo "  chunk questions: $(tail -n +$((m + 1)) "$tmp/trace" | grep -c '"event":"push"' || true) push events, UDP bytes a push" \
+        "$((($(since "$m" connection udp_sent_bytes) + $(since "$m" connection udp_received_bytes)) / 11))"
+    kill -TERM "$server"; wait "$server" || true; server=
+}
+
 touch "$tmp/trace"
-for name in "${@:-big memory small commits startup}"; do for section in $name; do (trap cleanup_section EXIT; cleanup_section() { [ -z "$server" ] || kill "$server" 2>/dev/null || true; }; "section_$section"); done; done
+for name in "${@:-big memory small commits startup status noop}"; do for section in $name; do (trap cleanup_section EXIT; cleanup_section() { [ -z "$server" ] || kill "$server" 2>/dev/null || true; }; "section_$section"); done; done

@@ -211,6 +211,11 @@ impl Started {
         }
     }
 
+    /// Does what Ctrl-C does: SIGINT to it and to all it started.
+    pub fn interrupt(&self) {
+        kill_process_group(self.pid(), Signal::INT).expect("it runs");
+    }
+
     /// Sends it a signal.
     pub fn signal(&self, signal: Signal) {
         kill_process(self.pid(), signal).expect("it runs");

@@ -62,6 +62,10 @@ pub struct Watch {
     pub pull: Transfer,
     /// Connections made.
     pub connections: usize,
+    /// Most memory that one of our programs had, as far as it wrote to the trace.
+    pub peak_bytes: u64,
+    /// Commands of Git that were started, by our programs too.
+    pub git_commands: Vec<String>,
 }
 
 impl Mark {
@@ -76,6 +80,10 @@ impl Mark {
         let mut watch = Watch::default();
         let perf = text_from(&user.perf_file(), self.perf);
         for line in perf.lines() {
+            if line.contains("| cmd_name ") {
+                let name = line.rsplit('|').next().unwrap_or_default();
+                watch.git_commands.extend(name.split_whitespace().next().map(str::to_owned));
+            }
             if line.contains("| child_start ") && line.contains("class:subprocess") {
                 watch.filter_starts += 1;
             }
@@ -108,6 +116,7 @@ fn number(text: &str) -> u64 {
 impl Watch {
     fn count(&mut self, event: &Value) {
         let field = |name: &str| event[name].as_u64().unwrap_or_else(|| panic!("no '{name}' in {event}"));
+        self.peak_bytes = self.peak_bytes.max(event["peak_rss_bytes"].as_u64().unwrap_or(0));
         let transfer = match event["event"].as_str() {
             Some("push") => &mut self.push,
             Some("pull") => &mut self.pull,

@@ -83,7 +83,9 @@ impl Connection {
                 tokio::time::sleep(CLOSE_LOOK).await;
             }
         };
-        let told_or_idle = async { tokio::select! { () = told => (), () = self.endpoint.wait_idle() => () } };
+        let told_or_idle = async {
+            tokio::select! { () = told => (), () = self.endpoint.wait_idle() => () }
+        };
         // Past the deadline the peer finds out by itself, after its idle time.
         let _ = timeout(CLOSE_DEADLINE, told_or_idle).await;
     }
