@@ -20,6 +20,7 @@ use rustix::io::Errno;
 use std::collections::HashMap;
 use std::fs::{self, File, Metadata, OpenOptions, Permissions};
 use std::io::{Read, Write};
+use std::ops::Deref;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
@@ -32,8 +33,8 @@ const YOUNG: Duration = Duration::from_secs(1);
 /// What stands at the path of a pointer of the index.
 #[derive(Debug)]
 pub enum Found {
-    /// The content: it may become a ghost.
-    Content(Box<Candidate>),
+    /// A file that has the size of the content.
+    File(Box<Unread>),
     /// The pointer itself: a ghost already.
     Ghost,
     /// Nothing, or nothing that is a file of Git's: there is no room to be had.
@@ -42,22 +43,22 @@ pub enum Found {
     Modified,
 }
 
-/// A file that holds the content of its pointer.
+/// A file that may hold the content of its pointer.
 #[derive(Debug)]
-pub struct Candidate {
+pub struct Unread {
     file: Due,
     pointer: Pointer,
 }
 
-impl Candidate {
-    /// Path from the top of the working tree.
-    pub fn path(&self) -> &[u8] {
-        &self.file.path
-    }
+/// A file that was read, and holds the content of its pointer.
+#[derive(Debug)]
+pub struct Candidate(Unread);
 
-    /// The pointer that Git has for it.
-    pub fn pointer(&self) -> &Pointer {
-        &self.pointer
+impl Deref for Candidate {
+    type Target = Unread;
+
+    fn deref(&self) -> &Unread {
+        &self.0
     }
 }
 
@@ -74,16 +75,11 @@ pub struct Outcome {
     pub unsettled: Option<RepoError>,
 }
 
-/// Looks at the file at `path`, for which Git has `pointer`, and hashes it. `observe` is told of the bytes read.
+/// Looks at the file at `path`, for which Git has `pointer`.
 ///
 /// # Errors
 /// When the file cannot be read.
-pub fn look_at(
-    worktree: &Path,
-    path: &[u8],
-    pointer: &Pointer,
-    observe: &mut dyn FnMut(u64),
-) -> Result<Found, RepoError> {
+pub fn look_at(worktree: &Path, path: &[u8], pointer: &Pointer) -> Result<Found, RepoError> {
     let full = full_path(worktree, path);
     let parent = full.parent().unwrap_or(worktree);
     let Ok(meta) = fs::symlink_metadata(&full) else { return Ok(Found::Absent) };
@@ -96,11 +92,33 @@ pub fn look_at(
             return Ok(Found::Ghost);
         }
     }
-    if meta.len() != pointer.size || oid(&full, observe)? != pointer.oid || !is_same(&meta, &look(&full)?) {
+    if meta.len() != pointer.size {
         return Ok(Found::Modified);
     }
     let file = Due { path: path.to_vec(), full, pointer: Some(pointer.clone()), meta };
-    Ok(Found::Content(Box::new(Candidate { file, pointer: pointer.clone() })))
+    Ok(Found::File(Box::new(Unread { file, pointer: pointer.clone() })))
+}
+
+impl Unread {
+    /// Path from the top of the working tree.
+    pub fn path(&self) -> &[u8] {
+        &self.file.path
+    }
+
+    /// The pointer that Git has for it.
+    pub fn pointer(&self) -> &Pointer {
+        &self.pointer
+    }
+
+    /// Hashes the file. `None` when it is something else than the content. `observe` is told of the bytes read.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub fn read(self, observe: &mut dyn FnMut(u64)) -> Result<Option<Candidate>, RepoError> {
+        let full = &self.file.full;
+        let same = oid(full, observe)? == self.pointer.oid && is_same(&self.file.meta, &look(full)?);
+        Ok(same.then_some(Candidate(self)))
+    }
 }
 
 /// BLAKE3 of a file, read in pieces.
@@ -149,7 +167,7 @@ pub fn replace(
         let temporary = workspace.name(&candidate.file);
         match write_pointer(&candidate, &temporary, mtime) {
             Ok(()) => pointers.push(Ready { candidate, temporary, disposable: true }),
-            Err(error) => outcome.failed.push((candidate.file.path, error)),
+            Err(error) => outcome.failed.push((candidate.path().to_vec(), error)),
         }
     }
     let _guard = critical.lock();

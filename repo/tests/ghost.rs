@@ -49,12 +49,12 @@ fn write_old(path: &Path, bytes: &[u8]) {
 
 fn look(repository: &Repository, name: &str) -> Found {
     let top = repository.worktree().expect("a test's own files");
-    ghost::look_at(top, name.as_bytes(), &pointer(), &mut |_| {}).expect("a test's own files")
+    ghost::look_at(top, name.as_bytes(), &pointer()).expect("a test's own files")
 }
 
 fn candidate(repository: &Repository, name: &str) -> Candidate {
     match look(repository, name) {
-        Found::Content(candidate) => *candidate,
+        Found::File(file) => file.read(&mut |_| {}).expect("it can be read").expect("it is the content"),
         other => panic!("{name} is {other:?}"),
     }
 }
@@ -75,16 +75,21 @@ fn changed_files(repository: &Repository) -> String {
 fn what_lies_there_is_told_apart() {
     let (dir, repository) = repository();
     let at = |name: &str| dir.path().join(name);
-    assert!(matches!(look(&repository, "a.bin"), Found::Content(_)));
+    assert!(matches!(look(&repository, "a.bin"), Found::File(_)));
     assert!(matches!(look(&repository, "nosuch"), Found::Absent));
     assert!(matches!(look(&repository, "dir"), Found::Absent));
     fs::write(at("a.bin"), pointer().encode()).unwrap();
     assert!(matches!(look(&repository, "a.bin"), Found::Ghost));
     let other = Pointer::new(Oid([1; 32]), 110);
-    for bytes in [&CONTENT[1..], &other.encode(), &[0; CONTENT.len()], b""] {
+    for bytes in [&CONTENT[1..], &other.encode(), b""] {
         fs::write(at("a.bin"), bytes).unwrap();
         assert!(matches!(look(&repository, "a.bin"), Found::Modified), "{bytes:?}");
     }
+    fs::write(at("a.bin"), [0; CONTENT.len()]).unwrap();
+    let Found::File(file) = look(&repository, "a.bin") else { panic!("it has the right size") };
+    let mut read = 0;
+    assert!(file.read(&mut |bytes| read += bytes).unwrap().is_none(), "only its size is right");
+    assert_eq!(read, CONTENT.len() as u64);
     fs::rename(at("dir"), at("real")).unwrap();
     std::os::unix::fs::symlink("real", at("dir")).unwrap();
     assert!(matches!(look(&repository, "dir/b.bin"), Found::Absent), "reached through a link");
@@ -144,6 +149,7 @@ fn ghosts_that_are_left_get_their_place_in_the_index() {
         path: name.as_bytes().to_vec(),
         pointer: Some(pointer()),
         before: None,
+        given: false,
     });
     hydrate::leave(&repository, jobs.into(), &Mutex::new(())).unwrap();
     assert_eq!(changed_files(&repository), "dir/b.bin\n", "only what is the pointer");

@@ -38,7 +38,9 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     let arguments = Arguments::parse(&args.arguments)?;
     let exe = std::env::current_exe().context("cannot find this program's own file")?;
     let mut git = Git::at(&cwd);
-    install::warn_if_old(&git)?;
+    if !arguments.quiet {
+        install::warn_if_old(&git)?;
+    }
     if arguments.no_content {
         git = git.with_env("GIT_DITS_SKIP_SMUDGE", "1");
     }

@@ -12,7 +12,7 @@ use clap::Parser;
 use dits_format::Oid;
 use dits_remote::source::NoRemote;
 use dits_remote::{Meter, proofs};
-use dits_repo::ghost::{self, Candidate, Found};
+use dits_repo::ghost::{self, Candidate, Found, Unread};
 use dits_repo::hydrate::{self, Job};
 use dits_repo::tracked::Tracked;
 use serde_json::{Value, json};
@@ -35,12 +35,13 @@ pub struct Args {
 }
 
 const MODIFIED: &str = "it is not the content that git has for it";
+const COMMIT_IT: &str = "'git add', commit and push it first";
 const NOT_PROVED: &str = "no remote has proved that it holds the content";
 
 /// What is found out about the files, and what becomes of them.
 #[derive(Debug, Default)]
 struct Work {
-    candidates: Vec<Candidate>,
+    files: Vec<Unread>,
     ghosts: Vec<Job>,
     refused: Vec<(Vec<u8>, String)>,
     hint: Option<String>,
@@ -59,13 +60,14 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     let files = hydration::managed(&context, &args.path)?;
     let mut work = Work::default();
     look(&context, files, &mut work)?;
-    if !work.candidates.is_empty() {
+    if !work.files.is_empty() {
         prove(&context, &mut work)?;
     }
+    let candidates = read(&mut work)?;
     let row = |file: &Candidate| (file.path().to_vec(), file.pointer().oid, file.pointer().size);
-    let mut done: Vec<_> = work.candidates.iter().map(row).collect();
+    let mut done: Vec<_> = candidates.iter().map(row).collect();
     if !args.dry_run {
-        let made = replace(&context, &mut work)?;
+        let made = replace(&context, candidates, &mut work)?;
         done.retain(|(path, ..)| made.contains(path));
     }
     tell(args, &work, &done)
@@ -74,42 +76,35 @@ pub fn run(args: &Args) -> Result<ExitCode> {
 /// Sorts the files by what stands at their paths.
 fn look(context: &Context, files: Vec<Tracked>, work: &mut Work) -> Result<()> {
     let worktree = context.repository.worktree()?;
-    let total: u64 = files.iter().map(|file| file.pointer.size).sum();
-    let (meter, mut read) = (Meter::new(std::io::stderr().is_terminal()), 0);
     for Tracked { path, pointer, stage } in files {
-        let mut observe = |bytes| {
-            read += bytes;
-            meter.show("Reading files", read, total);
-        };
         if stage != 0 {
             if work.refused.last().is_none_or(|(last, _)| *last != path) {
                 work.refuse(&path, "it is in conflict", "solve the conflict first");
             }
             continue;
         }
-        match ghost::look_at(worktree, &path, &pointer, &mut observe)? {
-            Found::Content(candidate) => work.candidates.push(*candidate),
+        match ghost::look_at(worktree, &path, &pointer)? {
+            Found::File(file) => work.files.push(*file),
             Found::Ghost => {
                 work.ghosts.push(Job { path, pointer: Some(pointer), before: None, given: false })
             }
             Found::Absent => {}
-            Found::Modified => work.refuse(&path, MODIFIED, "'git add', commit and push it first"),
+            Found::Modified => work.refuse(&path, MODIFIED, COMMIT_IT),
         }
     }
     Ok(())
 }
 
-/// Refuses those that no remote has proved.
+/// Refuses those that no remote has proved. Before they are read: that takes longer.
 fn prove(context: &Context, work: &mut Work) -> Result<()> {
     ensure!(!proofs::places(&context.repository)?.is_empty(), NoRemote);
-    let mut oids: Vec<Oid> = work.candidates.iter().map(|file| file.pointer().oid).collect();
+    let mut oids: Vec<Oid> = work.files.iter().map(|file| file.pointer().oid).collect();
     oids.sort();
     oids.dedup();
     let proofs = proofs::anywhere(&context.repository, &context.settings, &oids)?;
-    let is_proved = |file: &Candidate| proofs.proved.contains(&file.pointer().oid);
-    let (proved, open): (Vec<_>, Vec<_>) =
-        std::mem::take(&mut work.candidates).into_iter().partition(is_proved);
-    work.candidates = proved;
+    let is_proved = |file: &Unread| proofs.proved.contains(&file.pointer().oid);
+    let (proved, open): (Vec<_>, Vec<_>) = std::mem::take(&mut work.files).into_iter().partition(is_proved);
+    work.files = proved;
     if !open.is_empty() {
         for (place, error) in &proofs.failed {
             report::warning(&format!("'{}' could not be asked: {error}", place.name));
@@ -122,16 +117,35 @@ fn prove(context: &Context, work: &mut Work) -> Result<()> {
     Ok(())
 }
 
+/// Refuses those that are not the content.
+fn read(work: &mut Work) -> Result<Vec<Candidate>> {
+    let files = std::mem::take(&mut work.files);
+    let total: u64 = files.iter().map(|file| file.pointer().size).sum();
+    let (meter, mut bytes) = (Meter::new(std::io::stderr().is_terminal()), 0);
+    let mut candidates = Vec::new();
+    for file in files {
+        let path = file.path().to_vec();
+        let mut observe = |part| {
+            bytes += part;
+            meter.show("Reading files", bytes, total);
+        };
+        match file.read(&mut observe)? {
+            Some(candidate) => candidates.push(candidate),
+            None => work.refuse(&path, MODIFIED, COMMIT_IT),
+        }
+    }
+    Ok(candidates)
+}
+
 /// Makes ghosts of the candidates. Returns their paths.
-fn replace(context: &Context, work: &mut Work) -> Result<Vec<Vec<u8>>> {
+fn replace(context: &Context, candidates: Vec<Candidate>, work: &mut Work) -> Result<Vec<Vec<u8>>> {
     let critical = Arc::new(Mutex::new(()));
     context::guard_signals(critical.clone())?;
     // An earlier run may have been killed before the index knew of these.
     hydrate::leave(&context.repository, std::mem::take(&mut work.ghosts), &critical)?;
-    if work.candidates.is_empty() {
+    if candidates.is_empty() {
         return Ok(Vec::new());
     }
-    let candidates = std::mem::take(&mut work.candidates);
     let done = ghost::replace(&context.repository, candidates, &critical)?;
     for path in &done.modified {
         work.refuse(path, "it changed meanwhile", "try again");
