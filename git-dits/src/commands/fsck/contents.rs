@@ -1,9 +1,10 @@
 //! Which files a damaged store concerns.
 //!
-//! The store knows chunks and oids; people know paths. Every pointer of the index and of `HEAD` (or of all
-//! history) is looked up: whole, not here, or damaged. Following a content reads Merkle nodes, no data.
+//! The store knows chunks and oids; people know paths. Every pointer of the range (index and `HEAD`, usually) is
+//! looked up: whole, not here, or damaged. Following a content reads Merkle nodes, no data.
 
 use super::Check;
+use super::range::Range;
 use crate::context::Context;
 use anyhow::Result;
 use dits_format::{ChunkId, Oid};
@@ -21,8 +22,9 @@ enum State {
 }
 
 /// Names the damaged contents by path, and remembers those that are not here.
-pub fn name(context: &Context, store: &PackStore, all: bool, check: &mut Check) -> Result<()> {
-    for (oid, path) in known(context, all)? {
+pub fn name(context: &Context, store: &PackStore, range: &Range, check: &mut Check) -> Result<()> {
+    check.paths = known(context, range)?;
+    for (oid, path) in check.paths.clone() {
         check.contents_checked += 1;
         let state =
             if check.contents.contains(&oid) { State::Corrupt } else { state(store, &oid, &check.chunks)? };
@@ -39,22 +41,28 @@ pub fn name(context: &Context, store: &PackStore, all: bool, check: &mut Check) 
 }
 
 /// Contents with one path each.
-fn known(context: &Context, all: bool) -> Result<BTreeMap<Oid, Vec<u8>>> {
+fn known(context: &Context, range: &Range) -> Result<BTreeMap<Oid, Vec<u8>>> {
     let git = &context.repository.git;
-    let mut known = BTreeMap::new();
-    let has_head = git.line(&["rev-parse", "--verify", "--quiet", "HEAD^{commit}"])?.is_some();
-    let mut files = if has_head { tracked::in_tree(git, "HEAD")? } else { Vec::new() };
-    if context.repository.worktree.is_some() {
+    let mut files = match range {
+        Range::Here { head: Some(commit) } | Range::Tip(commit) => tracked::in_tree(git, commit)?,
+        _ => Vec::new(),
+    };
+    if matches!(range, Range::Here { .. } | Range::All) && context.repository.worktree.is_some() {
         files.extend(tracked::in_index(git, &[])?);
     }
-    known.extend(files.into_iter().map(|file| (file.pointer.oid, file.path)));
-    if all {
-        match discover::new_pointers(git, &super::pointers::refs(git)?, &Exclude::Oids(Vec::new())) {
-            Ok(found) => known.extend(found.into_iter().map(|found| (found.pointer.oid, found.path))),
-            // The check of pointers reports it.
-            Err(RepoError::DamagedPointer { .. }) => {}
-            Err(error) => return Err(error.into()),
+    let mut known: BTreeMap<_, _> = files.into_iter().map(|file| (file.pointer.oid, file.path)).collect();
+    let history = match range {
+        Range::All => discover::new_pointers(git, &super::pointers::refs(git)?, &Exclude::Oids(Vec::new())),
+        Range::Between { from, to } => {
+            discover::new_pointers(git, std::slice::from_ref(to), &Exclude::Oids(vec![from.clone()]))
         }
+        _ => Ok(Vec::new()),
+    };
+    match history {
+        Ok(found) => known.extend(found.into_iter().map(|found| (found.pointer.oid, found.path))),
+        // The check of pointers reports it.
+        Err(RepoError::DamagedPointer { .. }) => {}
+        Err(error) => return Err(error.into()),
     }
     Ok(known)
 }

@@ -1,28 +1,42 @@
 //! Whether Git has pointers where it should.
 //!
-//! For the index and for `HEAD` by their own attributes: a managed file that is ordinary content was added
-//! without our filter, one that is a damaged pointer cannot be checked out. In older history only damaged
+//! For the index and for commits by their own attributes: a managed file that is ordinary content was added
+//! without our filter, one that is a damaged pointer cannot be checked out. In all of history only damaged
 //! pointers are looked for: what was managed then is not what is managed now.
 
 use super::Check;
+use super::range::Range;
 use crate::context::Context;
 use crate::entries::{self, Entry};
 use anyhow::Result;
 use dits_format::pointer::Parsed;
 use dits_repo::discover::{self, Exclude};
 use dits_repo::{Git, RepoError};
+use std::collections::HashSet;
 
-/// Checks index and `HEAD`; with `all` also history.
-pub fn check(context: &Context, all: bool, check: &mut Check) -> Result<()> {
+/// Checks the files of the range.
+pub fn check(context: &Context, range: &Range, check: &mut Check) -> Result<()> {
     let git = &context.repository.git;
-    if let Some(head) = git.line(&["rev-parse", "--verify", "--quiet", "HEAD^{commit}"])? {
-        let files = entries::in_commit(git, &head)?;
-        check_entries(context, &files, &format!("treeish {head}"), check)?;
+    let commits = match range {
+        Range::Here { head } => head.iter().cloned().collect(),
+        Range::Tip(commit) => vec![commit.clone()],
+        Range::Between { from, to } => {
+            let out = git.run(&["rev-list", "--reverse", &format!("{from}..{to}")])?;
+            String::from_utf8_lossy(&out).lines().map(str::to_owned).collect()
+        }
+        Range::All => git.line(&["rev-parse", "--verify", "--quiet", "HEAD^{commit}"])?.into_iter().collect(),
+    };
+    // What one commit of a range has from the one before is said once.
+    let mut seen = HashSet::new();
+    for commit in commits {
+        let mut files = entries::in_commit(git, &commit)?;
+        files.retain(|file| seen.insert((file.path.clone(), file.id.clone())));
+        check_entries(context, &files, &format!("treeish {commit}"), check)?;
     }
-    if context.repository.worktree.is_some() {
+    if matches!(range, Range::Here { .. } | Range::All) && context.repository.worktree.is_some() {
         check_entries(context, &entries::in_index(git, "")?, "in the index", check)?;
     }
-    if all {
+    if matches!(range, Range::All) {
         match discover::new_pointers(git, &refs(git)?, &Exclude::Oids(Vec::new())) {
             Ok(_) => {}
             Err(RepoError::DamagedPointer { path, damage }) => {
