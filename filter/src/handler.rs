@@ -56,6 +56,23 @@ pub struct Report {
     pub hydrated: Option<Result<Outcome, RepoError>>,
 }
 
+/// How far the work is.
+#[derive(Debug, Clone, Copy)]
+pub enum Progress<'a> {
+    /// A content was stored.
+    Cleaned {
+        /// Path from the top of the working tree.
+        path: &'a [u8],
+        /// Bytes of the content.
+        bytes: u64,
+    },
+    /// Files of the working tree get their content.
+    Hydrate(hydrate::Progress),
+}
+
+/// Is told of each step.
+pub type Observe<'a> = &'a mut (dyn FnMut(Progress<'_>) + Send);
+
 /// Is told of each file that fails, and why.
 pub type Complain<'a> = &'a mut dyn FnMut(&[u8], &(dyn Error + 'static));
 
@@ -69,6 +86,7 @@ struct Filter<'a> {
     deferred: Vec<Job>,
     report: Report,
     complain: Complain<'a>,
+    observe: Observe<'a>,
 }
 
 /// Serves Git until it closes `input`, then hydrates. `complain` is told of each file that fails, as Git
@@ -82,7 +100,7 @@ pub fn run<R: Read, W: Write>(
     policy: Policy,
     context: Context<'_>,
     complain: Complain<'_>,
-    observe: &mut (dyn FnMut(hydrate::Progress) + Send),
+    observe: Observe<'_>,
 ) -> Result<Report, ProtocolError> {
     let Context { repository, store, source, critical } = context;
     let mut nowhere = Nowhere;
@@ -97,11 +115,12 @@ pub fn run<R: Read, W: Write>(
         deferred: Vec::new(),
         report: Report::default(),
         complain,
+        observe,
     };
     let served = protocol::serve(input, output, &mut filter);
     filter.commit();
     served?;
-    filter.hydrate(critical, observe);
+    filter.hydrate(critical);
     filter.settle_sizes(critical);
     Ok(filter.report)
 }
@@ -113,7 +132,7 @@ impl Filter<'_> {
         }
     }
 
-    fn hydrate(&mut self, critical: &Mutex<()>, observe: &mut (dyn FnMut(hydrate::Progress) + Send)) {
+    fn hydrate(&mut self, critical: &Mutex<()>) {
         let jobs = std::mem::take(&mut self.deferred);
         if jobs.is_empty() {
             return;
@@ -131,7 +150,9 @@ impl Filter<'_> {
         let _ = hydrate::leave(repository, left, critical);
         if !wanted.is_empty() {
             let mut context = Context { repository, store, source: Some(&mut *self.source), critical };
-            self.report.hydrated = Some(hydrate::hydrate(&mut context, wanted, observe));
+            let observe = &mut *self.observe;
+            let mut observe = |progress| observe(Progress::Hydrate(progress));
+            self.report.hydrated = Some(hydrate::hydrate(&mut context, wanted, &mut observe));
         }
     }
 
@@ -206,6 +227,9 @@ impl Handler for Filter<'_> {
         let (profiles, path) = (&mut self.profiles, &request.pathname);
         let profile = || -> Profile { profile::choose(path, profiles.get(path).as_deref()) };
         let stored = cleaner.clean(path, content, profile).map_err(HandlerError::error)?;
+        if let Parsed::Pointer(pointer) = parse(&stored) {
+            (self.observe)(Progress::Cleaned { path, bytes: pointer.size });
+        }
         Ok(answer.write_all(&stored)?)
     }
 

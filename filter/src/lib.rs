@@ -11,4 +11,4 @@ pub mod once;
 pub mod pkt;
 pub mod protocol;
 
-pub use handler::{Complain, Policy, Report, run};
+pub use handler::{Complain, Observe, Policy, Progress, Report, run};

@@ -3,8 +3,9 @@
 //! The current folder, the environment, the terminal and signals are read here and handed down as values.
 //! Nothing is opened before it is needed: most commands never touch the chunk store.
 
+use crate::report;
 use anyhow::{Context as _, Result};
-use dits_remote::Settings;
+use dits_remote::{Meter, Settings};
 use dits_repo::{Git, Repository};
 use dits_store::PackStore;
 use serde::Serialize;
@@ -39,6 +40,16 @@ impl Context {
     /// Git where the user is: pathspecs mean there what the user meant.
     pub fn git_here(&self) -> Git {
         git_at(&self.cwd)
+    }
+
+    /// Tells progress where it is wanted: on a terminal, where it is forced, in a file for programs.
+    pub fn meter(&self) -> Meter {
+        if let Some(complaint) = self.settings.progress.complaint() {
+            report::error(&complaint);
+        }
+        // A value that is no truth is for the commands that use settings to refuse.
+        let forced = || self.repository.setting_bool("dits.forceprogress", false).unwrap_or(false);
+        Meter::of(&self.settings.progress, std::io::stderr().is_terminal() || forced())
     }
 
     /// The chunk store, made if there is none.

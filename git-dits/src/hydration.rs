@@ -8,8 +8,8 @@ use crate::context::{self, Context};
 use crate::{outcome, report, worktree};
 use anyhow::Result;
 use dits_remote::source::NoRemote;
-use dits_remote::{Direction, Meter, RemoteSource, endpoint};
-use dits_repo::hydrate::{self, Job, Outcome, Progress};
+use dits_remote::{Direction, RemoteSource, endpoint};
+use dits_repo::hydrate::{self, Job, Outcome};
 use dits_repo::tracked::{self, Tracked};
 use dits_repo::{ChunkSource, PathFilter};
 use dits_sync::Address;
@@ -102,12 +102,10 @@ fn run_all(context: &Context, ghosts: Vec<Tracked>, from: From) -> Result<Outcom
     let source = remotes.as_mut().map(|source| source as &mut dyn ChunkSource);
     let mut work =
         hydrate::Context { repository: &context.repository, store: &store, source, critical: &critical };
-    let meter = Meter::new(std::io::stderr().is_terminal());
-    let mut observe = |progress: Progress| match progress {
-        Progress::Fetch(fetch) => meter.show("Fetching content", fetch.bytes, fetch.bytes_total),
-        Progress::Write { bytes, bytes_total } => meter.show("Writing files", bytes, bytes_total),
-    };
-    Ok(hydrate::hydrate(&mut work, jobs, &mut observe)?)
+    let meter = context.meter();
+    let done = hydrate::hydrate(&mut work, jobs, &mut |progress| outcome::show(&meter, progress))?;
+    outcome::tell_programs(&meter, context.repository.worktree()?, &done);
+    Ok(done)
 }
 
 /// The remotes to fetch from, unless content may come from here only.

@@ -4,10 +4,34 @@
 //! that stay pointers are clean as far as Git is concerned, so nothing is lost by waiting.
 
 use crate::report;
-use dits_repo::hydrate::Outcome;
+use dits_remote::Meter;
+use dits_remote::meter::{CHECKING_OUT, DOWNLOADING};
+use dits_remote::progress::Way;
+use dits_repo::hydrate::plan::full_path;
+use dits_repo::hydrate::{Outcome, Progress};
+use std::path::Path;
 
 /// Paths listed when content is missing.
 const LISTED_MAX: usize = 10;
+
+/// Shows how far a hydration is.
+pub fn show(meter: &Meter, progress: Progress) {
+    match progress {
+        Progress::Fetch(fetch) => {
+            meter.show_files(DOWNLOADING, fetch.contents, fetch.bytes, fetch.bytes_total)
+        }
+        Progress::Write { bytes, bytes_total } => meter.show(CHECKING_OUT, bytes, bytes_total),
+    }
+}
+
+/// Tells programs that follow the progress which files have their content.
+pub fn tell_programs(meter: &Meter, worktree: &Path, outcome: &Outcome) {
+    let files = outcome.hydrated.len() as u64;
+    for (n, path) in (1..).zip(&outcome.hydrated) {
+        let bytes = std::fs::symlink_metadata(full_path(worktree, path)).map_or(0, |meta| meta.len());
+        meter.file_done(Way::Checkout, (n, files), bytes, &String::from_utf8_lossy(path));
+    }
+}
 
 /// Says what went wrong, if anything.
 pub fn tell(outcome: &Outcome) {

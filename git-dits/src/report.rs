@@ -12,6 +12,8 @@ use std::fmt;
 use std::io::{self, ErrorKind, Write};
 use std::process::ExitCode;
 
+pub use dits_remote::meter::human_bytes;
+
 /// Exit code of a failed command.
 pub const FAILED: u8 = 2;
 /// Exit code where there is no repository, or none of the kind needed; Git's own.
@@ -138,43 +140,9 @@ pub fn hint_for(cause: &(dyn StdError + 'static)) -> Option<String> {
     }
 }
 
-/// Bytes in words, as git-lfs writes them: `8 B`, `1.2 KB`, `12 MB`. Its rounding is kept too: to tenths first, and
-/// never up into the next unit.
-pub fn human_bytes(bytes: u64) -> String {
-    let (mut unit, mut power) = ("B", 1);
-    for larger in ["KB", "MB", "GB", "TB", "PB", "EB"] {
-        if bytes / power < 1000 {
-            break;
-        }
-        (unit, power) = (larger, power * 1000);
-    }
-    let tenths = (bytes as f64 / power as f64 * 10.0).round();
-    let digits = usize::from(unit != "B" && tenths < 100.0);
-    format!("{:.digits$} {unit}", tenths / 10.0)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn bytes_are_short_and_round() {
-        let table = [
-            (0, "0 B"),
-            (8, "8 B"),
-            (999, "999 B"),
-            (1000, "1.0 KB"),
-            (9_949, "9.9 KB"),
-            (9_950, "10 KB"),
-            (123_456, "124 KB"),
-            (999_999, "1000 KB"),
-            (12_345_678, "12 MB"),
-            (u64::MAX, "18 EB"),
-        ];
-        for (bytes, words) in table {
-            assert_eq!(human_bytes(bytes), words);
-        }
-    }
 
     #[test]
     fn a_cause_is_said_once() {

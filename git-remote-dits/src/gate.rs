@@ -9,6 +9,7 @@
 use crate::pump;
 use anyhow::{Context, Result};
 use dits_filter::pkt::{Pkt, PktReader};
+use dits_remote::meter::UPLOADING;
 use dits_remote::{Meter, Remote, RemoteError};
 use dits_repo::discover::{Exclude, new_pointers};
 use dits_repo::{Git, Repository};
@@ -135,8 +136,11 @@ fn upload(remote: &mut Remote, git: &Git, tips: &[String], has: Vec<String>, ter
         base: found.base,
     };
     let items: Vec<PushItem> = found.iter().map(item).collect();
-    let meter = Meter::new(terminal);
-    let mut observe = |tally: Tally| meter.show("Uploading content", tally.chunk_bytes, tally.needed_bytes);
+    let forced = || repository.setting_bool("dits.forceprogress", false).unwrap_or(false);
+    let meter = Meter::of(&remote.settings().progress, terminal || forced());
+    let files = items.len() as u64;
+    let mut observe =
+        |tally: Tally| meter.show_files(UPLOADING, files, tally.chunk_bytes, tally.needed_bytes);
     let result = remote.push(&store, &items, &mut observe);
     drop(meter);
     match result {

@@ -51,6 +51,9 @@ fn run() -> Result<()> {
 fn connect(address: Address, service: &str) -> Result<()> {
     let terminal = std::io::stderr().is_terminal();
     let settings = Settings::from_env(|name| std::env::var_os(name), true);
+    if let Some(complaint) = settings.progress.complaint() {
+        writeln!(std::io::stderr().lock(), "error: {complaint}")?;
+    }
     let git = Git::at(Path::new("."));
     let object_format = git.line(&["rev-parse", "--show-object-format"])?.unwrap_or_else(|| "sha1".into());
     let purpose =

@@ -54,6 +54,11 @@ impl Remote {
         Ok(Remote { git: git.clone(), address, client, settings: settings.clone(), credential: None })
     }
 
+    /// What the program brought along.
+    pub fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
     /// What to tell the user when the server was seen for the first time.
     pub fn first_use_notice(&self) -> Option<String> {
         let fingerprint = self.client.first_use()?;

@@ -4,12 +4,13 @@
 //! pushes, pulls). [`endpoint`] says where a Git remote has its content; [`Remote`] is one server with the token
 //! question settled; [`RemoteSource`] brings chunks
 //! for hydration from whichever remote has them; [`Trace`] writes what happened for scripts and tests;
-//! [`Meter`] draws progress on a terminal; [`hint()`] says what to do about an error. Prints nothing by itself.
+//! [`Meter`] draws progress on a terminal, and for programs; [`hint()`] says what to do about an error. Prints nothing by itself.
 
 pub mod connect;
 pub mod endpoint;
 pub mod hint;
 pub mod meter;
+pub mod progress;
 pub mod proofs;
 pub mod settings;
 pub mod source;
@@ -19,6 +20,7 @@ pub use connect::{Remote, RemoteError};
 pub use endpoint::{Direction, Endpoint, EndpointError};
 pub use hint::hint;
 pub use meter::Meter;
+pub use progress::Progress;
 pub use settings::Settings;
 pub use source::RemoteSource;
 pub use trace::Trace;

@@ -1,7 +1,7 @@
 //! What a program brings along when it talks to remotes: everything from the environment, read once.
 //! Two programs use it, so that both agree on where pins are and what is traced.
 
-use crate::Trace;
+use crate::{Progress, Trace};
 use std::path::PathBuf;
 
 /// Settings of one process.
@@ -13,10 +13,12 @@ pub struct Settings {
     pub interactive: bool,
     /// Where to write what happened.
     pub trace: Trace,
+    /// How progress is told.
+    pub progress: Progress,
 }
 
 impl Settings {
-    /// Reads `XDG_CONFIG_HOME`, `HOME` and `GIT_DITS_TRACE` through `env`, so that only a `main` touches the
+    /// Reads `XDG_CONFIG_HOME`, `HOME`, `GIT_DITS_TRACE` and what [`Progress`] reads through `env`, so that only a `main` touches the
     /// real environment.
     pub fn from_env(env: impl Fn(&str) -> Option<std::ffi::OsString>, interactive: bool) -> Settings {
         let path = |name: &str| env(name).filter(|value| !value.is_empty()).map(PathBuf::from);
@@ -26,6 +28,7 @@ impl Settings {
             known_hosts: config.join("git-dits").join("known_hosts"),
             interactive,
             trace: Trace::to(path("GIT_DITS_TRACE")),
+            progress: Progress::from_env(&env),
         }
     }
 }

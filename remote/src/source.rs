@@ -164,7 +164,7 @@ impl RemoteSource<'_> {
         let mut remote = Remote::connect(&self.repository.git, address, &self.settings)?;
         let absent = remote.pull(&self.store.for_fetched(), oids, &mut |tally: Tally| {
             let Tally { chunks, chunk_bytes: bytes, needed_bytes: bytes_total, .. } = tally;
-            observe(FetchProgress { chunks, bytes, bytes_total });
+            observe(FetchProgress { contents: oids.len() as u64, chunks, bytes, bytes_total });
         })?;
         remote.close();
         Ok(absent)

@@ -20,6 +20,8 @@ pub trait ChunkSource {
 /// How far a fetch is.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct FetchProgress {
+    /// Contents that were asked for.
+    pub contents: u64,
     /// Chunks that came.
     pub chunks: u64,
     /// Their bytes.

@@ -11,14 +11,14 @@ use crate::report::{self, FAILED, human_bytes};
 use anyhow::Result;
 use clap::Parser;
 use dits_format::Oid;
+use dits_remote::endpoint;
+use dits_remote::meter::DOWNLOADING;
 use dits_remote::source::{Weight, weigh};
-use dits_remote::{Meter, endpoint};
 use dits_repo::tracked::Tracked;
 use dits_repo::{ChunkSource, RepoError};
 use dits_store::{ChunkPrune, ChunkRead, MemoryStore, PackStore, StoreError, content};
 use serde_json::{Value, json};
 use std::collections::HashSet;
-use std::io::IsTerminal;
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -68,7 +68,7 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     if args.refetch
         && let Some(store) = &store
     {
-        drop_damaged(store, &files)?;
+        drop_damaged(&context, store, &files)?;
     }
     let mut wanted = Vec::new();
     for file in files {
@@ -83,9 +83,9 @@ pub fn run(args: &Args) -> Result<ExitCode> {
 }
 
 /// Removes damaged chunks of these contents: what is absent is fetched, what is damaged is not.
-fn drop_damaged(store: &PackStore, files: &[Tracked]) -> Result<()> {
+fn drop_damaged(context: &Context, store: &PackStore, files: &[Tracked]) -> Result<()> {
     let mut damaged = HashSet::new();
-    let meter = Meter::new(std::io::stderr().is_terminal());
+    let meter = context.meter();
     let total = hydration::bytes(files);
     let mut read = 0;
     for file in files {
@@ -117,9 +117,9 @@ fn fetch(
 ) -> Result<ExitCode> {
     let mut failure = None;
     if let Some(mut source) = hydration::source(context, store, from).filter(|_| !wanted.is_empty()) {
-        let meter = Meter::new(std::io::stderr().is_terminal());
+        let meter = context.meter();
         let mut observe = |fetch: dits_repo::FetchProgress| {
-            meter.show("Fetching content", fetch.bytes, fetch.bytes_total);
+            meter.show_files(DOWNLOADING, fetch.contents, fetch.bytes, fetch.bytes_total);
         };
         failure = source.fetch(&oids(wanted), &mut observe).err();
         store.refresh()?;

@@ -10,12 +10,12 @@ use crate::context::{self, Context, guard_signals};
 use crate::{outcome, report};
 use anyhow::Result;
 use clap::Parser;
-use dits_filter::Policy;
-use dits_remote::{Meter, RemoteSource};
-use dits_repo::hydrate::{self, Progress};
+use dits_filter::{Policy, Progress};
+use dits_remote::RemoteSource;
+use dits_remote::progress::Way;
+use dits_repo::hydrate;
 use serde_json::json;
 use std::fs::File;
-use std::io::IsTerminal;
 use std::os::fd::AsFd;
 use std::process::ExitCode;
 use std::sync::{Arc, Mutex};
@@ -46,21 +46,15 @@ pub fn run(args: &Args) -> Result<ExitCode> {
         source: Some(&mut source),
         critical: &critical,
     };
-    let mut meter = None;
-    let mut observe = |progress: Progress| {
-        let meter = meter.get_or_insert_with(|| Meter::new(std::io::stderr().is_terminal()));
+    let (mut meter, mut cleaned) = (None, 0);
+    let mut observe = |progress: Progress<'_>| {
+        let meter = meter.get_or_insert_with(|| context.meter());
         match progress {
-            Progress::Fetch(fetch) => meter.show("Fetching content", fetch.bytes, fetch.bytes_total),
-            Progress::Write { bytes, bytes_total } => meter.show("Writing files", bytes, bytes_total),
-        }
-    };
-    let mut complain = |path: &[u8], cause: &(dyn std::error::Error + 'static)| {
-        let (path, text) = (String::from_utf8_lossy(path), cause.to_string());
-        // Some errors name the file themselves.
-        let named = text.contains(&format!("'{path}'"));
-        report::error(&if named { text } else { format!("'{path}': {text}") });
-        if let Some(hint) = report::hint_for(cause) {
-            report::hint(&hint);
+            Progress::Cleaned { path, bytes } => {
+                cleaned += 1;
+                meter.file_done(Way::Clean, (cleaned, cleaned), bytes, &String::from_utf8_lossy(path));
+            }
+            Progress::Hydrate(progress) => outcome::show(meter, progress),
         }
     };
     let policy = Policy {
@@ -69,8 +63,13 @@ pub fn run(args: &Args) -> Result<ExitCode> {
             && !context::env_is_true("GIT_OPTIONAL_LOCKS"),
     };
     let result = dits_filter::run(input, output, policy, work, &mut complain, &mut observe);
-    drop(meter);
     let done = result?;
+    if let (Some(meter), Some(Ok(hydrated)), Some(top)) =
+        (&meter, &done.hydrated, &context.repository.worktree)
+    {
+        outcome::tell_programs(meter, top, hydrated);
+    }
+    drop(meter);
     context.settings.trace.event("filter", json!({ "cleaned": done.cleaned, "smudged": done.smudged }));
     let mut code = ExitCode::SUCCESS;
     if let Some(error) = done.commit_error {
@@ -86,4 +85,15 @@ pub fn run(args: &Args) -> Result<ExitCode> {
         }
     }
     Ok(code)
+}
+
+/// Says why a file failed, as Git itself does not.
+fn complain(path: &[u8], cause: &(dyn std::error::Error + 'static)) {
+    let (path, text) = (String::from_utf8_lossy(path), cause.to_string());
+    // Some errors name the file themselves.
+    let named = text.contains(&format!("'{path}'"));
+    report::error(&if named { text } else { format!("'{path}': {text}") });
+    if let Some(hint) = report::hint_for(cause) {
+        report::hint(&hint);
+    }
 }

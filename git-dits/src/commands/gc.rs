@@ -9,9 +9,7 @@ use crate::context::{self, Context};
 use crate::report::{self, human_bytes};
 use anyhow::Result;
 use clap::Parser;
-use dits_remote::Meter;
 use serde_json::json;
-use std::io::IsTerminal;
 use std::process::ExitCode;
 
 /// Pack stored content anew, in less space
@@ -50,7 +48,7 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     // What came into the trash this very second goes as well.
     let emptied = trash::empty_old(&store, days, if args.empty_trash { u64::MAX } else { now })?;
     if plan.packs() > 0 {
-        let meter = Meter::new(std::io::stderr().is_terminal());
+        let meter = context.meter();
         let level = if args.aggressive { LEVEL_AGGRESSIVE } else { LEVEL };
         store.repack(&plan, level, &mut |bytes| meter.show("Packing", bytes, due.1))?;
     }

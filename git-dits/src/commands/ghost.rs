@@ -10,13 +10,12 @@ use crate::report::{self, FAILED};
 use anyhow::{Result, ensure};
 use clap::Parser;
 use dits_format::Oid;
+use dits_remote::proofs;
 use dits_remote::source::NoRemote;
-use dits_remote::{Meter, proofs};
 use dits_repo::ghost::{self, Candidate, Found, Unread};
 use dits_repo::hydrate::{self, Job};
 use dits_repo::tracked::Tracked;
 use serde_json::{Value, json};
-use std::io::IsTerminal;
 use std::process::ExitCode;
 use std::sync::{Arc, Mutex};
 
@@ -63,7 +62,7 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     if !work.files.is_empty() {
         prove(&context, &mut work)?;
     }
-    let candidates = read(&mut work)?;
+    let candidates = read(&context, &mut work)?;
     let row = |file: &Candidate| (file.path().to_vec(), file.pointer().oid, file.pointer().size);
     let mut done: Vec<_> = candidates.iter().map(row).collect();
     if !args.dry_run {
@@ -118,10 +117,10 @@ fn prove(context: &Context, work: &mut Work) -> Result<()> {
 }
 
 /// Refuses those that are not the content.
-fn read(work: &mut Work) -> Result<Vec<Candidate>> {
+fn read(context: &Context, work: &mut Work) -> Result<Vec<Candidate>> {
     let files = std::mem::take(&mut work.files);
     let total: u64 = files.iter().map(|file| file.pointer().size).sum();
-    let (meter, mut bytes) = (Meter::new(std::io::stderr().is_terminal()), 0);
+    let (meter, mut bytes) = (context.meter(), 0);
     let mut candidates = Vec::new();
     for file in files {
         let path = file.path().to_vec();

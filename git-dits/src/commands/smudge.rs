@@ -10,7 +10,8 @@ use crate::report;
 use anyhow::{Result, ensure};
 use clap::Parser;
 use dits_filter::once::{self, OnceError};
-use dits_remote::{Meter, RemoteSource};
+use dits_remote::RemoteSource;
+use dits_remote::meter::DOWNLOADING;
 use dits_repo::RepoError;
 use std::fs::File;
 use std::io::{BufWriter, ErrorKind, IsTerminal};
@@ -36,9 +37,9 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     ensure!(!std::io::stdin().is_terminal(), no_input("smudge"));
     let store = context.store()?;
     let mut source = RemoteSource::new(&context.repository, &store, &context.settings);
-    let meter = Meter::new(std::io::stderr().is_terminal());
+    let meter = context.meter();
     let mut observe = |progress: dits_repo::FetchProgress| {
-        meter.show("Fetching content", progress.bytes, progress.bytes_total)
+        meter.show_files(DOWNLOADING, progress.contents, progress.bytes, progress.bytes_total)
     };
     // Not the line-buffered handle of the standard library: content is no text.
     let mut output =

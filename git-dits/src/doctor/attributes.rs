@@ -1,4 +1,7 @@
 //! The attribute files: is the macro where Git takes it from, and can Git read them?
+//!
+//! Git takes macros only from the top of the working tree, from its own folder and from the user's file, and says
+//! nothing about a word that it does not know: then files are added whole, and nobody notices.
 
 use super::{Findings, Fix};
 use crate::attributes::{self, Rule};

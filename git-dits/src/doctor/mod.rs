@@ -114,16 +114,14 @@ pub fn examine(git: &Git, found: Result<Context>) -> Result<Vec<Finding>> {
     let result = setup::check(git, &mut findings);
     findings.check("the setup", result);
     if let Some(context) = setup::repository(found, &mut findings)? {
-        let checks: [(&'static str, fn(&Context, &mut Findings) -> Result<()>); 4] = [
-            ("attribute files", attributes::check),
-            ("the chunk store", store::check),
-            ("files", files::check),
-            ("remotes", remotes::check),
-        ];
-        for (what, check) in checks {
-            let result = check(&context, &mut findings);
-            findings.check(what, result);
-        }
+        let result = attributes::check(&context, &mut findings);
+        findings.check("attribute files", result);
+        let result = store::check(&context, &mut findings);
+        findings.check("the chunk store", result);
+        let result = files::check(&context, &mut findings);
+        findings.check("files", result);
+        let result = remotes::check(&context, &mut findings);
+        findings.check("remotes", result);
     }
     Ok(findings.0)
 }
