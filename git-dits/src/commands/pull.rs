@@ -5,10 +5,12 @@
 //! touched: a deletion, staged or not, stays one, and nothing is written outside of a sparse checkout.
 
 use crate::context::Context;
-use crate::hydration;
+use crate::report::FAILED;
+use crate::{hydration, outcome};
 use anyhow::Result;
 use clap::Parser;
 use dits_repo::PathFilter;
+use std::io::IsTerminal;
 use std::process::ExitCode;
 
 /// Fetch content and put it in place of the pointers of the working tree
@@ -44,5 +46,11 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     let from = hydration::from_remote(&context, args.remote.as_deref())?;
     let ghosts = hydration::chosen(hydration::ghosts(&context, &[])?, &args.choice.filter(&context)?);
     let bytes = hydration::bytes(&ghosts);
-    hydration::tell(&hydration::run(&context, ghosts, from)?, bytes)
+    let done = hydration::run(&context, ghosts, from)?;
+    // git-lfs says nothing to scripts when all went well.
+    if std::io::stdout().is_terminal() {
+        return hydration::tell(&done, bytes);
+    }
+    outcome::tell(&done);
+    Ok(if done.is_complete() { ExitCode::SUCCESS } else { ExitCode::from(FAILED) })
 }

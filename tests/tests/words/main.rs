@@ -9,6 +9,7 @@ mod differences;
 mod exit_codes;
 mod files;
 mod pointer;
+mod remote;
 mod setup;
 mod status;
 mod track;

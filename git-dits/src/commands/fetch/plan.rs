@@ -49,7 +49,9 @@ pub fn make(context: &Context, args: &Args) -> Result<Plan> {
         files = history::pointers(&context.repository.git, &revisions)?;
         files.retain(|file| seen.insert(file.pointer.oid));
         say(args, &format!("fetch: {} objects found, done.", files.len()))?;
-        say(args, "fetch: Fetching all references...")?;
+        if words.refs.is_empty() && !args.stdin {
+            say(args, "fetch: Fetching all references...")?;
+        }
     } else {
         let mut done = BTreeMap::new();
         files.extend(of_refs(context, args, &words, &mut done)?);
