@@ -13,6 +13,7 @@ mod entries;
 mod hydration;
 mod logs;
 mod outcome;
+mod portable;
 mod presets;
 mod redact;
 mod report;

@@ -1,6 +1,7 @@
 //! Names that break naive programs, and files that are not quite files.
 //!
-//! Everything goes around: added, pushed, cloned, changed, pulled. Names are bytes to us, as they are to Git.
+//! Everything goes around: added, pushed, cloned, changed, pulled. Names are bytes to us, as they are to Git; those that
+//! other systems could not have are told.
 
 use dits_tests::{World, bytes};
 use std::ffi::{OsStr, OsString};
@@ -160,4 +161,55 @@ fn a_folder_that_was_replaced_by_a_link_is_not_written_through() {
     // What Git thinks of it is Git's business; the file outside is nobody's.
     let _ = ann.call(&["checkout", "HEAD", "--", "folder/a.bin"]).run();
     assert_eq!(std::fs::read(outside.join("a.bin")).unwrap(), b"mine");
+}
+
+#[test]
+fn names_that_cannot_exist_elsewhere_are_told_and_kept_as_they_are() {
+    let world = World::new();
+    let server = world.server();
+    let ann = world.user("ann").init("project");
+    // One name to Windows, and one to macOS: decomposed, as its older file systems wrote it.
+    let names =
+        ["Hero.bin", "hero.bin", "u\u{308}.bin", "ü.bin", "what?.bin", "folder/aux.bin", "end./x.bin"];
+    for (seed, name) in names.iter().enumerate() {
+        ann.write(name, &bytes(20_000, seed as u64));
+    }
+    ann.commit("names");
+    let said = ann.git(&["dits", "track", "*.mov"]).said();
+    for told in [
+        "'Hero.bin' and 'hero.bin' are one name",
+        "'u\\u{308}.bin' and 'ü.bin' are one name",
+        "'what?.bin': 'what?.bin' holds '?'",
+        "'folder/aux.bin': 'aux.bin' is a device on Windows",
+        "'end./x.bin': 'end.' ends in a dot or space",
+        "hint: rename it",
+    ] {
+        assert!(said.contains(told), "'{told}' is not said:\n{said}");
+    }
+    ann.git(&["config", "dits.portablenames", "off"]);
+    assert_eq!(ann.git(&["dits", "track", "*.avi"]).said(), "");
+    // They are told, and nothing else: every one travels as it is.
+    ann.publish(&server.url("team/names"));
+    let ben = world.user("ben").clone_from(&server.url("team/names"), "clone");
+    for (seed, name) in names.iter().enumerate() {
+        ben.holds(name, &bytes(20_000, seed as u64));
+    }
+    ben.is_clean_at_once();
+}
+
+#[test]
+fn patterns_for_names_of_devices_are_refused() {
+    let world = World::new();
+    let ann = world.user("ann").init("project");
+    let before = ann.read(".gitattributes");
+    let refused = ann.git_fails(&["dits", "track", "textures/NUL/*.png"]);
+    assert_eq!(refused.code, Some(2));
+    assert!(refused.said().contains("'NUL' is a device on Windows") && refused.said().contains("hint: "));
+    assert_eq!(ann.read(".gitattributes"), before);
+    let warned = ann.git(&["dits", "track", "a:b.png"]);
+    assert!(warned.said().contains("holds ':'"), "{warned}");
+    ann.git(&["config", "dits.portablenames", "error"]);
+    ann.git_fails(&["dits", "track", "c:d.png"]);
+    ann.git(&["config", "dits.portablenames", "perhaps"]);
+    assert!(ann.git_fails(&["dits", "track", "*.x"]).said().contains("dits.portablenames"));
 }

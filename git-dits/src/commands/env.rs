@@ -69,6 +69,8 @@ pub fn settings(repository: Option<&Repository>) -> Result<String> {
     }
     let store = repository.map(Repository::store_dir);
     writeln!(out, "DitsStorageDir={}", show(store.as_deref()))?;
+    let cache = repository.and_then(|repository| repository.cache_dir().ok().flatten());
+    writeln!(out, "DitsCacheDir={}", show(cache.as_deref()))?;
     for (key, value) in ONE_WAY {
         writeln!(out, "{key}={value}")?;
     }
@@ -110,12 +112,19 @@ fn paths(repository: Option<&Repository>) -> [(&'static str, String); 9] {
         ("LocalGitDir", show(repository.map(|repository| &*repository.git_dir))),
         ("LocalGitStorageDir", show(repository.map(|repository| &*repository.common_dir))),
         ("LocalMediaDir", show(media.as_deref())),
-        ("LocalReferenceDirs", String::new()),
+        ("LocalReferenceDirs", reference_dirs(repository)),
         ("TempDir", show(temp.as_deref())),
         ("ConcurrentTransfers", "1".into()),
         ("TusTransfers", "false".into()),
         ("BasicTransfersOnly", "false".into()),
     ]
+}
+
+/// Stores that are read beside our own.
+fn reference_dirs(repository: Option<&Repository>) -> String {
+    let storage = repository.and_then(|repository| repository.storage().ok());
+    let dirs = storage.iter().flat_map(|storage| &storage.alternates);
+    dirs.map(|dir| show(Some(dir))).collect::<Vec<_>>().join(", ")
 }
 
 /// Variables that Git and git-dits read.

@@ -9,11 +9,15 @@
 
 use crate::attributes::{self, Lockable};
 use crate::context::Context;
+use crate::portable;
 use crate::presets::Preset;
 use crate::report::{self, Failure};
 use anyhow::{Result, bail, ensure};
 use clap::Parser;
+use dits_repo::names::Policy;
 use dits_repo::threshold::Threshold;
+use dits_repo::tracked;
+use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
@@ -80,6 +84,10 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     if wanted.is_empty() {
         return list::list(&context, args);
     }
+    let policy = Policy::of(&context.repository)?;
+    for Wanted { pattern, .. } in &wanted {
+        portable::check_pattern(policy, pattern)?;
+    }
     let new = if args.no_modify_attrs {
         wanted.iter().map(|wanted| &wanted.pattern[..]).collect()
     } else {
@@ -93,12 +101,23 @@ pub fn run(args: &Args) -> Result<ExitCode> {
         let files = touch::raw_files(&context, pattern)?;
         touched += touch::touch_all(&context, pattern, &files, args.verbose, args.dry_run)?;
     }
+    name_unportable(&context, policy)?;
     if touched > 0 {
         // With a threshold, Git's own leaves unchanged raw content as it is.
         let add = if Threshold::of(&context.repository)?.is_off() { "add" } else { "dits add --renormalize" };
         report::hint(&format!("{touched} file(s) are stored whole: 'git {add}' them to make them pointers"));
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Tells of managed files whose names cannot exist on every system; they are managed all the same.
+fn name_unportable(context: &Context, policy: Policy) -> Result<()> {
+    let staged = tracked::staged(&context.repository.git, &[], false)?;
+    let path =
+        |line: &'_ [u8]| line.iter().position(|byte| *byte == b'\t').map(|tab| line[tab + 1..].to_vec());
+    let paths: BTreeSet<Vec<u8>> = staged.split(|byte| *byte == 0).filter_map(path).collect();
+    portable::check_paths(policy, paths.iter().map(Vec::as_slice));
+    Ok(())
 }
 
 fn wanted(args: &Args) -> Result<Vec<Wanted>> {

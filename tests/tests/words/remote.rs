@@ -29,7 +29,14 @@ fn clones() -> (Beside, Server) {
 #[test]
 fn fetch_says_what_it_fetches() {
     let (beside, _server) = clones();
-    beside.same_all(&["fetch -I a.bin", "ls-files", "fetch", "fetch origin", "fetch origin main", "fetch --all"]);
+    beside.same_all(&[
+        "fetch -I a.bin",
+        "ls-files",
+        "fetch",
+        "fetch origin",
+        "fetch origin main",
+        "fetch --all",
+    ]);
     beside.same_all(&["fetch --all origin main", "fetch nope", "fetch origin nope", "fetch --nonsense"]);
     beside.same_all(&["ls-files -d"]);
 }
@@ -37,7 +44,15 @@ fn fetch_says_what_it_fetches() {
 #[test]
 fn pull_and_checkout_fill_the_working_tree() {
     let (beside, _server) = clones();
-    beside.same_all(&["pull -I a.bin", "ls-files", "pull -X d", "ls-files", "pull origin", "ls-files", "pull nope"]);
+    beside.same_all(&[
+        "pull -I a.bin",
+        "ls-files",
+        "pull -X d",
+        "ls-files",
+        "pull origin",
+        "ls-files",
+        "pull nope",
+    ]);
     let (beside, _server) = clones();
     beside.same_all(&["fetch", "checkout a.bin", "ls-files", "checkout", "ls-files", "checkout d"]);
 }
@@ -45,13 +60,24 @@ fn pull_and_checkout_fill_the_working_tree() {
 #[test]
 fn fsck_says_whether_all_is_well() {
     let (beside, _server) = clones();
-    beside.same_all(&["pull", "fsck", "fsck --objects", "fsck --pointers", "fsck HEAD~1", "fsck HEAD~1..HEAD", "fsck nope"]);
+    beside.same_all(&[
+        "pull",
+        "fsck",
+        "fsck --objects",
+        "fsck --pointers",
+        "fsck HEAD~1",
+        "fsck HEAD~1..HEAD",
+        "fsck nope",
+    ]);
     beside.each(|repo| {
         // Content in place of a pointer, past the filters of both.
         let none = |name: &str| format!("filter.{name}.{}=", "process");
-        let off: Vec<String> = ["lfs", "dits"].iter().flat_map(|name| {
-            [none(name), format!("filter.{name}.clean=cat"), format!("filter.{name}.required=false")]
-        }).collect();
+        let off: Vec<String> = ["lfs", "dits"]
+            .iter()
+            .flat_map(|name| {
+                [none(name), format!("filter.{name}.clean=cat"), format!("filter.{name}.required=false")]
+            })
+            .collect();
         repo.write("b.bin", b"raw");
         let flags: Vec<&str> = off.iter().flat_map(|pair| ["-c", pair.as_str()]).collect();
         repo.git(&[&flags[..], &["add", "b.bin"]].concat());
