@@ -36,7 +36,7 @@ fn many_pointers(user: &User) -> Repo {
                       from refs/heads/main^0\n"
         .to_owned();
     for i in 0..FILES {
-        writeln!(commit, "M 100644 {} {}", ids[i % CONTENTS], name(i)).unwrap();
+        writeln!(commit, "M 100644 {} {}", ids[i % CONTENTS], name(i)).expect("a string has room");
     }
     repo.call(&["fast-import", "--quiet"]).input(commit.as_bytes()).ok();
     repo

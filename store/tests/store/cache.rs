@@ -24,10 +24,10 @@ fn fetch(store: &PackStore, contents: &[Vec<u8>]) {
     store.hold(&contents.iter().map(|bytes| Oid::of(bytes)).collect::<Vec<_>>());
     let mut batch = store.for_fetched().batch().expect("a batch");
     for bytes in contents {
-        add(&mut *batch, bytes).unwrap();
+        add(&mut *batch, bytes).expect("the batch takes it");
     }
-    batch.commit().unwrap();
-    store.refresh().unwrap();
+    batch.commit().expect("the batch is committed");
+    store.refresh().expect("the store is read");
 }
 
 #[test]
