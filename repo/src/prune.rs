@@ -90,7 +90,7 @@ pub fn plan(
     verify: Verify,
     prove: &mut Prove<'_>,
 ) -> Result<Plan, RepoError> {
-    let (local, empty) = local(store)?;
+    let (local, empty) = local(&store.own())?;
     let kept = kept(repositories, rules)?;
     let mut plan = Plan { local: local.len() as u64, empty, ..Plan::default() };
     let mut candidates = Vec::new();
@@ -169,7 +169,11 @@ pub fn carry_out(
     }
     let mut oids: HashSet<Oid> = contents.iter().map(|content| content.oid).collect();
     oids.extend(plan.empty.into_iter().filter(|oid| !kept.contains_key(oid)));
-    let forgotten = if oids.is_empty() { Forgotten::default() } else { alone.forget(&oids, trash)? };
+    let forgotten = if oids.is_empty() {
+        Forgotten::default()
+    } else {
+        alone.forget(&oids, &kept.into_keys().collect::<Vec<_>>(), trash)?
+    };
     Ok(Pruned { contents, forgotten })
 }
 

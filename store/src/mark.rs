@@ -19,11 +19,16 @@ pub struct Needed {
     pub bytes: u64,
 }
 
-/// The chunks that only these contents need.
+/// The chunks that these contents need and neither any other manifest of the store nor any content of `keep`,
+/// whose manifest may stand beside the store.
 ///
 /// # Errors
 /// [`StoreError::Corrupt`] or [`StoreError::Format`] when a manifest or node of any content is damaged.
-pub fn needed_by_these_only(store: &dyn ChunkRead, contents: &HashSet<Oid>) -> Result<Needed, StoreError> {
+pub fn needed_by_these_only(
+    store: &dyn ChunkRead,
+    contents: &HashSet<Oid>,
+    keep: &[Oid],
+) -> Result<Needed, StoreError> {
     let mut manifests = Vec::new();
     store.visit(&mut |item| {
         if let Item::Chunk { id, kind: Kind::Manifest, .. } = item {
@@ -49,6 +54,18 @@ pub fn needed_by_these_only(store: &dyn ChunkRead, contents: &HashSet<Oid>) -> R
         walker.walk(manifest, &mut |id, _| {
             needed.remove(&id);
         })?;
+    }
+    for oid in keep {
+        // Those of the store itself were walked above; what is wrong elsewhere is absent.
+        let stays = content::find(store, oid).or_else(|error| match error {
+            StoreError::Io { .. } => Err(error),
+            _ => Ok(None),
+        })?;
+        if let Some(known) = stays {
+            walker.walk(&known.manifest, &mut |id, _| {
+                needed.remove(&id);
+            })?;
+        }
     }
     let mut found = Needed::default();
     for (id, bytes) in needed {

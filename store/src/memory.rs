@@ -93,7 +93,7 @@ impl ChunkPrune for MemoryStore {
         if self.lock().batches > 0 {
             return Err(StoreError::Busy { path: "memory".into() });
         }
-        let goes = mark::needed_by_these_only(self, contents)?;
+        let goes = mark::needed_by_these_only(self, contents, &[])?;
         let chunks = self.remove(&goes.chunks)?;
         self.lock().bindings.retain(|(oid, _), _| !contents.contains(oid));
         Ok(Forgotten { chunks, bytes: goes.bytes })

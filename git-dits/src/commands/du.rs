@@ -161,6 +161,6 @@ fn measure(store: &PackStore, contents: &HashSet<Oid>, row: &mut Row<'_>) -> Res
         }
         Ok(())
     })?;
-    row.alone_bytes = mark::needed_by_these_only(store, contents)?.bytes;
+    row.alone_bytes = mark::needed_by_these_only(&store.own(), contents, &[])?.bytes;
     Ok(())
 }

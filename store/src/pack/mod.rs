@@ -272,6 +272,6 @@ impl ChunkPrune for PackStore {
     }
 
     fn forget(&self, contents: &HashSet<Oid>) -> Result<Forgotten, StoreError> {
-        self.alone()?.forget(contents, None)
+        self.alone()?.forget(contents, &[], None)
     }
 }

@@ -24,14 +24,14 @@ impl PackStore {
     pub(super) fn remove_chunks(&self, ids: &HashSet<ChunkId>) -> Result<u64, StoreError> {
         let _lock = self.lock_packs()?;
         let except = Except { chunks: Some(ids), contents: None };
-        self.take_away(&except, &Retire::Delete).map(|removed| removed.len() as u64)
+        self.take_away(&except, &Retire::Delete).map(|removed| removed.chunks)
     }
 
     /// Rewrites every pack that holds something of `except`. The caller holds `consolidate.lock`.
-    fn take_away(&self, except: &Except<'_>, retire: &Retire) -> Result<HashSet<ChunkId>, StoreError> {
+    fn take_away(&self, except: &Except<'_>, retire: &Retire) -> Result<Forgotten, StoreError> {
         self.refresh()?;
         let rewrite = Rewrite { except, retire, squeeze: Squeeze::Quick };
-        let (mut removed, mut damaged) = (HashSet::new(), None);
+        let (mut removed, mut bytes, mut damaged) = (HashSet::new(), 0, None);
         let (mut group, mut group_bytes) = (Vec::new(), 0);
         // Footers and not the index: that knows only one place for each chunk, and a copy must go too.
         for id in self.pack_ids()? {
@@ -40,7 +40,7 @@ impl PackStore {
                 Err(error) if is_damage(&error) || is_gone(&error) => continue,
                 Err(error) => return Err(error),
             };
-            let hits = || footer.entries.iter().map(|entry| entry.id).filter(|id| except.has_chunk(id));
+            let hits = || footer.entries.iter().filter(|entry| except.has_chunk(&entry.id));
             if hits().next().is_none() && !footer.bindings.iter().any(|binding| except.has_binding(binding)) {
                 continue;
             }
@@ -48,7 +48,9 @@ impl PackStore {
                 Err(error) if is_damage(&error) => damaged = damaged.or(Some(error)),
                 Err(error) => return Err(error),
                 Ok(_) => {
-                    removed.extend(hits());
+                    for entry in hits().filter(|entry| removed.insert(entry.id)) {
+                        bytes += u64::from(entry.bytes);
+                    }
                     group_bytes +=
                         footer.frames.iter().map(|frame| u64::from(frame.stored_bytes)).sum::<u64>();
                     group.push((id, footer));
@@ -62,24 +64,28 @@ impl PackStore {
         if !group.is_empty() {
             self.rewrite(&group, &rewrite)?;
         }
-        damaged.map_or(Ok(removed), Err)
+        damaged.map_or(Ok(Forgotten { chunks: removed.len() as u64, bytes }), Err)
     }
 }
 
 impl Alone {
-    /// Takes these contents away. With `trash`, a time in seconds, the packs they were in can be
-    /// [restored](PackStore::restore_trash).
+    /// Takes these contents away. What those of `keep` need stays, though their manifests be beside the store.
+    /// With `trash`, a time in seconds, the packs they were in can be [restored](PackStore::restore_trash).
     ///
     /// # Errors
     /// [`StoreError::Corrupt`] or [`StoreError::Format`] when a manifest or node is damaged, and nothing is taken
     /// away then: what it needs is not known.
-    pub fn forget(&self, contents: &HashSet<Oid>, trash: Option<u64>) -> Result<Forgotten, StoreError> {
+    pub fn forget(
+        &self,
+        contents: &HashSet<Oid>,
+        keep: &[Oid],
+        trash: Option<u64>,
+    ) -> Result<Forgotten, StoreError> {
         let store = &self.store;
         store.refresh()?;
-        let goes = mark::needed_by_these_only(store, contents)?;
+        let goes = mark::needed_by_these_only(store, contents, keep)?;
         let retire = trash.map_or(Retire::Delete, |time| Retire::To(store.trash_folder(time)));
         let except = Except { chunks: Some(&goes.chunks), contents: Some(contents) };
-        let removed = store.take_away(&except, &retire)?;
-        Ok(Forgotten { chunks: removed.len() as u64, bytes: goes.bytes })
+        store.take_away(&except, &retire)
     }
 }
