@@ -20,6 +20,7 @@ pub mod git;
 pub mod history;
 pub mod hydrate;
 pub mod index;
+pub mod migrate;
 pub mod names;
 pub mod pathfilter;
 pub mod profile;

@@ -26,6 +26,7 @@ mod install;
 mod logs;
 mod ls_files;
 mod man;
+mod migrate;
 mod pointer;
 mod prune;
 mod pull;
@@ -65,6 +66,7 @@ enum Command {
     Untrack(untrack::Args),
     Add(add::Args),
     LsFiles(ls_files::Args),
+    Migrate(migrate::Args),
     Status(status::Args),
     Clone(clone::Args),
     Fetch(fetch::Args),
@@ -121,6 +123,7 @@ impl Command {
             Command::Untrack(args) => untrack::run(args),
             Command::Add(args) => add::run(args),
             Command::LsFiles(args) => ls_files::run(args),
+            Command::Migrate(args) => migrate::run(args),
             Command::Status(args) => status::run(args),
             Command::Clone(args) => clone::run(args),
             Command::Fetch(args) => fetch::run(args),
