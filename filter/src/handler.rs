@@ -143,7 +143,7 @@ impl Filter<'_> {
             Ok(filter) => filter,
             Err(error) => return self.report.hydrated = Some(Err(error)),
         };
-        // What Git was given is there already, and only to be settled.
+        // What Git was given whole is no ghost, wanted or not.
         let wants = |job: &Job| job.given || (!self.policy.skip_smudge && filter.lets_through(&job.path));
         let (wanted, left): (Vec<_>, Vec<_>) = jobs.into_iter().partition(wants);
         // If this fails (the index is locked, say), Git looks at the pointers once more, and all is well.

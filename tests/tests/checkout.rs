@@ -89,6 +89,19 @@ fn skipping_leaves_clean_pointers_and_hydrate_completes_them() {
 }
 
 #[test]
+fn a_file_that_git_wrote_itself_is_settled_wanted_or_not() {
+    let world = World::new();
+    let repo = two_branches(&world.user("ann"));
+    for exclude in ["", "*.bin"] {
+        repo.git(&["config", "dits.fetchexclude", exclude]);
+        fs::remove_file(repo.at("a.bin")).unwrap();
+        repo.git(&["checkout-index", "-f", "-u", "a.bin"]);
+        repo.holds("a.bin", &ONE);
+        repo.is_clean_at_once();
+    }
+}
+
+#[test]
 fn entries_without_size_get_one_but_ghosts_stay_clean() {
     let world = World::new();
     let repo = two_branches(&world.user("ann"));
