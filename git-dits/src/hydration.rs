@@ -7,7 +7,6 @@
 use crate::context::{self, Context};
 use crate::{outcome, report, worktree};
 use anyhow::Result;
-use dits_remote::source::NoRemote;
 use dits_remote::{Direction, RemoteSource, endpoint};
 use dits_repo::hydrate::{self, Job, Outcome};
 use dits_repo::tracked::{self, Tracked};
@@ -24,8 +23,8 @@ pub enum From {
     Here,
     /// Any remote.
     Anywhere,
-    /// The server at this address.
-    Only(Address),
+    /// This remote: where it has its content, if that is known.
+    Only(Option<Address>),
 }
 
 /// The remote that the user named, if he did.
@@ -35,7 +34,7 @@ pub fn from_remote(context: &Context, name: Option<&str>) -> Result<From> {
         let hint = "'git remote -v' lists the remotes";
         return Err(report::Failure::new(format!("invalid remote name '{name}'"), hint).into());
     };
-    Ok(From::Only(endpoint.address.ok_or(NoRemote)?))
+    Ok(From::Only(endpoint.address))
 }
 
 /// Files of the working tree that match (all when `pathspec` is empty) and are pointers.
@@ -118,6 +117,6 @@ pub fn source<'a>(
     match from {
         From::Here => None,
         From::Anywhere => Some(all),
-        From::Only(address) => Some(all.only(vec![address.clone()])),
+        From::Only(address) => Some(all.only(address.iter().cloned().collect())),
     }
 }

@@ -83,20 +83,17 @@ pub struct Weight {
     pub absent: Vec<Oid>,
 }
 
-/// What fetching `oids` would move, beyond the chunks that are in `here`; from `only`, if given, else from the
-/// remotes of `repository`. Moves and stores nothing.
+/// What fetching `oids` from `addresses` would move, beyond the chunks that are in `here`. Moves and stores nothing.
 ///
 /// # Errors
 /// As [`ChunkSource::fetch`].
 pub fn weigh(
     repository: &Repository,
     settings: &Settings,
-    only: Option<&Address>,
+    addresses: Vec<Address>,
     here: &Arc<dyn ChunkRead>,
     oids: &[Oid],
 ) -> Result<Weight, Box<dyn Error + Send + Sync>> {
-    let addresses =
-        only.map_or_else(|| endpoint::fetch_addresses(repository), |only| Ok(vec![only.clone()]))?;
     let mut weight = Weight::default();
     weight.absent = each(addresses, oids, &mut |address, absent| {
         let mut remote = Remote::connect(&repository.git, address, settings)?;

@@ -22,6 +22,7 @@ pub mod hydrate;
 pub mod index;
 pub mod migrate;
 pub mod names;
+pub mod partial;
 pub mod pathfilter;
 pub mod profile;
 pub mod prune;

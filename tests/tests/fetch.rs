@@ -95,6 +95,31 @@ fn a_sparse_checkout_fetches_what_it_shows() {
 }
 
 #[test]
+fn a_partial_clone_fetches_the_pointers_of_a_ref_in_one_go() {
+    let world = World::new();
+    let server = world.server();
+    let ann = published(&world, &server);
+    ann.git(&["switch", "-q", "side"]);
+    ann.write("more.bin", &bytes(10_000, 8));
+    ann.write("plain.txt", &bytes(5000, 9));
+    ann.commit("more");
+    ann.git(&["push", "-q", "origin", "side"]);
+    let ben = world.user("ben");
+    ben.git(&["clone", "-q", "--filter=blob:none", &server.url(URL), "clone"]);
+    let clone = ben.repo("clone");
+    let fetch = clone.watch(|| drop(clone.git(&["dits", "fetch", "origin", "origin/side"])));
+    assert_eq!(fetch.pull.contents, 2, "{fetch:?}");
+    // One for Git's objects, one for the chunks.
+    assert_eq!(fetch.connections, 2, "{fetch:?}");
+    let missing = clone.git(&["rev-list", "--objects", "--missing=print", "origin/side"]).text();
+    assert!(missing.contains(&format!("?{}", ann.id("side:plain.txt"))), "ordinary blobs stay away");
+    let switch = clone.watch(|| drop(clone.git(&["switch", "-q", "side"])));
+    assert_eq!(switch.pull.events, 0, "{switch:?}");
+    clone.is_clean_at_once();
+    clone.is_same_as(&ann);
+}
+
+#[test]
 fn a_dry_run_says_what_would_travel_and_moves_nothing() {
     let world = World::new();
     let server = world.server();
@@ -260,7 +285,7 @@ fn bad_words_are_refused_and_say_what_to_do() {
     let world = World::new();
     let server = world.server();
     let ann = published(&world, &server);
-    let table: [(&[&str], &str, i32); 9] = [
+    let table: [(&[&str], &str, i32); 8] = [
         (&["fetch", "nosuch"], "invalid remote name 'nosuch'", 2),
         (&["pull", "nosuch"], "invalid remote name 'nosuch'", 2),
         (&["fetch", "origin", "nosuch"], "invalid ref argument: 'nosuch'", 2),
@@ -268,7 +293,6 @@ fn bad_words_are_refused_and_say_what_to_do() {
         (&["fetch", "--all", "--recent"], "cannot combine --all with --recent", 2),
         (&["fetch", "--all", "--", "a.bin"], "cannot combine --all with paths", 2),
         (&["fetch", "--refetch", "-d"], "cannot combine --refetch with --dry-run", 2),
-        (&["fetch", "https://host/a"], "no remote with a dits:// address", 2),
         (&["fetch", "--prune"], "unexpected argument", 127),
     ];
     for (args, words, code) in table {
@@ -322,6 +346,12 @@ fn what_nobody_has_is_named_and_the_rest_comes() {
          $ git dits fetch origin -I lost.bin\nfetch: Fetching reference refs/heads/main\n{failed}"
     );
     assert_eq!(seen, expected);
+    let nowhere = clone.call(&["dits", "fetch", "https://host/a", "main"]).fails();
+    nowhere.says(&[
+        "error: failed to fetch some objects\n",
+        "no remote with a dits:// address",
+        "hint: name a server",
+    ]);
     clone.git(&["dits", "checkout", "a.bin"]);
     clone.holds("a.bin", &ann.read("a.bin"));
 }

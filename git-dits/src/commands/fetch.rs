@@ -17,6 +17,7 @@ use dits_remote::source::{Weight, weigh};
 use dits_repo::tracked::Tracked;
 use dits_repo::{ChunkSource, RepoError};
 use dits_store::{ChunkPrune, ChunkRead, MemoryStore, PackStore, StoreError, content};
+use dits_sync::Address;
 use serde_json::{Value, json};
 use std::collections::HashSet;
 use std::process::ExitCode;
@@ -156,8 +157,8 @@ fn dry_run(
             Some(store) => Arc::new(store),
             None => Arc::new(MemoryStore::new()),
         };
-        let only = if let From::Only(address) = from { Some(address) } else { None };
-        weighed = weigh(&context.repository, &context.settings, only, &here, &oids(wanted));
+        weighed =
+            weigh(&context.repository, &context.settings, addresses(context, from)?, &here, &oids(wanted));
     }
     let (weight, failure) = match weighed {
         Ok(weight) => (Some(weight), None),
@@ -183,14 +184,14 @@ fn transfers<'a>(
     from: &From,
     files: impl Iterator<Item = &'a Tracked>,
 ) -> Result<Vec<Value>> {
-    let urls = urls(context, from)?;
+    let url = addresses(context, from)?.first().map(ToString::to_string);
     let store = context.repository.store_dir().display().to_string();
     let transfer = |file: &Tracked| {
         json!({
             "name": String::from_utf8_lossy(&file.path),
             "oid": file.pointer.oid.to_string(),
             "size": file.pointer.size,
-            "actions": { "download": { "href": urls.first() } },
+            "actions": { "download": { "href": url } },
             "path": store,
         })
     };
@@ -198,12 +199,11 @@ fn transfers<'a>(
 }
 
 /// Where content comes from, in the order in which it is tried.
-fn urls(context: &Context, from: &From) -> Result<Vec<String>> {
-    let addresses = match from {
-        From::Only(address) => vec![address.clone()],
+fn addresses(context: &Context, from: &From) -> Result<Vec<Address>> {
+    Ok(match from {
+        From::Only(address) => address.iter().cloned().collect(),
         _ => endpoint::fetch_addresses(&context.repository)?,
-    };
-    Ok(addresses.iter().map(ToString::to_string).collect())
+    })
 }
 
 fn tell_missing(
@@ -223,8 +223,8 @@ fn tell_missing(
             file.pointer.oid
         ));
     }
-    let from = urls(context, from)?.join("', '");
-    report::error(&format!("failed to fetch some objects from '{from}'"));
+    let from: Vec<String> = addresses(context, from)?.iter().map(|from| format!(" from '{from}'")).collect();
+    report::error(&format!("failed to fetch some objects{}", from.join(",")));
     match failure {
         Some(failure) => report::fetch_error(&RepoError::Fetch(failure)),
         None => report::hint("ask whoever added these files to push them"),

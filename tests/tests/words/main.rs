@@ -7,6 +7,7 @@
 mod beside;
 mod differences;
 mod exit_codes;
+mod fetch;
 mod files;
 mod pointer;
 mod remote;

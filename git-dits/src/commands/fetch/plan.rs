@@ -5,13 +5,14 @@
 
 use super::Args;
 use crate::context::Context;
+use crate::entries;
 use crate::hydration::{self, From};
 use crate::report::{self, Failure};
 use anyhow::{Context as _, Result};
 use dits_remote::{Direction, endpoint};
-use dits_repo::history;
 use dits_repo::recent::{self, Recent};
 use dits_repo::tracked::{self, Tracked};
+use dits_repo::{Git, history, partial};
 use std::collections::HashSet;
 use std::collections::btree_map::{BTreeMap, Entry};
 use std::io::Read;
@@ -146,6 +147,7 @@ fn of_refs(
         let full = git.line(&["rev-parse", "--symbolic-full-name", name])?.filter(|full| !full.is_empty());
         let full = full.unwrap_or_else(|| name.clone());
         say(args, &format!("fetch: Fetching reference {full}"))?;
+        bring_pointers(git, &tip)?;
         files.extend(match &words.paths[..] {
             [] => tracked::in_tree(git, &tip)?,
             paths => tracked::in_tree_below(&context.git_here(), &tip, paths)?,
@@ -153,6 +155,15 @@ fn of_refs(
         done.insert(tip, full);
     }
     Ok(files)
+}
+
+/// In a partial clone, makes sure that the pointers of a commit can be read.
+fn bring_pointers(git: &Git, tip: &str) -> Result<()> {
+    if let Some(remote) = partial::promisor(git)? {
+        let managed = entries::in_commit(git, tip)?;
+        partial::bring(git, &remote, tip, &managed.iter().map(|entry| &entry.id[..]).collect::<Vec<_>>())?;
+    }
+    Ok(())
 }
 
 fn resolve(context: &Context, name: &str) -> Result<String> {
@@ -182,6 +193,7 @@ fn of_recent(
         for Recent { name, commit, .. } in recent::refs(git, now.saturating_sub(refs_days * DAY), remotes)? {
             if let Entry::Vacant(unknown) = done.entry(commit) {
                 say(args, &format!("fetch: Fetching reference {name}"))?;
+                bring_pointers(git, unknown.key())?;
                 files.extend(tracked::in_tree(git, unknown.key())?);
                 unknown.insert(name);
             }
