@@ -17,7 +17,10 @@ use world::{DAY, World, oid, pointer, why};
 
 /// Version 10 is old and pushed, 20 is checked out and pushed; the time is much later.
 fn aged() -> World {
-    let mut world = World::new();
+    aged_in(World::new())
+}
+
+fn aged_in(mut world: World) -> World {
     world.commit("a.bin", 10);
     world.commit("a.bin", 20);
     world.push("main");
@@ -170,6 +173,42 @@ fn what_is_not_pushed_stays_on_branches_tags_notes_and_in_reflogs() {
     world.now += 100 * DAY;
     assert_eq!(world.prune(Scope::Usual), 1);
     assert!(!world.is_whole(30));
+}
+
+#[test]
+fn other_shapes_of_repositories_have_the_same_roots() {
+    for option in ["--object-format=sha256", "--ref-format=reftable", "--bare"] {
+        // Git 2.39 has no reftable, and no worktree without a commit.
+        let Some(world) = World::with(option) else { continue };
+        if option == "--bare" {
+            let add = ["worktree", "add", "-q", "--orphan", "-b", "main", "../linked"];
+            if !world.try_git_in("repo", &add).status.success() {
+                continue;
+            }
+            world.write_in("linked", "staged.bin", 60);
+            world.git_in("linked", &["add", "staged.bin"]);
+            world.write_in("repo", "loose", 70);
+            assert_eq!((world.prune(Scope::Usual), world.whole([60, 70])), (1, vec![60]));
+            continue;
+        }
+        let mut world = aged_in(world);
+        world.git(&["checkout", "-q", "-b", "theirs", "HEAD~1"]);
+        world.commit("a.bin", 30);
+        world.commit("a.bin", 40);
+        world.git(&["reset", "-q", "--hard", "HEAD~1"]);
+        world.add("a.bin", 50);
+        world.git(&["stash", "push", "-q"]);
+        assert!(!world.try_git_in("repo", &["merge", "main"]).status.success());
+        world.now += 100 * DAY;
+        world.add("a.bin", 60);
+        world.prune(Scope::Usual);
+        assert_eq!(world.whole([20, 30, 40, 50, 60]), [20, 30, 40, 50, 60], "{option}");
+        world.git(&["merge", "--abort"]);
+        world.git(&["checkout", "-q", "main"]);
+        world.now += 100 * DAY;
+        world.prune(Scope::Usual);
+        assert_eq!(world.whole([10, 20, 30, 40, 50, 60]), [20, 30, 40, 50], "{option}");
+    }
 }
 
 #[test]

@@ -56,6 +56,18 @@ fn an_old_version_goes_and_comes_back_from_the_remote() {
     hydrates(&repo, "HEAD", "a.bin", &bytes(300_000, 2));
 }
 
+#[test]
+fn a_fetch_can_end_with_it() {
+    let world = World::new();
+    let server = world.server();
+    let repo = pushed(&world, &server);
+    let lines = "prune: 2 local objects, 1 retained, 1 verified with remote, done.\nprune: ";
+    let dry = repo.git(&["dits", "fetch", "--prune", "--dry-run"]).text();
+    assert!(dry.contains(&format!("{lines}1 file would be pruned (400 KB), done.\n")), "{dry}");
+    let ran = repo.git(&["dits", "fetch", "-p"]).text();
+    assert!(ran.ends_with(&format!("{lines}Deleting objects: 100% (1/1), done.\n")), "{ran}");
+}
+
 fn blake3(content: &[u8]) -> String {
     dits_format::Oid::of(content).to_string()
 }

@@ -53,6 +53,9 @@ pub struct Args {
     /// Also read what is here, and fetch again what is damaged
     #[arg(long)]
     refetch: bool,
+    /// Afterwards remove old content that the remote holds, as 'git dits prune' does
+    #[arg(short, long, conflicts_with = "json")]
+    prune: bool,
     /// Fetch nothing; show what would be fetched, and how many bytes would travel
     #[arg(short, long)]
     dry_run: bool,
@@ -77,10 +80,11 @@ pub fn run(args: &Args) -> Result<ExitCode> {
             wanted.push(file);
         }
     }
-    match store {
-        Some(store) if !args.dry_run => fetch(&context, args, &store, &from, &wanted),
-        store => dry_run(&context, args, store, &from, &wanted),
-    }
+    let done = match store {
+        Some(store) if !args.dry_run => fetch(&context, args, &store, &from, &wanted)?,
+        store => dry_run(&context, args, store, &from, &wanted)?,
+    };
+    if args.prune && done == ExitCode::SUCCESS { super::prune::run_default(args.dry_run) } else { Ok(done) }
 }
 
 /// Removes damaged chunks of these contents: what is absent is fetched, what is damaged is not.

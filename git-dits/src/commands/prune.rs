@@ -105,6 +105,11 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     carry_out(args, &context, &store, &rules, plan)
 }
 
+/// The command without other options, for those that end with it.
+pub fn run_default(dry_run: bool) -> Result<ExitCode> {
+    run(&Args { dry_run, ..Args::parse_from(["prune"]) })
+}
+
 fn scope(args: &Args) -> Scope {
     match (args.force, args.recent) {
         (true, _) => Scope::UnpushedOnly,

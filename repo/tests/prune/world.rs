@@ -37,10 +37,14 @@ pub fn pointer(n: u64) -> Vec<u8> {
 
 impl World {
     pub fn new() -> World {
+        World::with("--object-format=sha1").expect("every git knows it")
+    }
+
+    /// With an option of `git init`; `None` when this git does not know it.
+    pub fn with(option: &str) -> Option<World> {
         let world = World { dir: TempDir::new().expect("a folder"), now: START };
         fs::create_dir(world.path("repo")).expect("a folder");
-        world.git(&["init", "-q", "-b", "main", "."]);
-        world
+        world.try_git_in("repo", &["init", "-q", "-b", "main", option, "."]).status.success().then_some(world)
     }
 
     pub fn path(&self, name: &str) -> PathBuf {
