@@ -71,7 +71,11 @@ pub fn smudge(
     input.take(PROBE_BYTES as u64).read_to_end(&mut head).map_err(RepoError::Content)?;
     match parse(&head) {
         Parsed::Pointer(pointer) if !skip => {
-            let known = available(store, source, &pointer, observe)?;
+            let mut known = available(store, source, &pointer, observe)?;
+            // What stands beside the store may go away, or prove to be damaged, after we looked. Once more, then.
+            if matches!(verify(store, &known), Err(StoreError::Missing { .. })) {
+                known = available(store, source, &pointer, observe)?;
+            }
             verify(store, &known)?;
             content::rebuild::<RepoError>(store, &known.manifest, &mut |part| {
                 output.write_all(part).map_err(RepoError::Content)
@@ -93,6 +97,7 @@ pub(crate) fn available(
     observe: &mut (dyn FnMut(FetchProgress) + Send),
 ) -> Result<Known, OnceError> {
     let oid = pointer.oid;
+    store.hold(&[oid]);
     if !content::is_whole(store, &oid).unwrap_or(false) {
         let absent = source.fetch(&[oid], observe).map_err(|source| OnceError::Fetch { oid, source })?;
         if absent.contains(&oid) {

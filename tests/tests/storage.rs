@@ -132,18 +132,19 @@ fn a_damaged_or_vanished_cache_costs_time_only() {
     let (ben, cache) = sharing(&world, "ben", "0");
     holds_all(&ben.clone_from(&server.url(URL), "one"));
     for (name, damage) in [("two", true), ("three", false)] {
-        for pack in all_packs(&cache) {
-            let mut bytes = fs::read(&pack).unwrap();
-            let middle = bytes.len() / 2;
-            bytes[middle] ^= 1;
-            fs::remove_file(&pack).unwrap();
-            if damage {
-                fs::write(&pack, bytes).unwrap();
-            }
+        if damage {
+            flip_all(&cache);
+        } else {
+            all_packs(&cache).iter().for_each(|pack| fs::remove_file(pack).unwrap());
         }
         let watch = ben.watch(|| holds_all(&ben.clone_from(&server.url(URL), name)));
         assert!(watch.pull.chunk_bytes > 0, "{watch:?}");
     }
+    // One content on a stream: nothing is written before it is known to be right.
+    flip_all(&cache);
+    let three = ben.repo("three");
+    let pointer = three.git(&["cat-file", "blob", "HEAD:a.bin"]).stdout;
+    assert!(three.call(&["dits", "smudge"]).input(&pointer).ok().stdout == content("a.bin"));
     fs::remove_dir_all(&cache).unwrap();
     holds_all(&ben.clone_from(&server.url(URL), "four"));
     let watch = ben.watch(|| holds_all(&ben.clone_from(&server.url(URL), "five")));
@@ -154,6 +155,17 @@ fn a_damaged_or_vanished_cache_costs_time_only() {
     let six = ben.clone_from(&server.url(URL), "six");
     holds_all(&six);
     assert_eq!(six.git_fails(&["dits", "cache"]).code, Some(2));
+}
+
+/// Damages every pack, at several places.
+fn flip_all(dir: &Path) {
+    for pack in all_packs(dir) {
+        let mut bytes = fs::read(&pack).expect("it is there");
+        (1..8).for_each(|part| bytes[part * 100_000] ^= 1);
+        // It is read-only.
+        fs::remove_file(&pack).expect("it is there");
+        fs::write(&pack, bytes).expect("it is ours");
+    }
 }
 
 fn all_packs(dir: &Path) -> Vec<PathBuf> {

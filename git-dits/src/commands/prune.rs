@@ -76,7 +76,8 @@ enum WhenUnverified {
 pub fn run(args: &Args) -> Result<ExitCode> {
     let context = Context::find(true)?;
     let now = context::now()?;
-    let Some(store) = context.existing_store()? else {
+    // What stands beside the store is not ours to prune.
+    let Some(store) = context.existing_store()?.map(|store| store.own()) else {
         if !args.restore {
             say(args, "0 local objects, 0 retained, done.")?;
         }

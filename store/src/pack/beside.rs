@@ -75,6 +75,11 @@ impl PackStore {
         self.with(Beside { reserve: self.beside.reserve, ..Beside::default() })
     }
 
+    /// This store alone, for writes that need not keep to the reserve of the disk.
+    pub(super) fn unreserved(&self) -> PackStore {
+        self.with(Beside::default())
+    }
+
     /// The same chunks to be read, but what is added goes to the cache if there is one: for content that a
     /// remote has.
     pub fn for_fetched(&self) -> PackStore {

@@ -112,7 +112,9 @@ impl PackStore {
         packs: &[(PackId, Footer)],
         how: &Rewrite<'_>,
     ) -> Result<HashSet<PackId>, StoreError> {
-        let mut packer = Packer::new(self);
+        // What leaves something out makes room in the end, and must be possible on a full disk.
+        let frees = how.except.chunks.is_some() || how.except.contents.is_some();
+        let mut packer = Packer::new(&if frees { self.unreserved() } else { self.clone() });
         let copied = self.copy(packs, how, &mut packer);
         let mut dead: HashSet<PackId> = packs.iter().map(|(id, _)| *id).collect();
         let fresh: HashSet<PackId> = packer.closed.iter().copied().collect();
