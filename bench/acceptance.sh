@@ -127,6 +127,24 @@ section_small() {
     timed "lfs clone" git clone -q "$tmp/l.git" "$tmp/l2"
 }
 
+section_add() {
+    echo "== add: git add beside git dits add, 20,000 small files and one of 2 GiB"
+    home add; small_tree "$tmp/tree-add"; random 2147483648 17 >"$tmp/large.bin"
+    local how m
+    for how in git dits; do
+        git init -q "$tmp/add-$how"; cd "$tmp/add-$how"; git dits track 'tree/**' '*.bin' >/dev/null
+        cp -r "$tmp/tree-add" tree; cp "$tmp/large.bin" large.bin
+        # Not as young as the index, or Git reads them again.
+        find . -path ./.git -prune -o -type f -exec touch -d 2020-01-01 {} +
+        local add=(git add); [ $how = dits ] && add=(git dits add)
+        timed "$how add, small" "${add[@]}" tree
+        timed "$how add, large" "${add[@]}" large.bin
+        git ls-files --stage >"$tmp/index-$how"; filter_starts "$tmp/add-$how"; git dits fsck
+    done
+    cmp "$tmp/index-git" "$tmp/index-dits" && echo "indexes are the same"
+    rm -rf "$tmp/add-git" "$tmp/add-dits" "$tmp/large.bin" "$tmp/tree-add"
+}
+
 section_commits() {
     echo "== commits: 1,000 commits of one small file each"
     home c; git init -q "$tmp/c"; cd "$tmp/c"; git dits track '*.bin' >/dev/null; git add .; git commit -qm start
@@ -197,4 +215,4 @@ section_noop() {
 }
 
 touch "$tmp/trace"
-for name in "${@:-big memory small commits startup status noop}"; do for section in $name; do (trap cleanup_section EXIT; cleanup_section() { [ -z "$server" ] || kill "$server" 2>/dev/null || true; }; "section_$section"); done; done
+for name in "${@:-big memory small add commits startup status noop}"; do for section in $name; do (trap cleanup_section EXIT; cleanup_section() { [ -z "$server" ] || kill "$server" 2>/dev/null || true; }; "section_$section"); done; done
