@@ -149,6 +149,32 @@ fn attributes(repo: &Repo) -> u64 {
 }
 
 #[test]
+fn fixup_counts_what_attributes_of_its_time_would_have_as_pointers() {
+    let world = World::new();
+    let repo = project(&world.user("ann"));
+    let fixup = |args: &[&str]| info(&repo, &[&["--fixup"], args].concat());
+    assert_eq!(fixup(&[])["groups"], Value::Array(vec![]), "nothing was ever managed");
+    // Managed from here on: the version of now, at both paths, and what comes.
+    repo.write("art/.gitattributes", b"*.blend filter=dits\n");
+    repo.git(&["add", "art/.gitattributes"]);
+    repo.git(&["commit", "-q", "-m", "attributes"]);
+    let found = fixup(&[]);
+    assert_eq!(group(&found, "*.blend")["files"], 1, "{found}");
+    assert_eq!(found["groups"].as_array().map(Vec::len), Some(1), "{found}");
+    repo.write("art/scene.blend", &bytes(1000, 60));
+    repo.write("art/small.blend", &bytes(10, 61));
+    repo.commit("a pointer each");
+    assert_eq!(group(&fixup(&[]), "*.blend")["files"], 1, "pointers are right");
+    assert_eq!(fixup(&["--include-ref=main", "--exclude-ref=main~1"])["groups"], Value::Array(vec![]));
+    repo.git(&["config", "dits.threshold", "1m"]);
+    assert_eq!(fixup(&[])["groups"], Value::Array(vec![]), "below the threshold raw is right");
+    for wrong in [&["--fixup", "-I", "*.x"][..], &["--fixup", "--pointers=follow"]] {
+        let ran = repo.call(&[&["dits", "migrate", "info"], wrong].concat()).run();
+        assert_eq!(ran.code, Some(2), "{ran}");
+    }
+}
+
+#[test]
 fn bare_unborn_shallow_and_partial_repositories() {
     let world = World::new();
     let user = world.user("ann");

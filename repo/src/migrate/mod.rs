@@ -5,6 +5,8 @@
 
 pub mod estimate;
 pub mod examine;
+pub mod fixup;
+pub mod trees;
 
 /// One version of one file: a path and a blob that some commit has there.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -53,8 +53,11 @@ pub struct Args {
     #[arg(long)]
     unit: Option<String>,
     /// What to do with pointers: follow, ignore or no-follow
-    #[arg(long, default_value = "follow")]
+    #[arg(long, default_value = "follow", default_value_if("fixup", "true", "ignore"))]
     pointers: String,
+    /// Count only files that should be pointers by .gitattributes and are not
+    #[arg(long)]
+    fixup: bool,
     /// Read at most so much content for the estimate
     #[arg(long, value_name = "SIZE", default_value = "16gib")]
     sample: String,
@@ -83,6 +86,11 @@ pub fn run(args: &Args) -> Result<ExitCode> {
             );
         }
     };
+    if args.fixup {
+        let patterns = !args.include.is_empty() || !args.exclude.is_empty();
+        ensure!(!patterns, "cannot use --fixup with --include, --exclude");
+        ensure!(pointers == Pointers::Ignore, "cannot use --fixup with --pointers={}", args.pointers);
+    }
     let context = Context::find(true)?;
     let revisions = revisions(&context, args)?;
     let mut examined = examine(&context, args, &revisions)?;
@@ -171,7 +179,7 @@ fn examine(context: &Context, args: &Args, revisions: &[String]) -> Result<Exami
     let repository = &context.repository;
     let ignore_case = repository.config("core.ignorecase")?.as_deref() == Some("true");
     let filter = PathFilter::new(&args.include.join(","), &args.exclude.join(","), ignore_case);
-    let examined = examine::examine(repository, revisions, &|path| filter.lets_through(path))?;
+    let examined = examine::examine(repository, revisions, &|path| filter.lets_through(path), args.fixup)?;
     report::notice("migrate: Sorting commits: ..., done.");
     let commits = examined.commits;
     report::notice(&format!("migrate: Examining commits: 100% ({commits}/{commits}), done."));
