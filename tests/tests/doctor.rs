@@ -142,7 +142,12 @@ fn addresses_pins_and_shared_settings_are_checked() {
     fs::remove_file(repo.at(".ditsconfig")).expect("removable");
     repo.write("A.BIN", b"other");
     repo.commit("two");
-    finds(&repo, "same-but-case", false);
+    finds(&repo, "same-name", false);
+    repo.write("aux.txt", b"");
+    repo.git(&["add", "aux.txt"]);
+    finds(&repo, "name-not-portable", false);
+    repo.git(&["config", "dits.portablenames", "off"]);
+    assert_eq!(doctor(&repo, &[]).code, Some(0));
 }
 
 #[test]

@@ -7,8 +7,8 @@ use crate::context::Context;
 use crate::{entries, worktree};
 use anyhow::Result;
 use dits_format::pointer::Parsed;
-use dits_repo::tracked;
-use std::collections::HashMap;
+use dits_repo::names::{self, Policy};
+use dits_repo::{Repository, tracked};
 
 /// Paths named in one finding.
 const NAMED_MAX: usize = 3;
@@ -53,7 +53,7 @@ pub fn check(context: &Context, findings: &mut Findings) -> Result<()> {
             .note("ghosts", format!("{} file(s) have no content in the working tree: {names}", ghosts.len()))
             .hint("to get it: 'git dits hydrate'");
     }
-    same_but_case(&repository.git, findings)
+    portable(repository, findings)
 }
 
 fn named<'a>(paths: impl ExactSizeIterator<Item = &'a [u8]>) -> String {
@@ -69,18 +69,24 @@ fn named<'a>(paths: impl ExactSizeIterator<Item = &'a [u8]>) -> String {
     text
 }
 
-/// Names that are one on the file systems of Windows and macOS.
-fn same_but_case(git: &dits_repo::Git, findings: &mut Findings) -> Result<()> {
-    let out = git.run(&["ls-files", "-z"])?;
-    let mut known: HashMap<String, &[u8]> = HashMap::new();
-    for path in out.split(|b| *b == 0).filter(|path| !path.is_empty()) {
-        let folded = String::from_utf8_lossy(path).to_lowercase();
-        if let Some(other) = known.insert(folded, path).filter(|other| *other != path) {
-            let names = named([other, path].into_iter());
-            findings
-                .warning("same-but-case", format!("only capitals tell these apart: {names}"))
-                .hint("on Windows and macOS one of them is lost at checkout: 'git mv' it");
-        }
+/// Names that cannot exist on every system, or are one there.
+fn portable(repository: &Repository, findings: &mut Findings) -> Result<()> {
+    if Policy::of(repository)? == Policy::Off {
+        return Ok(());
+    }
+    let hint = "rename it with 'git mv'; or, where nobody uses Windows or macOS, 'git config dits.portablenames off'";
+    let out = repository.git.run(&["ls-files", "-z"])?;
+    let paths = || out.split(|b| *b == 0).filter(|path| !path.is_empty());
+    let odd: Vec<_> =
+        paths().filter_map(|path| Some((path, names::problems(path).into_iter().next()?))).collect();
+    if let Some((path, problem)) = odd.first() {
+        let first = format!("'{}': {problem}", String::from_utf8_lossy(path));
+        let text = format!("{} name(s) cannot exist on every system, the first {first}", odd.len());
+        findings.warning("name-not-portable", text).hint(hint);
+    }
+    for same in names::clashes(paths()) {
+        let names = named(same.iter().map(|path| &path[..]));
+        findings.warning("same-name", format!("these are one name on Windows and macOS: {names}")).hint(hint);
     }
     Ok(())
 }

@@ -28,6 +28,10 @@ const fn differs(command: &'static str, lfs: [i32; 3], dits: [i32; 3], why: &'st
 
 const NOT_ITS_FOLDER: &str =
     "git-lfs looks for logs in, and clears, a folder of that name wherever it stands";
+const EMPTY: &str =
+    "a repository without commits is no error, and outside of any the code is always the same";
+const EMPTY_OR_BARE: &str =
+    "without commits there is nothing to do; without a working tree the code is that of 'status'";
 
 const ROWS: &[Row] = &[
     same("nonsense", [127, 127, 127]),
@@ -61,8 +65,21 @@ const ROWS: &[Row] = &[
     differs("logs show nope", [2, 2, 2], [128, 2, 2], NOT_ITS_FOLDER),
     same("filter-process", [128, 2, 2]),
     same("fsck --nonsense", [127, 127, 127]),
-    differs("fsck", [128, 2, 2], [128, 0, 0], "nothing is wrong with a repository that is empty"),
+    differs("fsck", [128, 2, 2], [128, 0, 0], EMPTY),
+    same("fetch nope", [128, 2, 2]),
+    same("fetch --all", [128, 0, 0]),
+    differs("fetch", [128, 2, 2], [128, 0, 0], EMPTY),
+    differs("pull", [128, 2, 2], [128, 128, 0], EMPTY_OR_BARE),
+    differs("checkout", [128, 0, 2], [128, 128, 0], EMPTY_OR_BARE),
+    differs("prune", [2, 2, 2], [128, 0, 0], EMPTY),
     ours("track --preset list", [0, 0, 0]),
+    ours("add", [128, 128, 0]),
+    differs("clone", [2, 2, 2], [127, 127, 127], "what is missing are arguments, as in every command"),
+    ours("get x", [128, 128, 2]),
+    ours("ghost x", [128, 128, 2]),
+    ours("whereis x", [128, 128, 2]),
+    ours("gc", [128, 0, 0]),
+    ours("cache", [128, 2, 2]),
     ours("hydrate", [128, 128, 0]),
     ours("du", [128, 2, 0]),
     ours("man --nonsense", [127, 127, 127]),

@@ -54,13 +54,26 @@ fn pull_and_checkout_fill_the_working_tree() {
         "pull nope",
     ]);
     let (beside, _server) = clones();
-    beside.same_all(&["fetch", "checkout a.bin", "ls-files", "checkout", "ls-files", "checkout d"]);
+    beside.same_all(&["fetch", "ls-files"]);
+    for path in ["a.bin", ".", "nope"] {
+        // Its progress goes to standard output, wherever that leads.
+        let (lfs, dits) = beside.both(&["checkout", path], "", b"");
+        let theirs = if path == "nope" { "" } else { "Checking out LFS objects: 100% (" };
+        assert!(lfs.text().starts_with(theirs) && lfs.code == Some(0), "{lfs}");
+        assert_eq!(
+            (dits.text().as_str(), dits.code),
+            ("", Some(if path == "nope" { 2 } else { 0 })),
+            "{dits}"
+        );
+        beside.same(&["ls-files"]);
+    }
 }
 
 #[test]
 fn fsck_says_whether_all_is_well() {
     let (beside, _server) = clones();
     beside.same_all(&[
+        "fetch --all",
         "pull",
         "fsck",
         "fsck --objects",
@@ -89,5 +102,8 @@ fn fsck_says_whether_all_is_well() {
 #[test]
 fn prune_counts_what_it_drops() {
     let (beside, _server) = clones();
-    beside.same_all(&["pull", "fetch --all", "prune --dry-run", "prune -d -v", "prune", "prune"]);
+    // Proof by the remote is the default here, and an option there.
+    beside.same_all(&["pull", "fetch --all", "prune -c --dry-run", "prune --verify-remote", "prune -c"]);
+    let (lfs, dits) = beside.both(&["prune"], "", b"");
+    assert_eq!((lfs.code, dits.code), (Some(0), Some(0)));
 }

@@ -10,11 +10,11 @@ use crate::context::Context;
 use crate::report::{self, Failure};
 use anyhow::Result;
 use dits_format::{Oid, Proof};
-use dits_remote::{Meter, RemoteSource};
+use dits_remote::RemoteSource;
+use dits_remote::meter::DOWNLOADING;
 use dits_repo::{ChunkSource, RepoError};
 use dits_store::{ChunkPrune, ChunkRead, Item, PackStore, content, durable};
 use std::collections::BTreeSet;
-use std::io::IsTerminal;
 use std::path::Path;
 
 /// Takes away what is damaged.
@@ -56,10 +56,10 @@ pub fn fetch(context: &Context, store: &PackStore, dry_run: bool, check: &mut Ch
     if dry_run {
         return check.say(&format!("objects: repair: {} content(s) would be fetched again", torn.len()));
     }
-    let meter = Meter::new(std::io::stderr().is_terminal());
+    let meter = context.meter();
     let mut source = RemoteSource::new(&context.repository, store, &context.settings);
     let fetched = source.fetch(&torn, &mut |progress| {
-        meter.show("Fetching content", progress.bytes, progress.bytes_total);
+        meter.show_files(DOWNLOADING, progress.contents, progress.bytes, progress.bytes_total);
     });
     drop(meter);
     if let Err(error) = fetched {
