@@ -10,13 +10,12 @@ use crate::pump;
 use anyhow::{Context, Result};
 use dits_filter::pkt::{Pkt, PktReader};
 use dits_remote::meter::UPLOADING;
-use dits_remote::{Meter, Remote, RemoteError};
+use dits_remote::{Meter, Remote, upload};
 use dits_repo::discover::{Exclude, new_pointers};
 use dits_repo::{Git, Repository};
 use dits_store::ChunkRead;
+use dits_sync::Tally;
 use dits_sync::client::{GitReader, GitWriter};
-use dits_sync::push::PushItem;
-use dits_sync::{SyncError, Tally};
 use std::io::{Read, Write};
 use std::path::Path;
 use std::sync::Arc;
@@ -130,27 +129,13 @@ fn upload(remote: &mut Remote, git: &Git, tips: &[String], has: Vec<String>, ter
     }
     let repository = Repository::find(Path::new("."))?;
     let store: Arc<dyn ChunkRead> = Arc::new(repository.store()?);
-    let item = |found: &dits_repo::discover::Found| PushItem {
-        oid: found.pointer.oid,
-        size: found.pointer.size,
-        base: found.base,
-    };
-    let items: Vec<PushItem> = found.iter().map(item).collect();
     let forced = || repository.setting_bool("dits.forceprogress", false).unwrap_or(false);
     let meter = Meter::of(&remote.settings().progress, terminal || forced());
-    let files = items.len() as u64;
+    let files = found.len() as u64;
     let mut observe =
         |tally: Tally| meter.show_files(UPLOADING, files, tally.chunk_bytes, tally.needed_bytes);
-    let result = remote.push(&store, &items, &mut observe);
-    drop(meter);
-    match result {
-        Err(RemoteError::Sync(SyncError::MissingContent { oid })) => {
-            let path = found.iter().find(|found| found.pointer.oid == oid).map(|found| &found.path[..]);
-            let path = String::from_utf8_lossy(path.unwrap_or_default()).into_owned();
-            Err(RemoteError::Sync(SyncError::MissingContent { oid })).context(format!("cannot push '{path}'"))
-        }
-        other => other.map(drop).map_err(Into::into),
-    }
+    upload::upload(remote, &store, &found, false, &mut observe)?;
+    Ok(())
 }
 
 #[cfg(test)]

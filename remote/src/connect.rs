@@ -114,6 +114,18 @@ impl Remote {
         Ok(proved)
     }
 
+    /// Counts what [`Remote::push`] would send, and sends nothing. It takes the rights of a reader.
+    pub fn weigh_push(
+        &mut self,
+        store: &Arc<dyn ChunkRead>,
+        items: &[PushItem],
+    ) -> Result<Tally, RemoteError> {
+        let report =
+            self.authorized(|client, token| client.weigh_push(token, store.clone(), items.to_vec()))?;
+        self.report("weigh", &report);
+        Ok(report.tally)
+    }
+
     /// Opens a stream to a Git service.
     pub fn git(&mut self, purpose: &Purpose) -> Result<(GitWriter, GitReader), RemoteError> {
         self.authorized(|client, token| client.git(token, purpose.clone()))

@@ -5,6 +5,7 @@
 
 use crate::RemoteError;
 use crate::source::NoRemote;
+use crate::upload::UploadError;
 use dits_format::pointer::Damage;
 use dits_repo::RepoError;
 use dits_repo::index::IndexError;
@@ -33,6 +34,16 @@ fn own_hint(cause: &(dyn Error + 'static)) -> Option<String> {
              'git config dits.url dits://HOST/TEAM/PROJECT'"
                 .to_owned(),
         );
+    }
+    match cause.downcast_ref() {
+        Some(UploadError::Missing(_)) => {
+            let text =
+                "put these files back and 'git add' them, or ask whoever committed them to push them first";
+            return Some(text.to_owned());
+        }
+        // It stands in its cause's place.
+        Some(UploadError::Remote(error)) => return remote_hint(error),
+        None => {}
     }
     cause
         .downcast_ref()

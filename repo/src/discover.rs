@@ -23,6 +23,8 @@ pub struct Found {
     pub path: Vec<u8>,
     /// The content that stood at that path before, if that was a pointer too.
     pub base: Option<Oid>,
+    /// The commit that brings it (hex); none for a tag of a tree or a file.
+    pub commit: Option<String>,
 }
 
 /// What the other side has.
@@ -39,11 +41,13 @@ pub(crate) struct Change {
     pub(crate) path: Vec<u8>,
     /// The blob it replaces; empty when there is none.
     pub(crate) old: String,
+    /// The commit that brings it (hex).
+    commit: Option<String>,
 }
 
 impl Change {
     fn new(path: Vec<u8>) -> Change {
-        Change { path, old: String::new() }
+        Change { path, old: String::new(), commit: None }
     }
 }
 
@@ -74,7 +78,7 @@ pub fn new_pointers(git: &Git, tips: &[String], exclude: &Exclude) -> Result<Vec
                     Some(Parsed::Pointer(old)) => Some(old.oid),
                     _ => None,
                 };
-                let new = Found { pointer: pointer.clone(), path: change.path, base };
+                let new = Found { pointer: pointer.clone(), path: change.path, base, commit: change.commit };
                 found.entry((pointer.oid, pointer.size)).or_insert(new);
             }
             Some(Parsed::Damaged(damage)) => {
@@ -89,8 +93,7 @@ pub fn new_pointers(git: &Git, tips: &[String], exclude: &Exclude) -> Result<Vec
 
 /// What `commits` (a line each) change, each by its new blob; `filter` as for `git diff --diff-filter`.
 pub(crate) fn changed(git: &Git, commits: &[u8], filter: &str) -> Result<Vec<(String, Change)>, RepoError> {
-    const DIFF: [&str; 8] =
-        ["diff-tree", "--stdin", "-r", "-m", "-z", "--root", "--no-renames", "--no-commit-id"];
+    const DIFF: [&str; 7] = ["diff-tree", "--stdin", "-r", "-m", "-z", "--root", "--no-renames"];
     let filter = format!("--diff-filter={filter}");
     let out = git.run_with_input(&[&DIFF[..], &[&filter]].concat(), commits)?;
     parse_changes(&out).ok_or(RepoError::Output("diff-tree"))
@@ -145,17 +148,22 @@ fn parse_tree(out: &[u8]) -> Option<Vec<(String, Change)>> {
 }
 
 /// `:<old mode> <new mode> <old> <new> <status> NUL <path> NUL`, by the new blob, of changes that have a file on
-/// their new side, or had one and deleted it.
+/// their new side, or had one and deleted it; before those of each commit `<commit> NUL`.
 fn parse_changes(out: &[u8]) -> Option<Vec<(String, Change)>> {
-    let mut changes = Vec::new();
+    let (mut changes, mut commit) = (Vec::new(), None);
     let mut fields = out.split(|b| *b == 0).filter(|field| !field.is_empty());
-    while let Some(header) = fields.next() {
-        let header = std::str::from_utf8(header.strip_prefix(b":")?).ok()?;
+    while let Some(field) = fields.next() {
+        let text = std::str::from_utf8(field).ok()?;
+        let Some(header) = text.strip_prefix(':') else {
+            commit = Some(text.to_owned());
+            continue;
+        };
         let path = fields.next()?.to_vec();
         let words: Vec<&str> = header.split(' ').collect();
         let &[old_mode, mode, old, new, status] = &words[..] else { return None };
         if mode.starts_with("100") || (status == "D" && old_mode.starts_with("100")) {
-            changes.push((new.to_owned(), Change { path, old: old.to_owned() }));
+            let change = Change { path, old: old.to_owned(), commit: commit.clone() };
+            changes.push((new.to_owned(), change));
         }
     }
     Some(changes)

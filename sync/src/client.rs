@@ -14,6 +14,7 @@ use crate::quic::TransportError;
 use crate::quic::client::{Connection, UdpBytes, connect};
 use crate::quic::pin::{Fingerprint, Pins};
 use crate::weigh::Weigher;
+use crate::weigh_push::PushWeigher;
 use dits_format::Oid;
 use dits_store::{ChunkRead, ChunkWrite};
 use std::io::{self, Read, Write};
@@ -130,6 +131,16 @@ impl Client {
         let mut weigher = Weigher::new(store, oids);
         let report = self.run(token, Purpose::Pull, &mut weigher, &mut |_| {})?;
         Ok((report, weigher.absent().to_vec()))
+    }
+
+    /// Counts what [`Client::push`] would send (`chunks_needed`, `needed_bytes`) without sending it.
+    pub fn weigh_push(
+        &self,
+        token: &str,
+        store: Arc<dyn ChunkRead>,
+        items: Vec<PushItem>,
+    ) -> Result<Report, SyncError> {
+        self.run(token, Purpose::Pull, &mut PushWeigher::new(store, items), &mut |_| {})
     }
 
     fn run<M: Machine>(

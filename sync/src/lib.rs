@@ -1,6 +1,7 @@
 //! Have/want between two peers.
 //!
-//! The protocol is state machines without I/O ([`machine`], [`push`], [`pull`], [`ask`], [`weigh`], built on [`sender`] and
+//! The protocol is state machines without I/O ([`machine`], [`push`], [`pull`], [`ask`], [`weigh`], [`weigh_push`],
+//! built on [`sender`] and
 //! [`receiver`]): they take messages and give messages, and a test runs a pair of them on a virtual clock.
 //! [`driver`] moves their bytes over a stream; [`quic`] makes such streams; [`client`] is what the binaries
 //! call. A peer's chunks are reached through the store contract, so this crate never knows packs, Git or
@@ -18,6 +19,7 @@ pub mod quic;
 pub mod receiver;
 pub mod sender;
 pub mod weigh;
+pub mod weigh_push;
 
 pub use address::Address;
 pub use machine::{Machine, SyncError, Tally};

@@ -2,13 +2,13 @@
 //!
 //! Puller: `Want` → Giver: `Offer` → `Need` → `Chunks` … → `Commit` → `Done`, and `Absent` for what the giver
 //! does not have. `Ask`, as in a push, may come before the list of wanted contents is closed, and is answered
-//! with `Have`. The roles of a push, turned round: what is here already is not sent, whatever file or
+//! with `Have`; an `Offer` of new chunks alone is answered with `Need`, so a push can be weighed without writing. The roles of a push, turned round: what is here already is not sent, whatever file or
 //! version it came with. The puller leaves contents *claimed*; hydration compares the oid of every file it
 //! writes.
 
 use crate::ask::answer;
 use crate::machine::{COMMIT_SILENCE_MAX, Machine, SILENCE_MAX, SyncError, Tally};
-use crate::message::{CONTENTS_MAX, Message};
+use crate::message::{CONTENTS_MAX, Message, Offer};
 use crate::receiver::Receiver;
 use crate::sender::{Outgoing, Sender};
 use dits_format::Oid;
@@ -132,6 +132,20 @@ impl Giver {
     }
 }
 
+/// Which of the chunks that a client would push are not here.
+fn weighed(store: &dyn ChunkRead, steps: &[Offer]) -> Result<Message, SyncError> {
+    let mut need = Vec::new();
+    for step in steps {
+        let Offer::New(entries) = step else {
+            return Err(SyncError::Protocol("a description that nobody asked for"));
+        };
+        for entry in entries {
+            need.push(!store.has(&entry.id)?);
+        }
+    }
+    Ok(Message::Need(need))
+}
+
 impl Machine for Giver {
     fn receive(&mut self, message: Message) -> Result<(), SyncError> {
         match message {
@@ -153,6 +167,10 @@ impl Machine for Giver {
             }
             Message::Ask(asks) if !self.asked_all => {
                 self.outbox.push_back(answer(&*self.store, &asks)?);
+                Ok(())
+            }
+            Message::Offer(steps) if !self.asked_all => {
+                self.outbox.push_back(weighed(&*self.store, &steps)?);
                 Ok(())
             }
             Message::Need(bits) => self.sender.need(&bits),

@@ -2,7 +2,7 @@
 //!
 //! `link` moves the encoded bytes of every message between two machines and counts bytes and flights;
 //! `content` fills stores. The rest is tests: what arrives (`push`, `edit`, `pull`, `twice`), what is
-//! known (`asking`), what would arrive (`weigh`), what breaks
+//! known (`asking`), what would arrive (`weigh`, `weigh_push`), what breaks
 //! (`cut`), what lies (`hostile`, `answers`), what fails beneath (`damaged`), what is bounded (`bounds`), and
 //! random sets of it all (`random`).
 
@@ -34,3 +34,5 @@ mod random;
 mod twice;
 #[path = "pair/weigh.rs"]
 mod weigh;
+#[path = "pair/weigh_push.rs"]
+mod weigh_push;

@@ -44,8 +44,9 @@ fn a_pointer_that_leads_nowhere() {
     let expected = "\
 $ git push -q origin main
 git-dits: trusting 127.0.0.1:<port> on first use, certificate blake3:<hash>
-fatal: cannot push 'ghost.bin': content <hash> is neither here nor at the peer
-hint: run 'git dits fsck --verbose' to see which files are affected
+fatal: Git DITS upload failed:
+  (missing) ghost.bin (<hash>) in commit <hash>
+hint: put these files back and 'git add' them, or ask whoever committed them to push them first
 [exit 128]
 $ git dits hydrate
 error: the content of 1 file(s) could not be had:
