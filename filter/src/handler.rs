@@ -23,8 +23,9 @@ use dits_format::pointer::{PROBE_BYTES, Parsed, parse};
 use dits_repo::attributes::AttributeReader;
 use dits_repo::clean::Cleaner;
 use dits_repo::hydrate::plan::{Stamp, full_path};
+use dits_repo::hydrate::whole::{self, Whole};
 use dits_repo::hydrate::{self, Context, Job, Outcome};
-use dits_repo::threshold::Keeper;
+use dits_repo::threshold::{Keeper, Threshold};
 use dits_repo::{ChunkSource, PathFilter, RepoError, Repository, profile};
 use dits_store::{PackStore, content};
 use std::error::Error;
@@ -52,6 +53,8 @@ pub struct Report {
     pub smudged: u64,
     /// Why the stored content could not be made durable.
     pub commit_error: Option<RepoError>,
+    /// Files checked out whole that should have been pointers.
+    pub whole: Vec<Whole>,
     /// What became of the deferred files, if there were any.
     pub hydrated: Option<Result<Outcome, RepoError>>,
 }
@@ -120,6 +123,7 @@ pub fn run<R: Read, W: Write>(
     let served = protocol::serve(input, output, &mut filter);
     filter.commit();
     served?;
+    filter.settle_whole(critical);
     filter.hydrate(critical);
     filter.settle_sizes(critical);
     Ok(filter.report)
@@ -165,6 +169,19 @@ impl Filter<'_> {
         let _guard = critical.lock();
         // It only saves time, and the next filter tries again.
         let _ = hydrate::sizes::settle(self.repository);
+    }
+
+    /// Content that is no pointer has been checked out as it is: no modification, but worth a word.
+    fn settle_whole(&mut self, critical: &Mutex<()>) {
+        if self.report.whole.is_empty() {
+            return;
+        }
+        // With a threshold they stay whole on purpose, and clean agrees. A value that is none is told where it counts.
+        if !Threshold::of(self.repository).is_ok_and(Threshold::is_off) {
+            self.report.whole.clear();
+        }
+        // If this fails (the index is locked, say), Git shows the files as modified, and our word says why.
+        let _ = whole::settle(self.repository, &self.report.whole, critical);
     }
 
     /// What to do with a pointer, by what Git tells of where its answer goes.
@@ -252,9 +269,14 @@ impl Handler for Filter<'_> {
                 Ok(())
             }
             // Not ours to interpret: whatever Git has goes into the working tree as it is.
-            Parsed::Content | Parsed::Damaged(_) => {
+            parsed => {
                 answer.write_all(&head)?;
-                std::io::copy(content, answer)?;
+                let bytes = head.len() as u64 + std::io::copy(content, answer)?;
+                if let (Parsed::Content, true, Some(blob)) = (parsed, request.can_delay, &request.blob) {
+                    let text = |hex: &Vec<u8>| String::from_utf8_lossy(hex).into_owned();
+                    let (path, commit) = (request.pathname.clone(), request.treeish.as_ref().map(text));
+                    self.report.whole.push(Whole { path, blob: text(blob), bytes, commit });
+                }
                 Ok(())
             }
         }

@@ -8,7 +8,7 @@
 use anyhow::{Context, Result};
 use dits_format::pointer::Parsed;
 use dits_repo::threshold::Threshold;
-use dits_repo::{Git, Repository, catfile, tracked};
+use dits_repo::{Git, Repository, attributes, catfile, tracked};
 use std::collections::{HashMap, HashSet};
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt;
@@ -46,11 +46,7 @@ pub fn in_commit(git: &Git, commit: &str) -> Result<Vec<Entry>> {
     let out = git.run(&["ls-files", "--stage", "-z", "--full-name"])?;
     let mut entries = parse(&out, |words| Some((words.first()?, words.get(1)?, 0)))?;
     let paths: Vec<&[u8]> = entries.iter().map(|entry| &entry.path[..]).collect();
-    let ask = ["check-attr", "--cached", "--stdin", "-z", "filter"];
-    let out = if paths.is_empty() { Vec::new() } else { git.run_with_input(&ask, &paths.join(&0))? };
-    let fields: Vec<&[u8]> = out.split(|b| *b == 0).collect();
-    let managed: HashSet<&[u8]> =
-        fields.chunks_exact(3).filter(|field| field[2] == b"dits").map(|field| field[0]).collect();
+    let managed = attributes::managed(&git, &paths, true)?;
     entries.retain(|entry| managed.contains(&entry.path[..]));
     Ok(entries)
 }

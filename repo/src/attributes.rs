@@ -4,9 +4,23 @@
 //! 20 µs once the process runs; it is started with the first one. If it cannot be asked, the attribute
 //! counts as not set: it only tunes, it never decides what is stored.
 
-use crate::Git;
+use crate::{Git, RepoError};
+use std::collections::HashSet;
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Child, ChildStdin, ChildStdout, Stdio};
+
+/// Those of `paths`, seen from the top, that are managed. With `in_index`, the attribute files of the index decide,
+/// not those of the working tree.
+pub fn managed(git: &Git, paths: &[&[u8]], in_index: bool) -> Result<HashSet<Vec<u8>>, RepoError> {
+    if paths.is_empty() {
+        return Ok(HashSet::new());
+    }
+    let args: &[&str] = if in_index { &["check-attr", "--cached"] } else { &["check-attr"] };
+    let out = git.run_with_input(&[args, &["--stdin", "-z", "filter"]].concat(), &paths.join(&0))?;
+    let fields: Vec<&[u8]> = out.split(|b| *b == 0).collect();
+    let ours = fields.chunks_exact(3).filter(|field| field[2] == b"dits");
+    Ok(ours.map(|field| field[0].to_vec()).collect())
+}
 
 /// Asks for one attribute.
 #[derive(Debug)]

@@ -30,6 +30,7 @@ pub mod recent;
 pub mod recorded;
 pub mod repository;
 pub mod roots;
+pub mod rule;
 pub mod settings;
 pub mod source;
 pub mod storage;

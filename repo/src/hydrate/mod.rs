@@ -8,7 +8,8 @@
 //! 3. [`settle`]: under Git's index lock, all temporary files are renamed over their pointers,
 //! 4. and the stat data of their index entries is patched in place.
 //!
-//! Ghosts that are to stay ([`mod@leave`]) only have their index entries patched.
+//! Ghosts that are to stay ([`mod@leave`]), and what Git has whole where a pointer should be ([`whole`]), only have
+//! their index entries patched.
 //! A file that is no longer the pointer we left there is somebody else's, and is never touched.
 
 pub mod leave;
@@ -16,6 +17,7 @@ pub mod plan;
 pub mod settle;
 pub mod sizes;
 pub(crate) mod temporary;
+pub mod whole;
 pub mod write;
 
 pub use leave::leave;
