@@ -19,6 +19,7 @@ mod redact;
 mod report;
 mod setup;
 mod stages;
+mod upload;
 mod worktree;
 
 use std::process::ExitCode;

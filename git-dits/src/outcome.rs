@@ -8,11 +8,16 @@ use dits_remote::Meter;
 use dits_remote::meter::{CHECKING_OUT, DOWNLOADING};
 use dits_remote::progress::Way;
 use dits_repo::hydrate::plan::full_path;
+use dits_repo::hydrate::whole::Whole;
 use dits_repo::hydrate::{Outcome, Progress};
+use dits_repo::{Git, rule};
 use std::path::Path;
 
 /// Paths listed when content is missing.
 const LISTED_MAX: usize = 10;
+
+/// Files listed that should have been pointers.
+const WHOLE_LISTED_MAX: usize = 3;
 
 /// Shows how far a hydration is.
 pub fn show(meter: &Meter, progress: Progress) {
@@ -55,6 +60,26 @@ pub fn tell(outcome: &Outcome) {
         None => {}
     }
     tell_missing(outcome);
+}
+
+/// Names files that Git has whole where a pointer should be, and what mends that: nothing is lost, nor changed.
+pub fn tell_whole(git: &Git, files: &[Whole]) {
+    let Some(first) = files.first() else { return };
+    let text = |file: &Whole| String::from_utf8_lossy(&file.path).replace(char::is_control, "?");
+    let mut named: Vec<String> =
+        files.iter().take(WHOLE_LISTED_MAX).map(|file| format!("'{}'", text(file))).collect();
+    if files.len() > WHOLE_LISTED_MAX {
+        named.push(format!("and {} more", files.len() - WHOLE_LISTED_MAX));
+    }
+    let commit = first.commit.as_ref().map_or(String::new(), |commit| format!(" in {commit:.12}"));
+    // A rule that is not found is no reason to say nothing.
+    let rules = rule::of_paths(git, &[&first.path]).unwrap_or_default();
+    let rule = rules.get(&first.path).map_or("filter=dits", |rule| rule);
+    let (count, named) = (files.len(), named.join(", "));
+    report::warning(&format!(
+        "{count} file(s){commit} should have been pointers but were not (rule: {rule}): {named}"
+    ));
+    report::hint("store them as pointers with: git add --renormalize . && git commit");
 }
 
 fn tell_missing(outcome: &Outcome) {

@@ -9,6 +9,9 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use tempfile::TempDir;
 
+#[path = "cli/install.rs"]
+mod install;
+
 const DITS: &str = env!("CARGO_BIN_EXE_git-dits");
 const MACRO: &str = "[attr]dits filter=dits diff=dits -merge -text\n";
 
@@ -164,74 +167,6 @@ fn outside_of_a_repository_is_128() {
     }
     let env = world.dits_in(&world.home(), &["env"]);
     assert!(env.code == 0 && env.out.contains("\nLocalWorkingDir=\n"), "{env:?}");
-}
-
-#[test]
-fn install_sets_three_keys_and_uninstall_removes_them() {
-    let world = World::new();
-    let file = world.home().join("some config");
-    let scopes: [(&[&str], &[&str], &str); 4] = [
-        (&[], &["--global"], "Global"),
-        (&["--local"], &["--local"], "Local"),
-        (&["-w"], &["--worktree"], "Worktree"),
-        (&["--file", file.to_str().unwrap()], &["--file", file.to_str().unwrap()], "File"),
-    ];
-    for (flags, scope, name) in scopes {
-        let all = || {
-            let lines = world.config(&[scope, &["--get-regexp", r"\.dits\."]].concat());
-            lines.lines().map(str::to_owned).collect::<Vec<_>>()
-        };
-        let expected = [
-            "filter.dits.process git-dits filter-process",
-            "filter.dits.required true",
-            "protocol.dits.allow always",
-        ];
-        for _ in 0..2 {
-            assert_eq!(world.dits(&[&["install"], flags].concat()), printed("Git DITS initialized.\n"));
-            assert_eq!(all(), expected);
-        }
-        let removed = format!("{name} Git DITS configuration has been removed.\n");
-        for _ in 0..2 {
-            assert_eq!(world.dits(&[&["uninstall"], flags].concat()), printed(&removed));
-            assert!(all().is_empty());
-        }
-    }
-}
-
-#[test]
-fn foreign_values_stay_until_forced() {
-    let world = World::new();
-    world.config(&["--global", "filter.dits.process", "something else"]);
-    let refused = world.dits(&["install"]);
-    assert_eq!((refused.code, refused.out.as_str()), (2, ""));
-    let expected = "warning: the \"filter.dits.process\" attribute should be \"git-dits filter-process\" but is \
-                    \"something else\"\n";
-    assert!(
-        refused.err.starts_with(expected) && refused.err.contains("\nhint: re-run with --force"),
-        "{refused:?}"
-    );
-    assert_eq!(world.config(&["--global", "filter.dits.required"]), "");
-
-    world.config(&["--global", "filter.dits.required", "true"]);
-    let kept = world.dits(&["uninstall"]);
-    assert!(kept.err.contains("kept filter.dits.process = \"something else\""), "{kept:?}");
-    assert_eq!(world.config(&["--global", "filter.dits.process"]), "something else\n");
-    assert_eq!(world.config(&["--global", "filter.dits.required"]), "true\n");
-
-    assert_eq!(world.dits(&["install", "--force"]), printed("Git DITS initialized.\n"));
-    assert_eq!(world.config(&["--global", "filter.dits.process"]), "git-dits filter-process\n");
-}
-
-#[test]
-fn install_without_path_names_the_program_by_its_place() {
-    let world = World::without_path();
-    let done = world.dits(&["install"]);
-    assert_eq!((done.code, done.out.as_str()), (0, "Git DITS initialized.\n"));
-    assert!(done.err.starts_with("warning: git-dits is not on PATH"), "{done:?}");
-    let process = world.config(&["--global", "filter.dits.process"]);
-    assert!(process.starts_with("'/") && process.ends_with("/git-dits' filter-process\n"), "{process}");
-    // What we wrote ourselves is never foreign.
-    assert_eq!(world.dits(&["install"]).code, 0);
 }
 
 #[test]

@@ -29,7 +29,7 @@ pub const NAMED_MAX: usize = 10;
 /// Digits of an oid shown.
 const OID_DIGITS: usize = 12;
 /// Digits of Git's object names: SHA-1 and SHA-256.
-const NAME_DIGITS: [usize; 2] = [40, 64];
+pub(crate) const NAME_DIGITS: [usize; 2] = [40, 64];
 
 /// What the hook gets from where it runs.
 #[derive(Debug, Clone)]

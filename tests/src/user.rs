@@ -85,6 +85,8 @@ impl User {
             ("GIT_COMMITTER_DATE", DATE),
             ("GIT_TERMINAL_PROMPT", "0"),
             ("GIT_EDITOR", "true"),
+            // Stories commit what a hook would stop; those about hooks ask for them.
+            ("GIT_DITS_TRACK_NO_INSTALL_HOOKS", "1"),
             ("TZ", "UTC"),
             ("LC_ALL", "C"),
         ] {

@@ -79,7 +79,7 @@ impl World {
     /// A user with git-dits installed.
     pub fn user(&self, name: &str) -> User {
         let user = self.plain_user(name);
-        user.git(&["dits", "install"]);
+        user.git(&["dits", "install", "--skip-repo"]);
         user
     }
 

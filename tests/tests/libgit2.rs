@@ -96,6 +96,9 @@ fn it_commits_raw_content_which_fsck_finds_and_renormalize_mends() {
     let found = repo.call(&["dits", "fsck", "--pointers"]).run();
     assert_eq!(found.code, Some(1), "{found}");
     assert!(found.text().contains("\"a.bin\""), "{found}");
+    let guard = repo.call(&["dits", "check", "HEAD~1..HEAD"]).run();
+    assert_eq!(guard.code, Some(1), "{guard}");
+    assert!(guard.text().starts_with("'a.bin' (commit "), "{guard}");
     assert!(!found.text().contains("keep.bin"), "{found}");
     repo.git(&["add", "--renormalize", "."]);
     assert_eq!(repo.git(&["cat-file", "blob", ":a.bin"]).stdout, pointer::of(&bytes(70_000, 5)));

@@ -39,7 +39,7 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     let exe = std::env::current_exe().context("cannot find this program's own file")?;
     let mut git = Git::at(&cwd);
     if !arguments.quiet {
-        install::warn_if_old(&git)?;
+        install::warn_if_old(&git.line(&["--version"])?.unwrap_or_default());
     }
     if arguments.no_content {
         git = git.with_env("GIT_DITS_SKIP_SMUDGE", "1");
@@ -67,13 +67,13 @@ pub fn run(args: &Args) -> Result<ExitCode> {
 }
 
 /// What the new repository's configuration shall hold.
-fn settings(git: &Git, exe: &Path, arguments: &Arguments) -> Result<Vec<(&'static str, String)>> {
+fn settings(git: &Git, exe: &Path, arguments: &Arguments) -> Result<Vec<(String, String)>> {
     let mut settings = Vec::new();
     if git.line(&["config", "--get", setup::PROCESS])?.is_none_or(|process| process.is_empty()) {
-        settings.extend(setup::wanted(&setup::process_command(git, exe).0));
+        settings.extend(setup::wanted(&setup::program(git, exe, false).word, false, false));
     }
     let lists = [("dits.fetchinclude", &arguments.include), ("dits.fetchexclude", &arguments.exclude)];
-    settings.extend(lists.into_iter().filter_map(|(key, list)| Some((key, list.clone()?))));
+    settings.extend(lists.into_iter().filter_map(|(key, list)| Some((key.to_owned(), list.clone()?))));
     Ok(settings)
 }
 

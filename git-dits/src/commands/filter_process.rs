@@ -6,11 +6,13 @@
 //! `GIT_LFS_SKIP_SMUDGE` (which CI systems set to say "no content"), and where `dits.fetchinclude` and
 //! `dits.fetchexclude` say so.
 
+use super::update;
 use crate::context::{self, Context, guard_signals};
 use crate::{outcome, report};
 use anyhow::Result;
 use clap::Parser;
-use dits_filter::{Policy, Progress};
+use dits_filter::{Policy, Progress, Report};
+use dits_hooks::ClientHook;
 use dits_remote::RemoteSource;
 use dits_remote::progress::Way;
 use dits_repo::hydrate;
@@ -71,12 +73,22 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     }
     drop(meter);
     context.settings.trace.event("filter", json!({ "cleaned": done.cleaned, "smudged": done.smudged }));
+    if done.cleaned > 0 {
+        // Whoever adds content will push it, to a remote of whatever kind.
+        update::hooks_by_the_way(&context.repository, &[ClientHook::PrePush]);
+    }
+    tell(&context, done)
+}
+
+/// Says what went wrong at the end.
+fn tell(context: &Context, done: Report) -> Result<ExitCode> {
     let mut code = ExitCode::SUCCESS;
     if let Some(error) = done.commit_error {
         report::error(&format!("added content is not safe on disk yet: {error}"));
         report::hint("free some space; the next git-dits command that stores something takes it up");
         code = ExitCode::FAILURE;
     }
+    outcome::tell_whole(&context.repository.git, &done.whole);
     if let Some(hydrated) = done.hydrated {
         let hydrated = hydrated?;
         outcome::tell(&hydrated);

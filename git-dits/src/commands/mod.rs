@@ -6,6 +6,7 @@
 
 mod add;
 mod cache;
+mod check;
 mod checkout;
 mod clean;
 mod clone;
@@ -28,14 +29,17 @@ mod ls_files;
 mod man;
 mod migrate;
 mod pointer;
+mod pre_push;
 mod prune;
 mod pull;
+mod push;
 mod serve;
 mod smudge;
 mod status;
 mod track;
 mod uninstall;
 mod untrack;
+mod update;
 pub mod version;
 mod whereis;
 
@@ -62,6 +66,7 @@ struct Cli {
 enum Command {
     Install(install::Args),
     Uninstall(uninstall::Args),
+    Update(update::Args),
     Track(track::Args),
     Untrack(untrack::Args),
     Add(add::Args),
@@ -76,6 +81,8 @@ enum Command {
     Hydrate(hydrate::Args),
     Ghost(ghost::Args),
     Whereis(whereis::Args),
+    Check(check::Args),
+    Push(push::Args),
     Fsck(fsck::Args),
     Prune(prune::Args),
     Gc(gc::Args),
@@ -98,6 +105,8 @@ enum Command {
     FilterProcess(filter_process::Args),
     #[command(hide = true)]
     Hook(hook::Args),
+    #[command(hide = true)]
+    PrePush(pre_push::Args),
 }
 
 /// Runs what the arguments of this process say.
@@ -119,6 +128,7 @@ impl Command {
         match self {
             Command::Install(args) => install::run(args),
             Command::Uninstall(args) => uninstall::run(args),
+            Command::Update(args) => update::run(args),
             Command::Track(args) => track::run(args),
             Command::Untrack(args) => untrack::run(args),
             Command::Add(args) => add::run(args),
@@ -133,6 +143,8 @@ impl Command {
             Command::Hydrate(args) => hydrate::run(args),
             Command::Ghost(args) => ghost::run(args),
             Command::Whereis(args) => whereis::run(args),
+            Command::Check(args) => check::run(args),
+            Command::Push(args) => push::run(args),
             Command::Fsck(args) => fsck::run(args),
             Command::Prune(args) => prune::run(args),
             Command::Gc(args) => gc::run(args),
@@ -151,6 +163,7 @@ impl Command {
             Command::Demo(args) => demo::run(args),
             Command::FilterProcess(args) => filter_process::run(args),
             Command::Hook(args) => hook::run(args),
+            Command::PrePush(args) => pre_push::run(args),
         }
     }
 }

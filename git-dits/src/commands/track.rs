@@ -7,6 +7,7 @@
 //! A pattern that would manage the very files that tell Git what is managed is refused, and what stood there
 //! before is put back: a clone could never read such a file.
 
+use super::update;
 use crate::attributes::{self, Lockable};
 use crate::context::Context;
 use crate::portable;
@@ -14,6 +15,7 @@ use crate::presets::Preset;
 use crate::report::{self, Failure};
 use anyhow::{Result, bail, ensure};
 use clap::Parser;
+use dits_hooks::ClientHook;
 use dits_repo::names::Policy;
 use dits_repo::threshold::Threshold;
 use dits_repo::tracked;
@@ -102,6 +104,9 @@ pub fn run(args: &Args) -> Result<ExitCode> {
         touched += touch::touch_all(&context, pattern, &files, args.verbose, args.dry_run)?;
     }
     name_unportable(&context, policy)?;
+    if !args.dry_run {
+        update::hooks_by_the_way(&context.repository, &ClientHook::ALL);
+    }
     if touched > 0 {
         // With a threshold, Git's own leaves unchanged raw content as it is.
         let add = if Threshold::of(&context.repository)?.is_off() { "add" } else { "dits add --renormalize" };

@@ -7,6 +7,7 @@
 
 mod attributes;
 mod files;
+mod hooks;
 mod remotes;
 mod setup;
 mod store;
@@ -120,6 +121,8 @@ pub fn examine(git: &Git, found: Result<Context>) -> Result<Vec<Finding>> {
         findings.check("the chunk store", result);
         let result = files::check(&context, &mut findings);
         findings.check("files", result);
+        let result = hooks::check(&context, &mut findings);
+        findings.check("hooks", result);
         let result = remotes::check(&context, &mut findings);
         findings.check("remotes", result);
     }

@@ -56,16 +56,16 @@ pub fn check(git: &Git, findings: &mut Findings) -> Result<()> {
 
 fn configuration(git: &Git, findings: &mut Findings) -> Result<()> {
     let exe = std::env::current_exe().context("cannot find this program's own file")?;
-    let (command, _) = setup::process_command(git, &exe);
+    let program = setup::program(git, &exe, false);
     let get = |key: &str| git.line(&["config", "--get", key]);
-    for (key, want) in setup::wanted(&command) {
-        match get(key)? {
+    for (key, want) in setup::wanted(&program.word, false, false) {
+        match get(&key)? {
             None => {
                 findings
                     .error("not-installed", format!("'{key}' is not set, so git does not use git-dits"))
-                    .fix = install(git, key, want);
+                    .fix = install(git, &key, want);
             }
-            Some(value) if !setup::is_ours(key, &value) => {
+            Some(value) if !setup::is_ours(&key, &value) => {
                 findings
                     .warning("foreign-value", format!("'{key}' is '{value}', which git-dits did not set"))
                     .hint("to replace it: 'git dits install --force', with the scope that has it");
@@ -73,7 +73,7 @@ fn configuration(git: &Git, findings: &mut Findings) -> Result<()> {
             Some(value) if key == setup::PROCESS && value != want && !runs(&value) => {
                 findings
                     .error("program-moved", format!("'{key}' names a program that is not there: {value}"))
-                    .fix = install(git, key, want);
+                    .fix = install(git, &key, want);
             }
             Some(_) => {}
         }
@@ -88,15 +88,16 @@ fn configuration(git: &Git, findings: &mut Findings) -> Result<()> {
     Ok(())
 }
 
-fn install(git: &Git, key: &'static str, value: String) -> Option<Fix> {
-    let git = git.clone();
+fn install(git: &Git, key: &str, value: String) -> Option<Fix> {
+    let (git, key) = (git.clone(), key.to_owned());
     Fix::new(format!("sets '{key}' for this user, as 'git dits install' does"), move || {
-        Scope::default().set(&git, key, &value)
+        Scope::default().set(&git, &key, &value)
     })
 }
 
 /// Whether the program that the command names by its place is there.
 fn runs(command: &str) -> bool {
+    let command = command.strip_suffix(" --skip").unwrap_or(command);
     let program = command.strip_suffix(" filter-process").unwrap_or(command).trim_matches('\'');
     !program.starts_with('/') || std::path::Path::new(program).is_file()
 }

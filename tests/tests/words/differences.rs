@@ -53,6 +53,15 @@ fn staged_before(beside: &Beside) {
     beside.git(&["add", "."]);
 }
 
+fn unpushed(beside: &Beside) {
+    one_file(beside);
+    beside.each(|repo| {
+        let host = repo.user().at("host.git").display().to_string();
+        repo.git(&["init", "-q", "--bare", &host]);
+        repo.git(&["remote", "add", "origin", &host]);
+    });
+}
+
 fn small_file(beside: &Beside) {
     beside.each(|repo| repo.write("a.bin", b"small"));
 }
@@ -227,6 +236,38 @@ const DIFFERENCES: &[Difference] = &[
         lfs: (0, "no usage text found"),
         dits: (127, "invalid value"),
         why: "an unknown shell is an unknown argument",
+    },
+    Difference {
+        prepare: unpushed,
+        args: &["push", "origin", "nope"],
+        input: b"",
+        lfs: (0, ""),
+        dits: (2, "src refspec nope does not match any"),
+        why: "a ref that does not exist is a mistake, and these are Git's words",
+    },
+    Difference {
+        prepare: unpushed,
+        args: &["push", "-d", "origin"],
+        input: b"",
+        lfs: (0, ""),
+        dits: (1, " => d/a.bin\n"),
+        why: "a remote alone means the current branch, not nothing (and no server is known for it)",
+    },
+    Difference {
+        prepare: nothing,
+        args: &["push"],
+        input: b"",
+        lfs: (1, "Specify a remote and a remote branch name (`git lfs push origin main`)"),
+        dits: (1, "Specify a remote and a remote branch name (`git dits push origin main`)"),
+        why: "what is wrong is said on standard error, also that something is left out",
+    },
+    Difference {
+        prepare: nothing,
+        args: &["uninstall", "--file", "config"],
+        input: b"",
+        lfs: (127, "unknown flag"),
+        dits: (0, "File Git DITS configuration has been removed."),
+        why: "newer versions of git-lfs have this flag",
     },
     Difference {
         prepare: nothing,

@@ -9,6 +9,7 @@ mod differences;
 mod exit_codes;
 mod fetch;
 mod files;
+mod hooks;
 mod pointer;
 mod remote;
 mod setup;

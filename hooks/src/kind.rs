@@ -1,0 +1,114 @@
+//! The hooks that a clone may have, and the words that their files are made of.
+//!
+//! They are nets, not the way: nothing depends on them. `pre-push` brings content to the server for remotes that
+//! are not `dits://` (those have a gate that cannot be forgotten); `pre-commit` stops a commit of content that
+//! should be a pointer. A machine without git-dits can go on committing, but not push pointers without their
+//! content.
+//!
+//! Everything here is text. The shell lines use nothing but what every shell has built in, as a program that was
+//! started from a desktop may come with an empty PATH.
+
+/// A hook of a clone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ClientHook {
+    /// Before Git sends commits.
+    PrePush,
+    /// Before Git makes a commit.
+    PreCommit,
+}
+
+impl ClientHook {
+    /// All of them, in the order in which people read about them.
+    pub const ALL: [ClientHook; 2] = [ClientHook::PrePush, ClientHook::PreCommit];
+
+    /// Git's name of the event, and of the file.
+    pub fn name(self) -> &'static str {
+        match self {
+            ClientHook::PrePush => "pre-push",
+            ClientHook::PreCommit => "pre-commit",
+        }
+    }
+
+    /// What git-dits is called with, before Git's own arguments.
+    pub fn words(self) -> &'static str {
+        match self {
+            ClientHook::PrePush => "pre-push",
+            ClientHook::PreCommit => "check --staged",
+        }
+    }
+
+    /// The line for a shell script of somebody else's.
+    pub fn line(self) -> String {
+        match self {
+            ClientHook::PrePush => format!("git dits {} \"$@\"", self.words()),
+            ClientHook::PreCommit => format!("git dits {}", self.words()),
+        }
+    }
+
+    /// Exit code where git-dits cannot be found: commits go on, pushes do not.
+    fn without_program(self) -> u8 {
+        match self {
+            ClientHook::PrePush => 2,
+            ClientHook::PreCommit => 0,
+        }
+    }
+
+    /// What a user reads where git-dits cannot be found. Holds no `'` nor anything a shell takes apart.
+    fn not_found(self, undo: &str) -> String {
+        format!(
+            "This repository is configured for Git DITS but git-dits was not found on your path. Install it, or add its \
+             folder to PATH and run: git dits update. If you no longer wish to use Git DITS, {undo}."
+        )
+    }
+
+    /// The command for Git's configuration, which appends the hook's arguments.
+    pub fn command(self, program: &str) -> String {
+        let (missing, code) =
+            (self.not_found("remove hook.dits-* from your Git configuration"), self.without_program());
+        format!(
+            "command -v {program} >/dev/null 2>&1 || {{ echo >&2 '{missing}'; exit {code}; }}; {program} {}",
+            self.words()
+        )
+    }
+
+    /// The lines for a file in the hooks folder. `program` is a word of shell; it is tried after `git-dits` on PATH.
+    /// A hook that was there before runs first. It, we, and whatever stands behind these lines get the same input.
+    pub fn lines(self, program: &str) -> String {
+        let missing = self.not_found(&format!("remove these lines from the {} hook", self.name()));
+        let (code, words) = (self.without_program(), self.words());
+        let ours = format!("\"$dits\" {words}");
+        let find = format!("dits=git-dits\ncommand -v \"$dits\" >/dev/null 2>&1 || dits={program}\n");
+        let missing = format!("echo >&2 '{missing}'");
+        match self {
+            ClientHook::PreCommit => format!(
+                "{find}if test -x \"$0{BEFORE}\"; then \"$0{BEFORE}\" \"$@\" || exit; fi\n\
+                 if command -v \"$dits\" >/dev/null 2>&1; then {ours} || exit; else {missing}; fi\n"
+            ),
+            ClientHook::PrePush => format!(
+                "{find}command -v \"$dits\" >/dev/null 2>&1 || {{ {missing}; exit {code}; }}\n\
+                 dits_input=\n\
+                 while IFS= read -r dits_line; do dits_input=\"$dits_input$dits_line\n\"; done\n\
+                 if test -x \"$0{BEFORE}\"; then printf %s \"$dits_input\" | \"$0{BEFORE}\" \"$@\" || exit; fi\n\
+                 printf %s \"$dits_input\" | {ours} \"$@\" || exit\n\
+                 if test -n \"$dits_input\"; then exec <<DITS_INPUT\n${{dits_input%?}}\nDITS_INPUT\nelse exec </dev/null; fi\n"
+            ),
+        }
+    }
+}
+
+/// What the name of a hook's file gets when we put ours in front of it.
+pub const BEFORE: &str = ".before-dits";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_configured_command_takes_arguments_at_its_end() {
+        for hook in ClientHook::ALL {
+            assert!(hook.command("git-dits").ends_with(&format!("; git-dits {}", hook.words())));
+        }
+        assert!(ClientHook::PrePush.command("'/a b/git-dits'").contains("exit 2"));
+        assert!(ClientHook::PreCommit.command("git-dits").contains("exit 0"));
+    }
+}
