@@ -10,7 +10,6 @@ use crate::snapshot::Snapshot;
 use crate::steps::Story;
 use dits_tests::{InstalledGit, World, gits};
 use std::collections::HashMap;
-use std::fs;
 use std::sync::{Arc, LazyLock, Mutex, OnceLock};
 
 /// A snapshot for each step of each story.
@@ -57,6 +56,5 @@ fn compute(version: (u32, u32), shape: &Shape, stories: &[Story]) -> Results {
         results.push(snapshots);
     }
     assert!(failed.is_empty(), "scripts that fail with {} alone:\n{}", git.name(), failed.join("\n"));
-    let _ = fs::remove_dir_all(world.path());
     results
 }
