@@ -58,7 +58,7 @@ fn wrong_answers_end_the_pull() {
         vec![want(true), want(true)],
         vec![want(false), Message::Need(vec![true, true])],
         vec![want(true), Message::Need(vec![true]), done.clone(), done.clone()],
-        vec![Message::Ask(vec![])],
+        vec![want(true), Message::Ask(vec![])],
     ] {
         let mut giver = Giver::new(Arc::new(from.clone()));
         let error = feed(&mut giver, messages.clone());
