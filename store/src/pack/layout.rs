@@ -9,7 +9,7 @@
 //! packed                  names of packs that `gc` need not pack again; a cache
 //! sweep.lock              held while what dead writers left in tmp/ is taken up
 //! users.lock              shared by whoever relies on what is here; exclusive while contents are forgotten
-//! trash/<seconds>/        packs as they were before contents in them were forgotten
+//! trash/<seconds>/        a store with what was forgotten at that time
 //! ```
 //!
 //! Looking for what other processes added means listing 257 folders; [`Listing`] remembers each by its

@@ -6,7 +6,7 @@
 //!
 //! Both rewrite the packs concerned without what goes; everything else stays readable throughout, and after a
 //! crash. A crash in the middle of forgetting leaves some of these contents torn, which is as good as absent,
-//! and never touches others. Forgotten packs go to the trash as they are, if the caller wants: see `trash`.
+//! and never touches others. What is forgotten goes to the trash first, if the caller wants: see `trash`.
 
 use super::PackStore;
 use super::lease::Alone;
@@ -15,7 +15,8 @@ use super::packs::is_gone;
 use super::rewrite::{Except, GROUP_BYTES, Retire, Rewrite, Squeeze};
 use crate::traits::Forgotten;
 use crate::{StoreError, mark};
-use dits_format::{ChunkId, Oid};
+use dits_format::pack::Footer;
+use dits_format::{ChunkId, Oid, PackId};
 use std::collections::HashSet;
 
 impl PackStore {
@@ -24,13 +25,14 @@ impl PackStore {
     pub(super) fn remove_chunks(&self, ids: &HashSet<ChunkId>) -> Result<u64, StoreError> {
         let _lock = self.lock_packs()?;
         let except = Except { chunks: Some(ids), contents: None };
-        self.take_away(&except, &Retire::Delete).map(|removed| removed.chunks)
+        self.take_away(&except, None).map(|removed| removed.chunks)
     }
 
-    /// Rewrites every pack that holds something of `except`. The caller holds `consolidate.lock`.
-    fn take_away(&self, except: &Except<'_>, retire: &Retire) -> Result<Forgotten, StoreError> {
+    /// Rewrites every pack that holds something of `except`, which goes to `trash` before. The caller holds
+    /// `consolidate.lock`.
+    fn take_away(&self, except: &Except<'_>, trash: Option<&PackStore>) -> Result<Forgotten, StoreError> {
         self.refresh()?;
-        let rewrite = Rewrite { except, retire, squeeze: Squeeze::Quick };
+        let mut whole = Vec::new();
         let (mut removed, mut bytes, mut damaged) = (HashSet::new(), 0, None);
         let (mut group, mut group_bytes) = (Vec::new(), 0);
         // Footers and not the index: that knows only one place for each chunk, and a copy must go too.
@@ -51,26 +53,47 @@ impl PackStore {
                     for entry in hits().filter(|entry| removed.insert(entry.id)) {
                         bytes += u64::from(entry.bytes);
                     }
+                    if trash.is_some() && except.has_all(&footer) {
+                        whole.push((id, footer));
+                        continue;
+                    }
                     group_bytes +=
                         footer.frames.iter().map(|frame| u64::from(frame.stored_bytes)).sum::<u64>();
                     group.push((id, footer));
                 }
             }
             if group_bytes >= GROUP_BYTES {
-                self.rewrite(&std::mem::take(&mut group), &rewrite)?;
+                self.take_group(&std::mem::take(&mut group), except, trash)?;
                 group_bytes = 0;
             }
         }
         if !group.is_empty() {
-            self.rewrite(&group, &rewrite)?;
+            self.take_group(&group, except, trash)?;
+        }
+        if let (Some(trash), false) = (trash, whole.is_empty()) {
+            let retire = &Retire::To(trash.clone());
+            self.rewrite(&whole, &Rewrite { except, retire, squeeze: Squeeze::Quick })?;
         }
         damaged.map_or(Ok(Forgotten { chunks: removed.len() as u64, bytes }), Err)
+    }
+
+    fn take_group(
+        &self,
+        group: &[(PackId, Footer)],
+        except: &Except<'_>,
+        trash: Option<&PackStore>,
+    ) -> Result<(), StoreError> {
+        if let Some(trash) = trash {
+            self.copy_to_trash(group, except, trash)?;
+        }
+        let retire = &Retire::Delete;
+        self.rewrite(group, &Rewrite { except, retire, squeeze: Squeeze::Quick }).map(drop)
     }
 }
 
 impl Alone {
     /// Takes these contents away. What those of `keep` need stays, though their manifests be beside the store.
-    /// With `trash`, a time in seconds, the packs they were in can be [restored](PackStore::restore_trash).
+    /// With `trash`, a time in seconds, they can be [restored](PackStore::restore_trash).
     ///
     /// # Errors
     /// [`StoreError::Corrupt`] or [`StoreError::Format`] when a manifest or node is damaged, and nothing is taken
@@ -84,8 +107,8 @@ impl Alone {
         let store = &self.store;
         store.refresh()?;
         let goes = mark::needed_by_these_only(store, contents, keep)?;
-        let retire = trash.map_or(Retire::Delete, |time| Retire::To(store.trash_folder(time)));
+        let trash = trash.map(|time| store.open_trash(time)).transpose()?;
         let except = Except { chunks: Some(&goes.chunks), contents: Some(contents) };
-        store.take_away(&except, &retire)
+        store.take_away(&except, trash.as_ref())
     }
 }

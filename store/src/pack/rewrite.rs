@@ -12,7 +12,6 @@ use dits_format::pack::{Entry, Footer};
 use dits_format::{Binding, ChunkId, Kind, Oid, PackId};
 use std::collections::{BTreeMap, HashSet};
 use std::ops::Range;
-use std::path::PathBuf;
 
 /// Chunks from this size on gain little from neighbours.
 const SMALL_BYTES: usize = 64 << 10;
@@ -36,6 +35,12 @@ impl Except<'_> {
         self.chunks.is_some_and(|chunks| chunks.contains(id))
     }
 
+    /// Whether nothing of a pack stays.
+    pub fn has_all(&self, footer: &Footer) -> bool {
+        footer.entries.iter().all(|entry| self.has_chunk(&entry.id))
+            && footer.bindings.iter().all(|binding| self.has_binding(binding))
+    }
+
     /// Whether a binding is left out.
     pub fn has_binding(&self, binding: &Binding) -> bool {
         self.contents.is_some_and(|contents| contents.contains(&binding.oid))
@@ -47,8 +52,8 @@ impl Except<'_> {
 pub enum Retire {
     /// They are deleted.
     Delete,
-    /// They are moved to this folder.
-    To(PathBuf),
+    /// They are moved to this other store.
+    To(PackStore),
 }
 
 /// How hard to compress.
@@ -137,9 +142,9 @@ impl PackStore {
         let path = self.layout().pack(id);
         match how {
             Retire::Delete => durable::remove_file(&path),
-            Retire::To(folder) => {
-                durable::create_shared_dir(folder, self.layout().modes)?;
-                durable::rename(&path, &folder.join(format!("{id}.pack")))
+            Retire::To(other) => {
+                durable::create_shared_dir(&other.layout().pack_dir(id), other.layout().modes)?;
+                durable::rename(&path, &other.layout().pack(id))
             }
         }
     }

@@ -1,13 +1,18 @@
 //! What was forgotten and can be had back.
 //!
-//! `trash/<seconds>/<id>.pack` are whole packs as they were when something in them was forgotten at that time, so
-//! nothing is copied to get there, and restoring is moving them back: the index finds them as it finds what
-//! another process wrote. A pack may hold chunks that stayed, which then are here twice until packs are merged.
-//! Nothing reads the trash but this. Emptying it is what finally frees the disk.
+//! `trash/<seconds>` is a store of its own for what was forgotten at that time: packs of which nothing stayed are
+//! moved there as they are, of others only what went is copied, before it goes. So forgetting takes no more disk
+//! than there was, but for one group of packs. Restoring moves the packs back: the index finds them as it finds
+//! what another process wrote. Nothing else reads the trash. Emptying it is what finally frees the disk.
 
 use super::PackStore;
-use crate::{StoreError, durable};
+use super::layout::Role;
+use super::merge::is_damage;
+use super::rewrite::{Except, in_file_order};
+use super::writer::Packer;
+use crate::{ChunkRead, StoreError, durable};
 use dits_format::PackId;
+use dits_format::pack::Footer;
 use std::fs;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
@@ -24,20 +29,61 @@ pub struct Trash {
     folder: PathBuf,
 }
 
+impl Trash {
+    fn pack_files(&self) -> Result<Vec<PathBuf>, StoreError> {
+        let mut packs = Vec::new();
+        for folder in list(&self.folder.join("objects"))? {
+            packs.extend(list(&folder)?);
+        }
+        Ok(packs)
+    }
+}
+
 impl PackStore {
-    pub(super) fn trash_folder(&self, time: u64) -> PathBuf {
-        self.layout().root.join("trash").join(time.to_string())
+    fn trash_folder(&self) -> PathBuf {
+        self.layout().root.join("trash")
+    }
+
+    /// The store for what is forgotten at this time.
+    pub(super) fn open_trash(&self, time: u64) -> Result<PackStore, StoreError> {
+        let folder = self.trash_folder().join(time.to_string());
+        PackStore::open_as(&folder, Role::Store, self.layout().modes)
+    }
+
+    /// Copies what is left out of these packs. A damaged chunk is nothing to be had back.
+    pub(super) fn copy_to_trash(
+        &self,
+        packs: &[(PackId, Footer)],
+        except: &Except<'_>,
+        trash: &PackStore,
+    ) -> Result<(), StoreError> {
+        let (mut packer, mut bindings, mut bytes) = (Packer::new(trash), Vec::new(), Vec::new());
+        for (id, footer) in packs {
+            let pack = self.shared.packs.get(id)?;
+            for entry in in_file_order(footer).filter(|entry| except.has_chunk(&entry.id)) {
+                if packer.has(&entry.id) || trash.has(&entry.id)? {
+                    continue;
+                }
+                match self.shared.packs.read_entry(&pack, entry, &mut bytes) {
+                    Ok(()) => packer.add_raw(entry.id, entry.kind, &bytes)?,
+                    Err(error) if is_damage(&error) => {}
+                    Err(error) => return Err(error),
+                }
+            }
+            bindings.extend(footer.bindings.iter().filter(|binding| except.has_binding(binding)).copied());
+        }
+        packer.finish(&bindings)
     }
 
     /// What is in the trash, oldest first.
     pub fn trash(&self) -> Result<Vec<Trash>, StoreError> {
         let mut found = Vec::new();
-        for folder in list(&self.layout().root.join("trash"))? {
+        for folder in list(&self.trash_folder())? {
             let Some(time) = folder.file_name().and_then(|name| name.to_str()?.parse().ok()) else {
                 continue;
             };
             let mut trash = Trash { time, packs: 0, bytes: 0, folder };
-            for pack in list(&trash.folder)? {
+            for pack in trash.pack_files()? {
                 trash.packs += 1;
                 trash.bytes += fs::metadata(&pack).map_or(0, |meta| meta.len());
             }
@@ -52,7 +98,7 @@ impl PackStore {
         let _lock = self.lock_packs()?;
         let mut restored = 0;
         for trash in self.trash()? {
-            for pack in list(&trash.folder)? {
+            for pack in trash.pack_files()? {
                 let id = pack.file_stem().and_then(|stem| PackId::from_hex(stem.as_encoded_bytes()));
                 let Some(id) = id else { continue };
                 durable::create_shared_dir(&self.layout().pack_dir(&id), self.layout().modes)?;
@@ -71,7 +117,6 @@ impl PackStore {
         let _lock = self.lock_packs()?;
         let mut bytes = 0;
         for trash in self.trash()?.into_iter().filter(|trash| trash.time < time) {
-            list(&trash.folder)?.iter().try_for_each(|pack| durable::remove_file(pack))?;
             remove_folder(&trash.folder)?;
             bytes += trash.bytes;
         }
@@ -82,19 +127,18 @@ impl PackStore {
 /// What is in a folder; nothing when there is no folder.
 fn list(folder: &Path) -> Result<Vec<PathBuf>, StoreError> {
     match fs::read_dir(folder) {
-        Err(error) if error.kind() == ErrorKind::NotFound => Ok(Vec::new()),
+        Err(error) if [ErrorKind::NotFound, ErrorKind::NotADirectory].contains(&error.kind()) => {
+            Ok(Vec::new())
+        }
         entries => {
             Ok(entries.map_err(StoreError::io("read", folder))?.flatten().map(|entry| entry.path()).collect())
         }
     }
 }
 
-/// Removes a folder unless something of another's is in it.
 fn remove_folder(folder: &Path) -> Result<(), StoreError> {
-    match fs::remove_dir(folder) {
-        Err(error) if ![ErrorKind::NotFound, ErrorKind::DirectoryNotEmpty].contains(&error.kind()) => {
-            Err(StoreError::io("remove", folder)(error))
-        }
+    match fs::remove_dir_all(folder) {
+        Err(error) if error.kind() != ErrorKind::NotFound => Err(StoreError::io("remove", folder)(error)),
         _ => Ok(()),
     }
 }
