@@ -33,6 +33,7 @@ fn another_format_is_refused() {
     let dir = tempfile::tempdir().unwrap();
     drop(open(dir.path()));
     assert_eq!(fs::read(dir.path().join("format")).unwrap(), b"git-dits store 1\n");
+    fs::remove_file(dir.path().join("format")).unwrap();
     fs::write(dir.path().join("format"), "git-dits store 2\n").unwrap();
     let error = dits_store::PackStore::open(dir.path()).unwrap_err();
     assert!(
