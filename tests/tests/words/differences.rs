@@ -286,6 +286,19 @@ const DIFFERENCES: &[Difference] = &[
         why: "an unknown command exits with 127 here too",
     },
     Difference {
+        prepare: |beside| {
+            beside.each(|repo| {
+                repo.write("a.txt", b"five!");
+                repo.commit("one");
+            });
+        },
+        args: &["migrate", "info", "--unit=kb"],
+        input: b"",
+        lfs: (0, "*.txt\t5.0\t"),
+        dits: (0, "*.txt\t0.0\t"),
+        why: "five bytes are not five kilobytes",
+    },
+    Difference {
         prepare: nothing,
         args: &["version", "x"],
         input: b"",

@@ -71,6 +71,7 @@ const ROWS: &[Row] = &[
     differs("fetch", [128, 2, 2], [128, 0, 0], EMPTY),
     differs("pull", [128, 2, 2], [128, 128, 0], EMPTY_OR_BARE),
     differs("checkout", [128, 0, 2], [128, 128, 0], EMPTY_OR_BARE),
+    differs("migrate info", [2, 2, 2], [128, 0, 0], EMPTY),
     differs("prune", [2, 2, 2], [128, 0, 0], EMPTY),
     ours("track --preset list", [0, 0, 0]),
     ours("add", [128, 128, 0]),

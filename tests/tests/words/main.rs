@@ -10,6 +10,7 @@ mod exit_codes;
 mod fetch;
 mod files;
 mod hooks;
+mod migrate;
 mod pointer;
 mod remote;
 mod setup;

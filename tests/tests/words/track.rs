@@ -14,9 +14,10 @@ fn patterns_are_tracked_listed_and_taken_out_in_the_same_words() {
         "track --not-lockable *.psd",
         "track --filename x[1].png",
         "track ./y.bin",
-        "track *.a *.b",
+        "track *.a",
+        "track *.b",
     ]);
-    beside.same_all(&["untrack *.a *.b"]);
+    beside.same_all(&["untrack *.a", "untrack *.b"]);
     beside.same_all(&["track", "track --json", "track --no-excluded"]);
     beside.same_all(&["untrack *.bin", "untrack y.bin", "track"]);
     beside.same(&["untrack", "a b.mov"]);

@@ -26,7 +26,7 @@ pub fn check(context: &Context, range: &Range, check: &mut Check) -> Result<()> 
         }
         Range::All => git.line(&["rev-parse", "--verify", "--quiet", "HEAD^{commit}"])?.into_iter().collect(),
     };
-    // What one commit of a range has from the one before is said once.
+    // What one commit of a range has from the one before, or the index from the commit, is said once.
     let mut seen = HashSet::new();
     for commit in commits {
         let mut files = entries::in_commit(git, &commit)?;
@@ -34,7 +34,9 @@ pub fn check(context: &Context, range: &Range, check: &mut Check) -> Result<()> 
         check_entries(context, &files, &format!("treeish {commit}"), check)?;
     }
     if matches!(range, Range::Here { .. } | Range::All) && context.repository.worktree.is_some() {
-        check_entries(context, &entries::in_index(git, "")?, "in the index", check)?;
+        let mut files = entries::in_index(git, "")?;
+        files.retain(|file| seen.insert((file.path.clone(), file.id.clone())));
+        check_entries(context, &files, "in the index", check)?;
     }
     if matches!(range, Range::All) {
         match discover::new_pointers(git, &refs(git)?, &Exclude::Oids(Vec::new())) {
