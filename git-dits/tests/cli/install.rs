@@ -170,8 +170,8 @@ fn with_newer_git(world: &World) {
         "#!/bin/sh\ntest \"$1\" = --version && exec echo git version 2.54.0\nexec {} \"$@\"\n",
         found.expect("git is on PATH").display()
     );
-    fs::write(&git, script).unwrap();
-    fs::set_permissions(&git, fs::Permissions::from_mode(0o755)).unwrap();
+    fs::write(&git, script).expect("a new file");
+    fs::set_permissions(&git, fs::Permissions::from_mode(0o755)).expect("one of ours");
 }
 
 #[test]
