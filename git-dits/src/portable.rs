@@ -7,6 +7,7 @@
 use crate::report::{self, Failure};
 use anyhow::Result;
 use dits_repo::names::{self, Policy};
+use std::collections::BTreeSet;
 
 /// Names that are told one by one.
 const SHOWN_MAX: usize = 10;
@@ -31,8 +32,19 @@ pub fn check_pattern(policy: Policy, pattern: &[u8]) -> Result<()> {
     Ok(())
 }
 
-/// Tells of paths that cannot exist elsewhere, or that are one there; how many of them are refused.
-pub fn check_paths<'a>(policy: Policy, paths: impl Iterator<Item = &'a [u8]> + Clone) -> usize {
+/// Tells of paths that cannot exist elsewhere, or that are one there; how many of them are refused. With `new`
+/// only of those, and of what they clash with.
+pub fn check_paths<'a>(
+    policy: Policy,
+    paths: impl Iterator<Item = &'a [u8]> + Clone,
+    new: Option<&BTreeSet<Vec<u8>>>,
+) -> usize {
+    let is_new = |path: &[u8]| new.is_none_or(|new| new.contains(path));
+    // A folder is new with the first file in it.
+    let begins_new = |path: &Vec<u8>| {
+        let below = [&path[..], b"/"].concat();
+        new.is_none_or(|new| new.iter().any(|new| new == path || new.starts_with(&below)))
+    };
     if policy == Policy::Off {
         return 0;
     }
@@ -46,13 +58,13 @@ pub fn check_paths<'a>(policy: Policy, paths: impl Iterator<Item = &'a [u8]> + C
             _ => {}
         }
     };
-    for path in paths.clone() {
+    for path in paths.clone().filter(|path| is_new(path)) {
         let found = names::problems(path);
         if let Some(worst) = found.iter().find(|problem| policy.refuses(problem)).or(found.first()) {
             tell(format!("{}: {worst}", shown(path)), policy.refuses(worst));
         }
     }
-    for same in names::clashes(paths) {
+    for same in names::clashes(paths).into_iter().filter(|same| same.iter().any(begins_new)) {
         let list: Vec<String> = same.iter().map(|path| shown(path)).collect();
         let text =
             format!("{} are one name on systems that ignore case or Unicode forms", list.join(" and "));

@@ -213,3 +213,26 @@ fn patterns_for_names_of_devices_are_refused() {
     ann.git(&["config", "dits.portablenames", "perhaps"]);
     assert!(ann.git_fails(&["dits", "track", "*.x"]).said().contains("dits.portablenames"));
 }
+
+#[test]
+fn a_check_of_what_is_staged_tells_of_new_names_only() {
+    let world = World::new();
+    let ann = world.user("ann").init("project");
+    ann.write("Art/old.bin", &bytes(2000, 1));
+    ann.write("old?.bin", &bytes(2000, 2));
+    ann.commit("old");
+    ann.write("art/new.bin", &bytes(2000, 3));
+    ann.write("nul.bin", &bytes(2000, 4));
+    ann.git(&["add", "nul.bin"]);
+    let found = ann.git_fails(&["dits", "check", "--staged"]);
+    assert_eq!(found.code, Some(1), "devices are refused");
+    assert!(found.said().contains("error: 'nul.bin': 'nul.bin' is a device on Windows"), "{found}");
+    ann.git(&["rm", "-q", "--cached", "nul.bin"]);
+    ann.git(&["add", "art"]);
+    let said = ann.git(&["dits", "check", "--staged"]).said();
+    assert!(said.contains("warning: 'Art' and 'art' are one name") && !said.contains("old?"), "{said}");
+    let said = ann.git(&["dits", "check", "HEAD"]).said();
+    assert!(said.contains("'old?.bin' holds '?'"), "{said}");
+    ann.git(&["config", "dits.portablenames", "error"]);
+    assert_eq!(ann.git_fails(&["dits", "check", "--staged"]).code, Some(1));
+}

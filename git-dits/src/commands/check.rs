@@ -1,17 +1,20 @@
 //! `git dits check`: what should not be committed, before it is or in a merge request.
 //!
 //! With `--staged` it is the guard of the `pre-commit` hook. Findings go to stdout, a line each; the commands that mend
-//! them to stderr. Exit code 1 when something was found, so a commit or a build stops; 2 when nothing can be said.
+//! them to stderr, and so are names that cannot exist on every system. Exit code 1 when something was found, so a commit or a build stops; 2 when nothing can be said.
 
 use crate::context::{self, Context};
-use crate::report;
+use crate::{portable, report};
 use anyhow::Result;
 use clap::Parser;
 use dits_hooks::check::changes::Subject;
 use dits_hooks::check::{Finding, Mistake, check};
+use dits_repo::names::Policy;
 use dits_repo::threshold::Threshold;
+use dits_repo::tracked;
 use dits_store::ChunkRead;
 use serde_json::{Value, json};
+use std::collections::BTreeSet;
 use std::process::ExitCode;
 
 /// Check that files are pointers where they should be, and only there
@@ -54,7 +57,30 @@ pub fn run(args: &Args) -> Result<ExitCode> {
         report::stdout(findings.iter().map(|finding| shown(finding) + "\n").collect::<String>())?;
         fixes(&findings, threshold);
     }
-    Ok(if findings.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(FOUND) })
+    let refused = unportable(&context, &subject)?;
+    Ok(if findings.is_empty() && refused == 0 { ExitCode::SUCCESS } else { ExitCode::from(FOUND) })
+}
+
+/// Tells of names of managed files that cannot exist on every system; how many of them are refused. Of what is
+/// staged only names that the commit brings are told: the others were told when they came.
+fn unportable(context: &Context, subject: &Subject) -> Result<usize> {
+    let git = &context.repository.git;
+    let policy = Policy::of(&context.repository)?;
+    let (managed, new) = match subject {
+        Subject::Staged => {
+            let staged = tracked::staged(git, &[], false)?;
+            let path = |line: &[u8]| Some(line[line.iter().position(|byte| *byte == b'\t')? + 1..].to_vec());
+            let managed: BTreeSet<Vec<u8>> = staged.split(|byte| *byte == 0).filter_map(path).collect();
+            let new =
+                git.run(&["diff", "--cached", "--name-only", "-z", "--no-renames", "--diff-filter=A"])?;
+            let new = new.split(|byte| *byte == 0).map(<[u8]>::to_vec).collect();
+            (managed, Some(new))
+        }
+        Subject::Commit(commit) | Subject::Range(_, commit) => {
+            (tracked::in_tree(git, commit)?.into_iter().map(|file| file.path).collect(), None)
+        }
+    };
+    Ok(portable::check_paths(policy, managed.iter().map(Vec::as_slice), new.as_ref()))
 }
 
 fn path(finding: &Finding) -> String {

@@ -121,7 +121,7 @@ fn name_unportable(context: &Context, policy: Policy) -> Result<()> {
     let path =
         |line: &'_ [u8]| line.iter().position(|byte| *byte == b'\t').map(|tab| line[tab + 1..].to_vec());
     let paths: BTreeSet<Vec<u8>> = staged.split(|byte| *byte == 0).filter_map(path).collect();
-    portable::check_paths(policy, paths.iter().map(Vec::as_slice));
+    portable::check_paths(policy, paths.iter().map(Vec::as_slice), None);
     Ok(())
 }
 
