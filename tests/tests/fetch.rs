@@ -293,7 +293,7 @@ fn bad_words_are_refused_and_say_what_to_do() {
         (&["fetch", "--all", "--recent"], "cannot combine --all with --recent", 2),
         (&["fetch", "--all", "--", "a.bin"], "cannot combine --all with paths", 2),
         (&["fetch", "--refetch", "-d"], "cannot combine --refetch with --dry-run", 2),
-        (&["fetch", "--prune"], "unexpected argument", 127),
+        (&["fetch", "--nonsense"], "unexpected argument", 127),
     ];
     for (args, words, code) in table {
         let ran = ann.call(&[&["dits"], args].concat()).run().says(&[words]);
