@@ -38,10 +38,16 @@ pub fn each_small<'a>(
     // A blob that Git would first have to fetch from a promisor is large, or its pointer was fetched.
     let git = git.with_env("GIT_NO_LAZY_FETCH", "1");
     let list = |ids: &mut dyn Iterator<Item = &str>| ids.flat_map(|id| [id, "\n"]).collect::<String>();
-    let sizes = git
-        .run_with_input(&["cat-file", "--batch-check", "--buffer"], list(&mut ids.into_iter()).as_bytes())?;
+    let check = ["cat-file", "--batch-check", "--buffer"];
+    let sizes = match git.run_with_input(&check, list(&mut ids.iter().copied()).as_bytes()) {
+        // Git 2.39 ends at the first object that it would have to fetch. What is here can be listed.
+        Err(RepoError::Git { stderr, .. }) if stderr.contains("promisor remote") => {
+            git.run(&[&check[..], &["--batch-all-objects", "--unordered"]].concat())?
+        }
+        sizes => sizes?,
+    };
     let sizes = String::from_utf8_lossy(&sizes).into_owned();
-    let mut small = sizes.lines().filter_map(small_blob).peekable();
+    let mut small = sizes.lines().filter_map(small_blob).filter(|id| ids.contains(id)).peekable();
     if small.peek().is_none() {
         return Ok(());
     }
