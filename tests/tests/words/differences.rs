@@ -300,6 +300,14 @@ const DIFFERENCES: &[Difference] = &[
     },
     Difference {
         prepare: nothing,
+        args: &["migrate", "nonsense"],
+        input: b"",
+        lfs: (0, "git lfs migrate <mode>"),
+        dits: (127, "unrecognized subcommand"),
+        why: "an unknown mode exits with 127, as an unknown command does",
+    },
+    Difference {
+        prepare: nothing,
         args: &["version", "x"],
         input: b"",
         lfs: (0, "git-lfs/"),
