@@ -27,6 +27,7 @@ use dits_repo::hydrate::whole::{self, Whole};
 use dits_repo::hydrate::{self, Context, Job, Outcome};
 use dits_repo::threshold::{Keeper, Threshold};
 use dits_repo::{ChunkSource, PathFilter, RepoError, Repository, profile};
+use dits_store::pack::Lease;
 use dits_store::{PackStore, content};
 use std::error::Error;
 use std::io::{BufRead, Read, Write};
@@ -85,6 +86,8 @@ struct Filter<'a> {
     source: &'a mut dyn ChunkSource,
     policy: Policy,
     cleaner: Option<Cleaner<'a>>,
+    /// From the first content on: Git's index names it only when Git ends, and until then nobody may forget it.
+    lease: Option<Lease>,
     profiles: AttributeReader,
     deferred: Vec<Job>,
     report: Report,
@@ -114,6 +117,7 @@ pub fn run<R: Read, W: Write>(
         source,
         policy,
         cleaner: None,
+        lease: None,
         profiles: AttributeReader::new(&repository.git, "dits-profile"),
         deferred: Vec::new(),
         report: Report::default(),
@@ -238,6 +242,7 @@ impl Handler for Filter<'_> {
             // Made for the first content, as most filters clean none.
             none => {
                 let keeper = Keeper::of(self.repository).map_err(HandlerError::error)?;
+                self.lease = Some(self.store.lease().map_err(HandlerError::error)?);
                 none.insert(Cleaner::new(self.store, keeper))
             }
         };
