@@ -12,10 +12,10 @@ pub mod changes;
 
 use changes::{File, Listed, Subject};
 use dits_format::pointer::{Damage, Parsed};
-use dits_format::{Oid, Pointer};
+use dits_format::{Binding, Oid, Pointer};
 use dits_repo::threshold::Threshold;
 use dits_repo::{Git, RepoError, Repository, attributes, catfile, rule};
-use dits_store::{ChunkRead, StoreError, content};
+use dits_store::{PackStore, StoreError, content};
 use std::collections::HashSet;
 use std::io::{BufRead, BufReader};
 use std::process::Stdio;
@@ -74,7 +74,7 @@ pub struct Finding {
 pub fn check(
     repository: &Repository,
     subject: &Subject,
-    store: Option<&dyn ChunkRead>,
+    store: Option<&PackStore>,
 ) -> Result<Vec<Finding>, CheckError> {
     let mut listed = changes::list(&repository.git, subject)?;
     let Listed { files, git, .. } = &mut listed;
@@ -167,17 +167,30 @@ fn mentions_us(git: &Git) -> Result<bool, RepoError> {
 
 fn not_here(
     git: &Git,
-    store: Option<&dyn ChunkRead>,
+    store: Option<&PackStore>,
     pointers: &[(&File, &Pointer)],
 ) -> Result<Vec<Finding>, CheckError> {
+    let is_here = |pointer: &Pointer| {
+        let fits = |binding: &Binding| binding.size == pointer.size;
+        store.map_or(Ok(false), |store| {
+            content::find_whole(store, &pointer.oid, fits).map(|known| known.is_some())
+        })
+    };
     let mut missing = Vec::new();
     for (file, pointer) in pointers {
-        let whole = match store {
-            Some(store) => content::find_whole(store, &pointer.oid, |binding| binding.size == pointer.size)?,
-            None => None,
-        };
-        if whole.is_none() {
-            missing.push((*file, pointer.oid));
+        if !is_here(pointer)? {
+            missing.push((*file, *pointer));
+        }
+    }
+    // In a 'git commit -a' the filter of this very Git is still at work: it commits what it stored when Git ends. What
+    // is in no journal any more has become visible, so a second look follows.
+    if let Some(store) = store.filter(|_| !missing.is_empty()) {
+        let coming = store.checkpointed()?;
+        missing.retain(|(_, pointer)| !coming.contains(&(pointer.oid, pointer.size)));
+        for (file, pointer) in std::mem::take(&mut missing) {
+            if !is_here(pointer)? {
+                missing.push((file, pointer));
+            }
         }
     }
     if missing.is_empty() {
@@ -185,7 +198,7 @@ fn not_here(
     }
     let unknown = unknown_to_history(git, missing.iter().map(|(file, _)| &file.id[..]).collect())?;
     let missing = missing.into_iter().filter(|(file, _)| unknown.contains(&file.id[..]));
-    Ok(missing.map(|(file, oid)| found(file, Mistake::Missing(oid))).collect())
+    Ok(missing.map(|(file, pointer)| found(file, Mistake::Missing(pointer.oid))).collect())
 }
 
 /// Those of `ids` that no commit of any ref has. It lists the objects of history until all are found.

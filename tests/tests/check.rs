@@ -70,6 +70,22 @@ fn wrong_blobs_are_checked_out_clean_and_said() {
 }
 
 #[test]
+fn what_git_commits_in_one_go_is_here() {
+    let world = World::new();
+    let repo = guarded(&world);
+    // The filter of each of these runs until they end, so the guard runs beside it.
+    repo.write("good.bin", &bytes(60_000, 3));
+    repo.git(&["commit", "-q", "-a", "-m", "all"]).says_nothing();
+    repo.write("good.bin", &bytes(70_000, 4));
+    repo.git(&["commit", "-q", "-m", "only", "--", "good.bin"]).says_nothing();
+    repo.write("new.bin", &bytes(80_000, 5));
+    repo.git(&["add", "-N", "new.bin"]);
+    repo.git(&["commit", "-q", "-a", "--amend", "--no-edit"]).says_nothing();
+    repo.is_sound();
+    assert_eq!(repo.status(), "");
+}
+
+#[test]
 fn a_file_that_somebody_changes_is_seen_as_changed() {
     let world = World::new();
     let repo = guarded(&world);

@@ -12,7 +12,6 @@ use dits_hooks::check::{Finding, Mistake, check};
 use dits_repo::names::Policy;
 use dits_repo::threshold::Threshold;
 use dits_repo::tracked;
-use dits_store::ChunkRead;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use std::process::ExitCode;
@@ -47,7 +46,7 @@ pub fn run(args: &Args) -> Result<ExitCode> {
         (None, false) => Subject::Commit("HEAD".into()),
     };
     let store = context.existing_store()?;
-    let findings = check(&context.repository, &subject, store.as_ref().map(|store| store as &dyn ChunkRead))?;
+    let findings = check(&context.repository, &subject, store.as_ref())?;
     let threshold = !Threshold::of(&context.repository)?.is_off();
     if args.json {
         let list: Vec<Value> = findings.iter().map(|finding| shown_as_json(finding, threshold)).collect();

@@ -33,6 +33,12 @@ fn index_v2() {
     holds(&Shape { name: "index v2", config: &[("index.version", "2")], ..BUILT });
 }
 
+/// As most people have it: with our hooks, which run beside the filter of the same command.
+#[test]
+fn with_hooks() {
+    holds(&Shape { name: "with hooks", after: "git dits update", ..BUILT });
+}
+
 #[test]
 fn index_v4() {
     holds(&Shape { name: "index v4", config: &[("index.version", "4")], ..BUILT });
