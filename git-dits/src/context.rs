@@ -5,9 +5,10 @@
 
 use crate::report;
 use anyhow::{Context as _, Result};
-use dits_remote::{Meter, Settings};
+use dits_remote::{Meter, Remote, RemoteError, Settings};
 use dits_repo::{Git, Repository};
 use dits_store::PackStore;
+use dits_sync::Address;
 use serde::Serialize;
 use serde_json::ser::{PrettyFormatter, Serializer};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM};
@@ -50,6 +51,15 @@ impl Context {
         // A value that is no truth is for the commands that use settings to refuse.
         let forced = || self.repository.setting_bool("dits.forceprogress", false).unwrap_or(false);
         Meter::of(&self.settings.progress, std::io::stderr().is_terminal() || forced())
+    }
+
+    /// Connects to a server, and tells whom we trust when it is new.
+    pub fn connect(&self, address: Address) -> Result<Remote, RemoteError> {
+        let remote = Remote::connect(&self.repository.git, address, &self.settings)?;
+        if let Some(notice) = remote.first_use_notice() {
+            report::notice(&format!("git-dits: {notice}"));
+        }
+        Ok(remote)
     }
 
     /// The chunk store, made if there is none.

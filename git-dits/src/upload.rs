@@ -13,7 +13,7 @@ use dits_remote::upload::{self, Lost, Missing, UploadError};
 use dits_remote::{Endpoint, Remote};
 use dits_repo::discover::Found;
 use dits_store::ChunkRead;
-use dits_sync::{Address, Tally};
+use dits_sync::Tally;
 use serde_json::json;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -51,7 +51,7 @@ pub fn run(
         tell_no_address(endpoint);
         return Ok(ExitCode::from(NOT_SET_UP));
     };
-    let mut remote = connect(context, address)?;
+    let mut remote = context.connect(address.clone())?;
     let store: Arc<dyn ChunkRead> = Arc::new(context.store()?);
     let result = if options.dry_run {
         upload::weigh(&mut remote, &store, &found).map(|tally| (tally, Missing::default()))
@@ -85,14 +85,6 @@ pub fn run(
         }
         Err(error) => Err(error.into()),
     }
-}
-
-fn connect(context: &Context, address: &Address) -> Result<Remote> {
-    let remote = Remote::connect(&context.repository.git, address.clone(), &context.settings)?;
-    if let Some(notice) = remote.first_use_notice() {
-        report::notice(&format!("git-dits: {notice}"));
-    }
-    Ok(remote)
 }
 
 fn tell_no_address(endpoint: &Endpoint) {

@@ -1,6 +1,6 @@
 //! Which contents may go, and letting them go.
 //!
-//! A content may go when no root of any given repository keeps it ([`crate::roots`]) and a remote proved that it
+//! A content may go when no root of the repository keeps it ([`crate::roots`]) and a remote proved that it
 //! holds it; the proof is asked through a closure, so the network stays outside. Without proof it goes only
 //! if the caller says so, and even then not while Git still has anything that names it, reachable or not:
 //! Git's own period of grace for what nobody refers to is ours too.
@@ -14,7 +14,7 @@ use crate::roots::{self, Reasons, Rules, Scope};
 use crate::{RepoError, Repository};
 use dits_format::{Oid, Proof};
 use dits_store::{ChunkRead, Forgotten, Item, PackStore, StoreError};
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashSet};
 use std::error::Error;
 
 /// Asks a remote which contents it holds whole and proved.
@@ -79,19 +79,19 @@ pub struct Pruned {
     pub forgotten: Forgotten,
 }
 
-/// Looks what may go. Several repositories may use one store: what any of them needs is kept.
+/// Looks what may go from the store of a repository.
 ///
 /// # Errors
 /// When Git or the store cannot tell what is needed, or the remote cannot be asked.
 pub fn plan(
-    repositories: &[&Repository],
+    repository: &Repository,
     store: &PackStore,
     rules: &Rules,
     verify: Verify,
     prove: &mut Prove<'_>,
 ) -> Result<Plan, RepoError> {
     let (local, empty) = local(&store.own())?;
-    let kept = kept(repositories, rules)?;
+    let kept = roots::kept(repository, rules)?;
     let mut plan = Plan { local: local.len() as u64, empty, ..Plan::default() };
     let mut candidates = Vec::new();
     for content in local {
@@ -116,12 +116,12 @@ pub fn plan(
         if proved { plan.prunable.push(content) } else { unproved.push(content) }
     }
     plan.verified = plan.prunable.len() as u64;
-    sort_unproved(repositories, rules, verify, unproved, &mut plan)?;
+    sort_unproved(repository, rules, verify, unproved, &mut plan)?;
     Ok(plan)
 }
 
 fn sort_unproved(
-    repositories: &[&Repository],
+    repository: &Repository,
     rules: &Rules,
     verify: Verify,
     unproved: Vec<Content>,
@@ -130,7 +130,7 @@ fn sort_unproved(
     if unproved.is_empty() {
         return Ok(());
     }
-    let (reachable, existing) = named(repositories)?;
+    let (reachable, existing) = roots::named_anywhere(repository)?;
     for content in unproved {
         let reachable = reachable.contains(&content.oid);
         let dangling = !reachable && rules.scope != Scope::UnpushedOnly && existing.contains(&content.oid);
@@ -153,18 +153,18 @@ fn sort_unproved(
 /// # Errors
 /// [`StoreError::Busy`] when another process is using the store.
 pub fn carry_out(
-    repositories: &[&Repository],
+    repository: &Repository,
     store: &PackStore,
     rules: &Rules,
     plan: Plan,
     trash: Option<u64>,
 ) -> Result<Pruned, RepoError> {
     let alone = store.alone()?;
-    let kept = kept(repositories, rules)?;
+    let kept = roots::kept(repository, rules)?;
     let mut contents = plan.prunable;
     contents.retain(|content| !kept.contains_key(&content.oid));
     if !plan.nameless.is_empty() {
-        let (_, existing) = named(repositories)?;
+        let (_, existing) = roots::named_anywhere(repository)?;
         contents.retain(|Content { oid, .. }| !(plan.nameless.contains(oid) && existing.contains(oid)));
     }
     let mut oids: HashSet<Oid> = contents.iter().map(|content| content.oid).collect();
@@ -175,26 +175,6 @@ pub fn carry_out(
         alone.forget(&oids, &kept.into_keys().collect::<Vec<_>>(), trash)?
     };
     Ok(Pruned { contents, forgotten })
-}
-
-fn kept(repositories: &[&Repository], rules: &Rules) -> Result<HashMap<Oid, Reasons>, RepoError> {
-    let mut all = HashMap::new();
-    for repository in repositories {
-        for (oid, reasons) in roots::kept(repository, rules)? {
-            all.entry(oid).or_insert_with(Reasons::default).merge(reasons);
-        }
-    }
-    Ok(all)
-}
-
-fn named(repositories: &[&Repository]) -> Result<(HashSet<Oid>, HashSet<Oid>), RepoError> {
-    let (mut reachable, mut existing) = (HashSet::new(), HashSet::new());
-    for repository in repositories {
-        let (some, more) = roots::named_anywhere(repository)?;
-        reachable.extend(some);
-        existing.extend(more);
-    }
-    Ok((reachable, existing))
 }
 
 /// The contents of the store in order, and those of which not even a manifest is here.

@@ -281,25 +281,12 @@ fn a_broken_repository_keeps_everything() {
     let world = aged();
     let blob = world.git(&["rev-parse", "HEAD:a.bin"]);
     fs::remove_file(world.path("repo/.git/objects").join(&blob[..2]).join(&blob[2..])).unwrap();
-    let repository = world.repository();
-    let plan =
-        prune::plan(&[&repository], &world.store(), &world.rules(Scope::Usual), Verify::Keep, &mut |oids| {
-            Ok(vec![true; oids.len()])
-        });
+    let plan = prune::plan(
+        &world.repository(),
+        &world.store(),
+        &world.rules(Scope::Usual),
+        Verify::Keep,
+        &mut |oids| Ok(vec![true; oids.len()]),
+    );
     assert!(matches!(plan, Err(RepoError::Git { .. })), "{plan:?}");
-}
-
-#[test]
-fn all_repositories_of_a_store_have_their_say() {
-    let (world, other) = (aged(), World::new());
-    // The other has it checked out; its content is in the first one's store.
-    fs::write(other.path("repo/a.bin"), pointer(10)).unwrap();
-    other.git(&["add", "a.bin"]);
-    let (one, two) = (world.repository(), other.repository());
-    let mut prove = |oids: &[dits_format::Oid]| Ok(vec![true; oids.len()]);
-    let rules = world.rules(Scope::Usual);
-    let mut plan = |all: &[&dits_repo::Repository]| {
-        prune::plan(all, &world.store(), &rules, Verify::Keep, &mut prove).unwrap().prunable.len()
-    };
-    assert_eq!((plan(&[&one]), plan(&[&one, &two])), (1, 0));
 }

@@ -10,7 +10,6 @@ use crate::report::{self, Failure, human_bytes};
 use anyhow::{Context as _, Result};
 use clap::{Parser, ValueEnum};
 use dits_format::Oid;
-use dits_remote::Remote;
 use dits_remote::endpoint::{self, Direction};
 use dits_remote::source::NoRemote;
 use dits_repo::prune::{self, Content, Plan, Pruned, Verify};
@@ -88,9 +87,8 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     }
     let rules = Rules::of(&context.repository, scope(args), now)?;
     let verify = verify(args, &context)?;
-    let repositories = [&context.repository];
     let mut prove = |oids: &[Oid]| prove(&context, &rules.remote, oids);
-    let plan = prune::plan(&repositories, &store, &rules, verify, &mut prove)?;
+    let plan = prune::plan(&context.repository, &store, &rules, verify, &mut prove)?;
     say(args, &summary(&plan, verify))?;
     if !plan.missing.is_empty() {
         tell_missing(&plan.missing);
@@ -138,10 +136,7 @@ fn prove(context: &Context, remote: &str, oids: &[Oid]) -> Result<Vec<bool>, Box
         Some(address) => address,
         None => endpoint::fetch_addresses(repository)?.into_iter().next().ok_or(NoRemote)?,
     };
-    let mut remote = Remote::connect(&repository.git, address, &context.settings)?;
-    if let Some(notice) = remote.first_use_notice() {
-        report::notice(&notice);
-    }
+    let mut remote = context.connect(address)?;
     let proved = remote.proves(oids)?;
     remote.close();
     Ok(proved)
@@ -214,7 +209,7 @@ fn carry_out(
     let trash = (!args.no_trash && days > 0).then_some(rules.now);
     trash::empty_old(store, days, rules.now)?;
     let json = args.json.then(|| plan_json(args, &plan));
-    let done = prune::carry_out(&[&context.repository], store, rules, plan, trash)
+    let done = prune::carry_out(&context.repository, store, rules, plan, trash)
         .context("nothing or not everything was pruned")?;
     if let Some(json) = json {
         return finish_json(json, Some(&done));

@@ -128,16 +128,14 @@ impl World {
     }
 
     pub fn plan(&self, scope: Scope, verify: Verify, proved: bool) -> Plan {
-        let repository = self.repository();
-        prune::plan(&[&repository], &self.store(), &self.rules(scope), verify, &mut |oids| {
+        prune::plan(&self.repository(), &self.store(), &self.rules(scope), verify, &mut |oids| {
             Ok(vec![proved; oids.len()])
         })
         .expect("a plan")
     }
 
     pub fn carry_out(&self, scope: Scope, plan: Plan) -> Result<usize, RepoError> {
-        let repository = self.repository();
-        prune::carry_out(&[&repository], &self.store(), &self.rules(scope), plan, None)
+        prune::carry_out(&self.repository(), &self.store(), &self.rules(scope), plan, None)
             .map(|done| done.contents.len())
     }
 
