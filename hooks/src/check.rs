@@ -10,9 +10,10 @@
 
 pub mod changes;
 
-use changes::{File, Listed, Subject};
+use changes::{Listed, Subject};
 use dits_format::pointer::{Damage, Parsed};
 use dits_format::{Binding, Oid, Pointer};
+use dits_repo::changes::Change;
 use dits_repo::threshold::Threshold;
 use dits_repo::{Git, RepoError, Repository, attributes, catfile, rule};
 use dits_store::{PackStore, StoreError, content};
@@ -79,14 +80,14 @@ pub fn check(
     let mut listed = changes::list(&repository.git, subject)?;
     let Listed { files, git, .. } = &mut listed;
     let mut seen = HashSet::new();
-    files.retain(|file| seen.insert((file.path.clone(), file.id.clone())));
+    files.retain(|file| seen.insert((file.path.clone(), file.new.clone())));
     let paths: Vec<&[u8]> = files.iter().map(|file| &file.path[..]).collect();
     let managed = attributes::managed(git, &paths, true)?;
-    let blobs = catfile::pointers(git, files.iter().map(|file| &file.id[..]))?;
+    let blobs = catfile::pointers(git, files.iter().map(|file| &file.new[..]))?;
     let mut findings = Vec::new();
     let (mut whole, mut unmanaged, mut pointers) = (Vec::new(), Vec::new(), Vec::new());
     for file in files.iter() {
-        match blobs.get(&file.id) {
+        match blobs.get(&file.new) {
             Some(Parsed::Damaged(damage)) if managed.contains(&file.path) => {
                 findings.push(found(file, Mistake::Damaged(*damage)));
             }
@@ -105,7 +106,7 @@ pub fn check(
     Ok(findings)
 }
 
-fn found(file: &File, mistake: Mistake) -> Finding {
+fn found(file: &Change, mistake: Mistake) -> Finding {
     Finding { path: file.path.clone(), commit: file.commit.clone(), mistake }
 }
 
@@ -113,23 +114,23 @@ fn found(file: &File, mistake: Mistake) -> Finding {
 fn stored_whole(
     repository: &Repository,
     attributes: &Git,
-    files: &[&File],
+    files: &[&Change],
 ) -> Result<Vec<Finding>, CheckError> {
     if files.is_empty() {
         return Ok(Vec::new());
     }
     let threshold = Threshold::of(repository)?;
-    let ids: String = files.iter().map(|file| format!("{}\n", file.id)).collect();
+    let ids: String = files.iter().map(|file| format!("{}\n", file.new)).collect();
     let git = repository.git.with_env("GIT_NO_LAZY_FETCH", "1");
     let out =
         git.run_with_input(&["cat-file", "--batch-check=%(objecttype) %(objectsize)"], ids.as_bytes())?;
     let out = String::from_utf8_lossy(&out).into_owned();
     let size = |line: &str| line.strip_prefix("blob ")?.parse::<u64>().ok();
     let large = files.iter().zip(out.lines()).filter_map(|(file, line)| Some((file, size(line)?)));
-    let wrong: Vec<(&&File, u64)> = large.filter(|(_, bytes)| !threshold.keeps_raw(*bytes)).collect();
+    let wrong: Vec<(&&Change, u64)> = large.filter(|(_, bytes)| !threshold.keeps_raw(*bytes)).collect();
     let paths: Vec<&[u8]> = wrong.iter().map(|(file, _)| &file.path[..]).collect();
     let mut rules = rule::of_paths(attributes, &paths)?;
-    let finding = |(file, bytes): (&&File, u64)| {
+    let finding = |(file, bytes): (&&Change, u64)| {
         let rule = rules.remove(&file.path).unwrap_or_else(|| "filter=dits".to_owned());
         found(file, Mistake::Whole { bytes, rule })
     };
@@ -139,7 +140,7 @@ fn stored_whole(
 fn not_managed(
     repository: &Repository,
     git: &Git,
-    files: &[&File],
+    files: &[&Change],
     has_rule: bool,
 ) -> Result<Vec<Finding>, CheckError> {
     if files.is_empty() {
@@ -154,7 +155,7 @@ fn not_managed(
         return Ok(Vec::new());
     }
     let finding =
-        |file: &&File| found(file, Mistake::Unmanaged { rule_unstaged: unstaged.contains(&file.path) });
+        |file: &&Change| found(file, Mistake::Unmanaged { rule_unstaged: unstaged.contains(&file.path) });
     Ok(files.iter().map(finding).collect())
 }
 
@@ -168,7 +169,7 @@ fn mentions_us(git: &Git) -> Result<bool, RepoError> {
 fn not_here(
     git: &Git,
     store: Option<&PackStore>,
-    pointers: &[(&File, &Pointer)],
+    pointers: &[(&Change, &Pointer)],
 ) -> Result<Vec<Finding>, CheckError> {
     let is_here = |pointer: &Pointer| {
         let fits = |binding: &Binding| binding.size == pointer.size;
@@ -196,8 +197,8 @@ fn not_here(
     if missing.is_empty() {
         return Ok(Vec::new());
     }
-    let unknown = unknown_to_history(git, missing.iter().map(|(file, _)| &file.id[..]).collect())?;
-    let missing = missing.into_iter().filter(|(file, _)| unknown.contains(&file.id[..]));
+    let unknown = unknown_to_history(git, missing.iter().map(|(file, _)| &file.new[..]).collect())?;
+    let missing = missing.into_iter().filter(|(file, _)| unknown.contains(&file.new[..]));
     Ok(missing.map(|(file, pointer)| found(file, Mistake::Missing(pointer.oid))).collect())
 }
 

@@ -8,6 +8,7 @@
 //! A tag may also name a tree or a file without any commit: those are listed whole. Replacements
 //! (`refs/replace`) do not count: what travels is the real history.
 
+use crate::changes::{self, Change};
 use crate::tracked::split_tab;
 use crate::{Git, RepoError, catfile};
 use dits_format::pointer::Parsed;
@@ -36,21 +37,6 @@ pub enum Exclude {
     Oids(Vec<String>),
 }
 
-/// One changed file of one commit, or a file without a commit.
-pub(crate) struct Change {
-    pub(crate) path: Vec<u8>,
-    /// The blob it replaces; empty when there is none.
-    pub(crate) old: String,
-    /// The commit that brings it (hex).
-    commit: Option<String>,
-}
-
-impl Change {
-    fn new(path: Vec<u8>) -> Change {
-        Change { path, old: String::new(), commit: None }
-    }
-}
-
 /// Lists the pointers in commits reachable from `tips` (hex, or any revision) but not from what the other
 /// side has. Each content is listed once.
 ///
@@ -63,16 +49,16 @@ pub fn new_pointers(git: &Git, tips: &[String], exclude: &Exclude) -> Result<Vec
     if !commits.is_empty() {
         let mut seen = HashSet::new();
         // The first change that brings a blob: with commits oldest first its base is what was there before the push.
-        changes = changed(git, &commits, "AMT")?;
-        changes.retain(|(new, _)| seen.insert(new.clone()));
+        changes = changes::of_commits(git, &commits, "AMT")?;
+        changes.retain(|change| seen.insert(change.new.clone()));
     }
     changes.extend(without_commit(git, tips)?);
-    let ids = changes.iter().flat_map(|(new, change)| [&new[..], &change.old[..]]);
+    let ids = changes.iter().flat_map(|change| [&change.new[..], &change.old[..]]);
     let blobs = catfile::pointers(git, ids.filter(|id| !id.is_empty()))?;
     // By size too: a pointer that lies about it must not hide behind one that does not.
     let mut found: HashMap<(Oid, u64), Found> = HashMap::new();
-    for (new, change) in changes {
-        match blobs.get(&new) {
+    for change in changes {
+        match blobs.get(&change.new) {
             Some(Parsed::Pointer(pointer)) => {
                 let base = match blobs.get(&change.old) {
                     Some(Parsed::Pointer(old)) => Some(old.oid),
@@ -89,14 +75,6 @@ pub fn new_pointers(git: &Git, tips: &[String], exclude: &Exclude) -> Result<Vec
         }
     }
     Ok(found.into_values().collect())
-}
-
-/// What `commits` (a line each) change, each by its new blob; `filter` as for `git diff --diff-filter`.
-pub(crate) fn changed(git: &Git, commits: &[u8], filter: &str) -> Result<Vec<(String, Change)>, RepoError> {
-    const DIFF: [&str; 7] = ["diff-tree", "--stdin", "-r", "-m", "-z", "--root", "--no-renames"];
-    let filter = format!("--diff-filter={filter}");
-    let out = git.run_with_input(&[&DIFF[..], &[&filter]].concat(), commits)?;
-    parse_changes(&out).ok_or(RepoError::Output("diff-tree"))
 }
 
 fn new_commits(git: &Git, tips: &[String], exclude: &Exclude) -> Result<Vec<u8>, RepoError> {
@@ -116,13 +94,13 @@ fn new_commits(git: &Git, tips: &[String], exclude: &Exclude) -> Result<Vec<u8>,
 }
 
 /// The files of tips that are no commits: all of a tree, or a file alone, which goes by the name of the tip.
-fn without_commit(git: &Git, tips: &[String]) -> Result<Vec<(String, Change)>, RepoError> {
+fn without_commit(git: &Git, tips: &[String]) -> Result<Vec<Change>, RepoError> {
     let input: String = tips.iter().map(|tip| format!("{tip}^{{}}\n")).collect();
     let out = git.run_with_input(&["cat-file", "--batch-check"], input.as_bytes())?;
     let mut changes = Vec::new();
     for (line, tip) in String::from_utf8_lossy(&out).lines().zip(tips) {
         match line.split(' ').collect::<Vec<_>>()[..] {
-            [id, "blob", _] => changes.push((id.to_owned(), Change::new(tip.clone().into_bytes()))),
+            [id, "blob", _] => changes.push(whole(id, tip.clone().into_bytes())),
             [id, "tree", _] => {
                 let out = git.run(&["ls-tree", "-r", "-z", "--full-tree", id])?;
                 changes.extend(parse_tree(&out).ok_or(RepoError::Output("ls-tree"))?);
@@ -133,38 +111,20 @@ fn without_commit(git: &Git, tips: &[String]) -> Result<Vec<(String, Change)>, R
     Ok(changes)
 }
 
+fn whole(id: &str, path: Vec<u8>) -> Change {
+    Change { path, old: String::new(), new: id.to_owned(), commit: None }
+}
+
 /// `<mode> <type> <id> TAB <path> NUL`
-fn parse_tree(out: &[u8]) -> Option<Vec<(String, Change)>> {
+fn parse_tree(out: &[u8]) -> Option<Vec<Change>> {
     let mut files = Vec::new();
     for line in out.split(|b| *b == 0).filter(|line| !line.is_empty()) {
         let (meta, path) = split_tab(line)?;
         let mut words = meta.split(' ');
         let (mode, _, id) = (words.next()?, words.next()?, words.next()?);
         if mode.starts_with("100") {
-            files.push((id.to_owned(), Change::new(path)));
+            files.push(whole(id, path));
         }
     }
     Some(files)
-}
-
-/// `:<old mode> <new mode> <old> <new> <status> NUL <path> NUL`, by the new blob, of changes that have a file on
-/// their new side, or had one and deleted it; before those of each commit `<commit> NUL`.
-fn parse_changes(out: &[u8]) -> Option<Vec<(String, Change)>> {
-    let (mut changes, mut commit) = (Vec::new(), None);
-    let mut fields = out.split(|b| *b == 0).filter(|field| !field.is_empty());
-    while let Some(field) = fields.next() {
-        let text = std::str::from_utf8(field).ok()?;
-        let Some(header) = text.strip_prefix(':') else {
-            commit = Some(text.to_owned());
-            continue;
-        };
-        let path = fields.next()?.to_vec();
-        let words: Vec<&str> = header.split(' ').collect();
-        let &[old_mode, mode, old, new, status] = &words[..] else { return None };
-        if mode.starts_with("100") || (status == "D" && old_mode.starts_with("100")) {
-            let change = Change { path, old: old.to_owned(), commit: commit.clone() };
-            changes.push((new.to_owned(), change));
-        }
-    }
-    Some(changes)
 }

@@ -104,6 +104,12 @@ impl Git {
         Ok(output.status.success().then_some(text))
     }
 
+    /// The commit that `name` means, in hex; `None` when there is no such commit.
+    pub fn commit(&self, name: &str) -> Result<Option<String>, RepoError> {
+        let name = format!("{name}^{{commit}}");
+        self.line(&["rev-parse", "--verify", "--quiet", "--end-of-options", &name])
+    }
+
     fn output<S: AsRef<OsStr>>(&self, args: &[S], input: &[u8]) -> Result<Output, RepoError> {
         let mut command = self.command(args);
         command.stdin(if input.is_empty() { Stdio::null() } else { Stdio::piped() });

@@ -9,6 +9,7 @@
 pub mod add;
 pub mod attributes;
 pub mod catfile;
+pub mod changes;
 pub mod clean;
 pub mod copy;
 pub mod credential;

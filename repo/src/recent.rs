@@ -1,69 +1,90 @@
-//! What is recent: refs, and the contents that recent commits replaced.
+//! What is recent: refs, commits, and the contents that recent commits replaced. For `fetch --recent`, and for what
+//! `prune` keeps.
 //!
 //! Every pointer counts, wherever it stands; damaged ones are no content and are passed over, as are blobs that
 //! are not here (partial clones). Replacements (`refs/replace`) do not count. Times are seconds since 1970, and
 //! the present is handed in.
 
-use crate::discover::changed;
 use crate::tracked::Tracked;
-use crate::{Git, RepoError, catfile};
+use crate::{Git, RepoError, Repository, catfile, changes};
 use dits_format::pointer::Parsed;
+use std::collections::HashSet;
 
-/// The contents that commits reachable from `tip` replaced or deleted at `since` or later.
-pub fn replaced(git: &Git, tip: &str, since: u64) -> Result<Vec<Tracked>, RepoError> {
-    let git = &git.with_env("GIT_NO_REPLACE_OBJECTS", "1");
-    let commits = rev_list(git, &[tip.to_owned()], &[&format!("--since={since}")])?;
-    let files = changed(git, &commits, "MTD")?;
-    read(git, files.into_iter().map(|(_, change)| (change.old, change.path)).collect())
+const DAY: u64 = 24 * 60 * 60;
+
+/// How long something is recent.
+#[derive(Debug, Clone, Copy)]
+pub struct Days {
+    /// Refs of so many days are recent; none if 0.
+    pub refs: u64,
+    /// On recent branches, versions of so many days before their tip count too; none if 0.
+    pub commits: u64,
+    /// Whether remote-tracking branches can be recent.
+    pub remote_refs: bool,
 }
 
-/// Branches, and those of remotes that `remotes` names (`*` for all), whose tip was committed at `since` or later:
-/// name, commit and its time.
-pub fn refs(git: &Git, since: u64, remotes: Option<&str>) -> Result<Vec<Recent>, RepoError> {
-    let mut args = vec![
-        "for-each-ref".to_owned(),
-        "--sort=-committerdate".to_owned(),
-        "--format=%(objectname) %(committerdate:unix) %(refname)".to_owned(),
-        "refs/heads".to_owned(),
-    ];
-    args.extend(remotes.map(|remote| format!("refs/remotes/{remote}").trim_end_matches("/*").to_owned()));
-    let out = git.run(&args)?;
-    let recent = |line: &str| {
-        let mut words = line.splitn(3, ' ');
-        let (commit, time, name) = (words.next()?, words.next()?.parse().ok()?, words.next()?);
-        (time >= since).then(|| Recent { name: name.to_owned(), commit: commit.to_owned(), time })
-    };
-    Ok(String::from_utf8_lossy(&out).lines().filter_map(recent).collect())
+impl Days {
+    /// As the settings of `repository` say.
+    pub fn of(repository: &Repository) -> Result<Days, RepoError> {
+        Ok(Days {
+            refs: repository.setting_number("dits.fetchrecentrefsdays", 7)?,
+            commits: repository.setting_number("dits.fetchrecentcommitsdays", 0)?,
+            remote_refs: repository.setting_bool("dits.fetchrecentremoterefs", true)?,
+        })
+    }
 }
 
-/// A ref with a recent commit.
+/// So many days before `time`.
+pub fn before(time: u64, days: u64) -> u64 {
+    time.saturating_sub(days.saturating_mul(DAY))
+}
+
+/// A ref.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Recent {
+pub struct Ref {
     /// The whole name.
     pub name: String,
-    /// Its commit.
-    pub commit: String,
-    /// When that was committed.
+    /// What it names: a commit, a tag, or anything else.
+    pub id: String,
+    /// When that was made; 0 where nothing says.
     pub time: u64,
 }
 
-fn rev_list(git: &Git, tips: &[String], args: &[&str]) -> Result<Vec<u8>, RepoError> {
-    if tips.is_empty() {
-        return Ok(Vec::new());
-    }
-    let input = tips.join("\n") + "\n";
-    let args = [&["rev-list", "--ignore-missing"], args, &["--stdin"]].concat();
-    git.with_env("GIT_NO_LAZY_FETCH", "1").run_with_input(&args, input.as_bytes())
+/// The refs in these folders, or all when none is given; the newest first.
+pub fn refs(git: &Git, folders: &[&str]) -> Result<Vec<Ref>, RepoError> {
+    const LIST: [&str; 3] =
+        ["for-each-ref", "--sort=-creatordate", "--format=%(objectname) %(refname) %(creatordate:unix)"];
+    let out = git.run(&[&LIST[..], folders].concat())?;
+    let parse = |line: &str| {
+        let mut words = line.split(' ');
+        let (id, name) = (words.next()?.to_owned(), words.next()?.to_owned());
+        let time = words.next().and_then(|time| time.parse().ok()).unwrap_or(0);
+        Some(Ref { name, id, time })
+    };
+    Ok(String::from_utf8_lossy(&out).lines().filter_map(parse).collect())
 }
 
-fn read(git: &Git, files: Vec<(String, Vec<u8>)>) -> Result<Vec<Tracked>, RepoError> {
-    let blobs = catfile::pointers(git, files.iter().map(|(id, _)| &id[..]))?;
-    let mut seen = std::collections::HashSet::new();
-    let tracked = |(id, path): (String, Vec<u8>)| match blobs.get(&id)? {
-        Parsed::Pointer(pointer) => {
-            seen.insert(pointer.oid).then(|| Tracked { path, pointer: pointer.clone(), stage: 0 })
-        }
+/// `tip`, if it is a commit, and those of its history at most so many days older; a line each.
+pub(crate) fn commits(git: &Git, tip: &str, days: u64) -> Result<Vec<u8>, RepoError> {
+    let time = git.line(&["log", "-1", "--no-show-signature", "--format=%ct", tip, "--"])?;
+    let Some(time) = time.and_then(|time| time.parse().ok()) else { return Ok(Vec::new()) };
+    git.run(&["rev-list", &format!("--since={}", before(time, days)), tip, "--"])
+}
+
+/// The contents that `tip`, or a commit of its history at most so many days older, replaced or deleted.
+pub fn replaced(git: &Git, tip: &str, days: u64) -> Result<Vec<Tracked>, RepoError> {
+    let git = &git.with_env("GIT_NO_REPLACE_OBJECTS", "1");
+    let commits = commits(&git.with_env("GIT_NO_LAZY_FETCH", "1"), tip, days)?;
+    let files = changes::of_commits(git, &commits, "MTD")?;
+    let blobs = catfile::pointers(git, files.iter().map(|change| &change.old[..]))?;
+    let mut seen = HashSet::new();
+    let files = files.into_iter().filter_map(|change| match blobs.get(&change.old)? {
+        Parsed::Pointer(pointer) => seen.insert(pointer.oid).then(|| Tracked {
+            path: change.path,
+            pointer: pointer.clone(),
+            stage: 0,
+        }),
         _ => None,
-    };
-    Ok(files.into_iter().filter_map(tracked).collect())
+    });
+    Ok(files.collect())
 }

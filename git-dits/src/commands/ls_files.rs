@@ -101,7 +101,7 @@ fn files(repository: &Repository, args: &Args) -> Result<Vec<Tracked>> {
 
 /// The commit that is checked out; there is none before the first.
 fn head(git: &Git) -> Result<Option<String>> {
-    Ok(git.line(&["rev-parse", "--verify", "--quiet", "HEAD^{commit}"])?)
+    Ok(git.commit("HEAD")?)
 }
 
 fn rows(context: &Context, args: &Args, files: &[Tracked]) -> Result<Vec<u8>> {

@@ -116,7 +116,7 @@ fn row(prefix: &Path, change: &Change) -> String {
 /// The branch, and what a push of it would bring.
 fn branch(context: &Context, prefix: &Path) -> Result<String> {
     let git = &context.repository.git;
-    let head = git.line(&["rev-parse", "--verify", "--quiet", "HEAD^{commit}"])?;
+    let head = git.commit("HEAD")?;
     let name = git.line(&["symbolic-ref", "--quiet", "--short", "HEAD"])?;
     let mut out = match (&name, &head) {
         (Some(name), _) => format!("On branch {name}\n"),

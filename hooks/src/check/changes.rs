@@ -5,6 +5,7 @@
 //! the range.
 
 use super::CheckError;
+use dits_repo::changes::{self, Change};
 use dits_repo::{Git, RepoError};
 use tempfile::TempDir;
 
@@ -30,48 +31,34 @@ impl Subject {
     }
 }
 
-/// A regular file with its blob.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct File {
-    /// Path from the top.
-    pub path: Vec<u8>,
-    /// Its blob, in hex.
-    pub id: String,
-    /// The commit that brings it.
-    pub commit: Option<String>,
-}
-
 /// The files, and Git with the index whose attributes decide.
 #[derive(Debug)]
 pub struct Listed {
     /// The files.
-    pub files: Vec<File>,
+    pub files: Vec<Change>,
     /// Git to ask for attributes.
     pub git: Git,
     /// Holds the index of a commit.
     _index: Option<TempDir>,
 }
 
-const DIFF: [&str; 4] = ["--raw", "-z", "--no-renames", "--diff-filter=AMT"];
-
 /// Lists what `subject` is about.
 pub fn list(git: &Git, subject: &Subject) -> Result<Listed, CheckError> {
     match subject {
         Subject::Staged => {
-            let head = match git.line(&["rev-parse", "--verify", "--quiet", "HEAD^{commit}"])? {
+            let head = match git.commit("HEAD")? {
                 Some(head) => head,
                 // Before the first commit: against the empty tree.
-                None => git.line(&["hash-object", "-t", "tree", "/dev/null"])?.unwrap_or_default(),
+                None => empty(git)?,
             };
-            let out = git.run(&[&["diff-index", "--cached"], &DIFF[..], &[&head]].concat())?;
-            let files = parse(&out).ok_or(RepoError::Output("diff-index"))?;
-            Ok(Listed { files, git: git.clone(), _index: None })
+            let diff = ["diff-index", "--cached", "-z", "--no-renames", "--diff-filter=AMT", &head];
+            Ok(Listed { files: changes::parse(&git.run(&diff)?)?, git: git.clone(), _index: None })
         }
         Subject::Commit(name) => {
             let id = resolve(git, name)?;
             let (index_git, index) = with_index_of(git, &id)?;
             let out = git.run(&["diff-tree", "-r", "-z", "--root", "--no-renames", &empty(git)?, &id])?;
-            let mut files = parse(&out).ok_or(RepoError::Output("diff-tree"))?;
+            let mut files = changes::parse(&out)?;
             files.iter_mut().for_each(|file| file.commit = Some(id.clone()));
             Ok(Listed { files, git: index_git, _index: Some(index) })
         }
@@ -79,9 +66,7 @@ pub fn list(git: &Git, subject: &Subject) -> Result<Listed, CheckError> {
             let (from, to) = (resolve(git, from)?, resolve(git, to)?);
             let (index_git, index) = with_index_of(git, &to)?;
             let commits = git.run(&["rev-list", "--reverse", &to, &format!("^{from}")])?;
-            let args = [&["diff-tree", "--stdin", "-r", "-m", "--root"], &DIFF[..]].concat();
-            let out = if commits.is_empty() { Vec::new() } else { git.run_with_input(&args, &commits)? };
-            let files = parse(&out).ok_or(RepoError::Output("diff-tree"))?;
+            let files = changes::of_commits(git, &commits, "AMT")?;
             Ok(Listed { files, git: index_git, _index: Some(index) })
         }
     }
@@ -92,9 +77,7 @@ fn empty(git: &Git) -> Result<String, RepoError> {
 }
 
 fn resolve(git: &Git, name: &str) -> Result<String, CheckError> {
-    let found =
-        git.line(&["rev-parse", "--verify", "--quiet", "--end-of-options", &format!("{name}^{{commit}}")])?;
-    found.ok_or_else(|| CheckError::Revision(name.to_owned()))
+    git.commit(name)?.ok_or_else(|| CheckError::Revision(name.to_owned()))
 }
 
 /// Git with an index of its own, which holds `commit`. (Git can be asked for the attributes of a commit directly only
@@ -104,27 +87,6 @@ fn with_index_of(git: &Git, commit: &str) -> Result<(Git, TempDir), CheckError> 
     let git = git.with_env("GIT_INDEX_FILE", dir.path().join("index"));
     git.run(&["read-tree", commit])?;
     Ok((git, dir))
-}
-
-/// `:<old mode> <new mode> <old> <new> <status> NUL <path> NUL`, with the ids of commits in between.
-fn parse(out: &[u8]) -> Option<Vec<File>> {
-    let (mut files, mut commit) = (Vec::new(), None);
-    let mut fields = out.split(|b| *b == 0).filter(|field| !field.is_empty());
-    while let Some(field) = fields.next() {
-        let text = std::str::from_utf8(field).ok()?;
-        let Some(header) = text.strip_prefix(':') else {
-            commit = Some(text.to_owned());
-            continue;
-        };
-        let words: Vec<&str> = header.split(' ').collect();
-        let &[_, mode, _, new, _] = &words[..] else { return None };
-        let path = fields.next()?.to_vec();
-        // Symbolic links and submodules pass through no filter.
-        if mode.starts_with("100") {
-            files.push(File { path, id: new.to_owned(), commit: commit.clone() });
-        }
-    }
-    Some(files)
 }
 
 #[cfg(test)]

@@ -24,12 +24,11 @@ mod state;
 
 pub use objects::named_anywhere;
 
+use crate::recent::{Days, Ref, before};
 use crate::{RepoError, Repository};
 use dits_format::Oid;
-use objects::{Objects, Ref};
+use objects::Objects;
 use std::collections::{HashMap, HashSet};
-
-const DAY: u64 = 24 * 60 * 60;
 
 /// Why a content is kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -106,14 +105,10 @@ pub struct Rules {
     pub scope: Scope,
     /// The time, in seconds since 1970.
     pub now: u64,
-    /// Branches, tags and reflog entries of so many days are recent; none if 0.
-    pub refs_days: u64,
-    /// On recent branches, versions of so many days before their tip are kept too; none if 0.
-    pub commits_days: u64,
+    /// How long branches, tags and reflog entries, and commits before them, are recent.
+    pub recent: Days,
     /// Days added to both.
     pub offset_days: u64,
-    /// Whether remote-tracking branches can be recent.
-    pub remote_refs: bool,
     /// The remote that counts: what its remote-tracking branches reach is pushed.
     pub remote: String,
 }
@@ -125,18 +120,16 @@ impl Rules {
         Ok(Rules {
             scope,
             now,
-            refs_days: repository.setting_number("dits.fetchrecentrefsdays", 7)?,
-            commits_days: repository.setting_number("dits.fetchrecentcommitsdays", 0)?,
+            recent: Days::of(repository)?,
             offset_days: repository.setting_number("dits.pruneoffsetdays", 3)?,
-            remote_refs: repository.setting_bool("dits.fetchrecentremoterefs", true)?,
             remote: remote.unwrap_or_else(|| "origin".to_owned()),
         })
     }
 
     /// Since when something is recent, unless nothing is.
     fn recent_since(&self) -> Option<u64> {
-        let recent = self.scope == Scope::Usual && self.refs_days > 0;
-        recent.then(|| self.now.saturating_sub((self.refs_days + self.offset_days) * DAY))
+        let recent = self.scope == Scope::Usual && self.recent.refs > 0;
+        recent.then(|| before(self.now, self.recent.refs.saturating_add(self.offset_days)))
     }
 
     fn is_tracking(&self, name: &str) -> bool {
@@ -205,10 +198,10 @@ fn of_worktree(
         let recent = recent_tips(&refs, rules, since);
         note(found, objects.files_of(&recent)?, Reason::Recent);
         note(found, objects.files_of(&objects.reflog_since(since)?)?, Reason::Reflog);
-        if rules.commits_days > 0 {
-            let days = rules.commits_days + rules.offset_days;
+        if rules.recent.commits > 0 {
+            let days = rules.recent.commits.saturating_add(rules.offset_days);
             for tip in recent.iter().chain(&head) {
-                note(found, objects.files_of(&objects.commits_before(tip, days * DAY)?)?, Reason::Recent);
+                note(found, objects.files_of(&objects.commits_before(tip, days)?)?, Reason::Recent);
             }
         }
     }
@@ -217,7 +210,7 @@ fn of_worktree(
 
 fn recent_tips(refs: &[Ref], rules: &Rules, since: u64) -> Vec<String> {
     let counts = |name: &str| {
-        let remote = rules.remote_refs && name.starts_with("refs/remotes/");
+        let remote = rules.recent.remote_refs && name.starts_with("refs/remotes/");
         remote || name.starts_with("refs/heads/") || name.starts_with("refs/tags/")
     };
     refs.iter()

@@ -5,6 +5,7 @@
 //! cannot have come here without it. Any other missing object is an error. Replacements (`refs/replace`)
 //! do not hide the real history.
 
+use crate::recent::{self, Ref};
 use crate::{Git, RepoError, Repository, catfile};
 use dits_format::Oid;
 use std::collections::HashSet;
@@ -13,17 +14,6 @@ use std::path::Path;
 const LIST: [&str; 4] = ["rev-list", "--objects", "--missing=allow-promisor", "--ignore-missing"];
 const OID_PREFIX: &[u8] = b"blake3:";
 const OID_HEX: usize = 64;
-
-/// A ref.
-#[derive(Debug)]
-pub struct Ref {
-    /// Its full name.
-    pub name: String,
-    /// What it names: a commit, a tag, or anything else.
-    pub id: String,
-    /// When that was made, in seconds since 1970; 0 where nothing says.
-    pub time: u64,
-}
 
 /// Git in one worktree's Git folder.
 #[derive(Debug)]
@@ -42,15 +32,7 @@ impl Objects {
 
     /// All refs that this worktree sees.
     pub fn refs(&self) -> Result<Vec<Ref>, RepoError> {
-        let format = "--format=%(objectname) %(refname) %(creatordate:unix)";
-        let out = text(self.git.run(&["for-each-ref", format])?);
-        let parse = |line: &str| {
-            let mut words = line.split(' ');
-            let (id, name) = (words.next()?.to_owned(), words.next()?.to_owned());
-            let time = words.next().and_then(|time| time.parse().ok()).unwrap_or(0);
-            Some(Ref { name, id, time })
-        };
-        Ok(out.lines().filter_map(parse).collect())
+        recent::refs(&self.git, &[])
     }
 
     /// The objects that these names or ids mean, as far as they mean any.
@@ -116,14 +98,9 @@ impl Objects {
         Ok(out.lines().filter_map(entry).collect())
     }
 
-    /// `tip`, if it is a commit, and those of its history at most so many seconds older.
-    pub fn commits_before(&self, tip: &str, seconds: u64) -> Result<Vec<String>, RepoError> {
-        let Some(time) = self.git.line(&["log", "-1", "--no-show-signature", "--format=%ct", tip])? else {
-            return Ok(Vec::new());
-        };
-        let since = time.parse::<u64>().unwrap_or(0).saturating_sub(seconds);
-        let out = text(self.git.run(&["rev-list", &format!("--since={since}"), tip])?);
-        Ok(out.lines().map(str::to_owned).collect())
+    /// `tip`, if it is a commit, and those of its history at most so many days older.
+    pub fn commits_before(&self, tip: &str, days: u64) -> Result<Vec<String>, RepoError> {
+        Ok(text(recent::commits(&self.git, tip, days)?).lines().map(str::to_owned).collect())
     }
 
     /// All that anything reaches.

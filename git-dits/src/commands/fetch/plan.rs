@@ -4,21 +4,19 @@
 //! everything but paths that were named and `--all`.
 
 use super::Args;
-use crate::context::Context;
+use crate::context::{self, Context};
 use crate::entries;
 use crate::hydration::{self, From};
 use crate::report::{self, Failure};
 use anyhow::{Context as _, Result};
 use dits_remote::{Direction, endpoint};
-use dits_repo::recent::{self, Recent};
+use dits_repo::recent::{self, Days, Ref};
 use dits_repo::tracked::{self, Tracked};
 use dits_repo::{Git, history, partial};
 use std::collections::HashSet;
 use std::collections::btree_map::{BTreeMap, Entry};
 use std::io::Read;
-use std::time::{SystemTime, UNIX_EPOCH};
 
-const DAY: u64 = 24 * 60 * 60;
 /// Bytes of refs on standard input.
 const STDIN_BYTES_MAX: u64 = 16 << 20;
 
@@ -183,15 +181,17 @@ fn of_recent(
 ) -> Result<Vec<Tracked>> {
     let repository = &context.repository;
     let (git, mut files) = (&repository.git, Vec::new());
-    let refs_days = repository.setting_number("dits.fetchrecentrefsdays", 7)?;
-    let commits_days = repository.setting_number("dits.fetchrecentcommitsdays", 0)?;
-    if refs_days > 0 {
-        say(args, &format!("fetch: Fetching recent branches within {refs_days} days"))?;
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
-        let remotes = repository.setting_bool("dits.fetchrecentremoterefs", true)?;
-        let remotes = remotes.then_some(remote.unwrap_or("*"));
-        for Recent { name, commit, .. } in recent::refs(git, now.saturating_sub(refs_days * DAY), remotes)? {
-            if let Entry::Vacant(unknown) = done.entry(commit) {
+    let days = Days::of(repository)?;
+    if days.refs > 0 {
+        say(args, &format!("fetch: Fetching recent branches within {} days", days.refs))?;
+        let since = recent::before(context::now()?, days.refs);
+        let remotes = format!("refs/remotes/{}", remote.unwrap_or_default());
+        let folders = ["refs/heads", remotes.trim_end_matches('/')];
+        let folders = if days.remote_refs { &folders[..] } else { &folders[..1] };
+        for Ref { name, id, time } in recent::refs(git, folders)? {
+            if time >= since
+                && let Entry::Vacant(unknown) = done.entry(id)
+            {
                 say(args, &format!("fetch: Fetching reference {name}"))?;
                 bring_pointers(git, unknown.key())?;
                 files.extend(tracked::in_tree(git, unknown.key())?);
@@ -199,13 +199,10 @@ fn of_recent(
             }
         }
     }
-    if commits_days > 0 {
+    if days.commits > 0 {
         for (tip, name) in &*done {
-            say(args, &format!("fetch: Fetching changes within {commits_days} days of {name}"))?;
-            let time =
-                git.line(&["log", "-1", "--format=%ct", tip, "--"])?.and_then(|time| time.parse().ok());
-            let since = time.unwrap_or(0_u64).saturating_sub(commits_days * DAY);
-            files.extend(recent::replaced(git, tip, since)?);
+            say(args, &format!("fetch: Fetching changes within {} days of {name}", days.commits))?;
+            files.extend(recent::replaced(git, tip, days.commits)?);
         }
     }
     Ok(files)

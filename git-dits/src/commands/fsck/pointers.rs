@@ -24,7 +24,7 @@ pub fn check(context: &Context, range: &Range, check: &mut Check) -> Result<()> 
             let out = git.run(&["rev-list", "--reverse", &format!("{from}..{to}")])?;
             String::from_utf8_lossy(&out).lines().map(str::to_owned).collect()
         }
-        Range::All => git.line(&["rev-parse", "--verify", "--quiet", "HEAD^{commit}"])?.into_iter().collect(),
+        Range::All => git.commit("HEAD")?.into_iter().collect(),
     };
     // What one commit of a range has from the one before, or the index from the commit, is said once.
     let mut seen = HashSet::new();

@@ -31,21 +31,14 @@ impl Range {
     pub fn of(git: &Git, revision: Option<&str>, all: bool) -> Result<Range> {
         let commit = |name: &str| {
             let name = if name.is_empty() { "HEAD" } else { name };
-            let found = git.line(&[
-                "rev-parse",
-                "--verify",
-                "--quiet",
-                "--end-of-options",
-                &format!("{name}^{{commit}}"),
-            ])?;
             let unknown = || {
                 Failure::new(format!("'{name}' is no commit"), "see 'git log --all' for commits there are")
             };
-            found.ok_or_else(|| anyhow::Error::from(unknown()))
+            git.commit(name)?.ok_or_else(|| anyhow::Error::from(unknown()))
         };
         Ok(match revision {
             None if all => Range::All,
-            None => Range::Here { head: git.line(&["rev-parse", "--verify", "--quiet", "HEAD^{commit}"])? },
+            None => Range::Here { head: git.commit("HEAD")? },
             Some(range) => match range.split_once("..") {
                 None => Range::Tip(commit(range)?),
                 Some((from, to)) => Range::Between { from: commit(from)?, to: commit(to)? },

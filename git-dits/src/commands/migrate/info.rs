@@ -128,7 +128,7 @@ fn revisions(context: &Context, args: &Args) -> Result<Vec<String>> {
         args.branches.iter().cloned().partition(|branch| branch.starts_with('^'));
     with.extend(args.include_ref.iter().cloned());
     if with.is_empty() && !named {
-        if git.line(&["rev-parse", "--verify", "--quiet", "HEAD^{commit}"])?.is_none() {
+        if git.commit("HEAD")?.is_none() {
             return Ok(Vec::new());
         }
         with.push("HEAD".into());
@@ -142,14 +142,7 @@ fn revisions(context: &Context, args: &Args) -> Result<Vec<String>> {
         without.extend(refs(&["refs/remotes"])?);
     }
     let resolve = |name: &String| -> Result<String> {
-        let commit = git.line(&[
-            "rev-parse",
-            "--verify",
-            "--quiet",
-            "--end-of-options",
-            &format!("{name}^{{commit}}"),
-        ])?;
-        Ok(commit.ok_or_else(|| {
+        Ok(git.commit(name)?.ok_or_else(|| {
             Failure::new(format!("Git can't resolve ref: \"{name}\""), "see 'git branch --all'")
         })?)
     };

@@ -119,7 +119,7 @@ fn parse_raw(out: &[u8]) -> Option<Vec<Raw>> {
 }
 
 fn staged(git: &Git, hash: HashKind) -> Result<Vec<Change>> {
-    let head = git.line(&["rev-parse", "--verify", "--quiet", "HEAD^{commit}"])?;
+    let head = git.commit("HEAD")?;
     // Before the first commit: against the empty tree, which every Git knows.
     let empty = || hash.hash(&[b"tree 0\0"]).iter().map(|byte| format!("{byte:02x}")).collect();
     let head: String = head.unwrap_or_else(empty);
