@@ -6,6 +6,7 @@
 
 use crate::machine::{Machine, SyncError, Tally};
 use crate::message::{Ask, CONTENTS_MAX, Message};
+use crate::wishes::Wishes;
 use dits_format::{Oid, Proof};
 use dits_store::{ChunkRead, StoreError, content};
 use std::collections::VecDeque;
@@ -42,17 +43,15 @@ pub struct Asker {
     unasked: VecDeque<Oid>,
     /// Questions whose answer is open, with how many contents each is about.
     asked: VecDeque<usize>,
-    closed: bool,
-    outbox: Option<Message>,
-    done: bool,
+    wishes: Wishes,
     answers: Vec<bool>,
 }
 
 impl Asker {
     /// Asks about `oids`.
     pub fn new(oids: Vec<Oid>) -> Asker {
-        let (asked, answers) = Default::default();
-        Asker { unasked: oids.into(), asked, closed: false, outbox: None, done: false, answers }
+        let (asked, wishes, answers) = Default::default();
+        Asker { unasked: oids.into(), asked, wishes, answers }
     }
 
     /// Whether the server has each content, in the order they were given.
@@ -69,12 +68,8 @@ impl Machine for Asker {
                 self.answers.extend(bits);
                 Ok(())
             }
-            Message::Commit if self.closed && self.asked.is_empty() && self.outbox.is_none() => {
-                self.outbox = Some(Message::Done { contents: 0, proved: 0 });
-                Ok(())
-            }
-            Message::Refuse { reason, text } => Err(SyncError::Refused { reason, text }),
-            _ => Err(SyncError::Protocol("a message out of place")),
+            Message::Commit if !self.asked.is_empty() => Err(SyncError::Protocol("a message out of place")),
+            other => self.wishes.receive(other),
         }
     }
 
@@ -85,17 +80,11 @@ impl Machine for Asker {
             self.asked.push_back(count);
             return Ok(Some(Message::Ask(asks)));
         }
-        if !self.closed {
-            self.closed = true;
-            return Ok(Some(Message::Want { oids: Vec::new(), last: true }));
-        }
-        let message = self.outbox.take();
-        self.done |= message.is_some();
-        Ok(message)
+        Ok(self.wishes.poll())
     }
 
     fn is_done(&self) -> bool {
-        self.done
+        self.wishes.is_done()
     }
 
     fn tally(&self) -> Tally {

@@ -20,6 +20,7 @@ pub mod receiver;
 pub mod sender;
 pub mod weigh;
 pub mod weigh_push;
+mod wishes;
 
 pub use address::Address;
 pub use machine::{Machine, SyncError, Tally};

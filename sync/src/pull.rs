@@ -8,53 +8,20 @@
 
 use crate::ask::answer;
 use crate::machine::{COMMIT_SILENCE_MAX, Machine, SILENCE_MAX, SyncError, Tally};
-use crate::message::{CONTENTS_MAX, Message, Offer};
+use crate::message::{Message, Offer};
 use crate::receiver::Receiver;
 use crate::sender::{Outgoing, Sender};
+use crate::wishes::Wishes;
 use dits_format::Oid;
 use dits_store::{ChunkRead, ChunkWrite, StoreError, content};
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// The contents that a client wants, until they are asked for, and those it cannot have.
-#[derive(Debug)]
-pub(crate) struct Wishes {
-    wanted: VecDeque<Oid>,
-    asked_all: bool,
-    absent: Vec<Oid>,
-}
-
-impl Wishes {
-    pub(crate) fn new(oids: Vec<Oid>) -> Wishes {
-        Wishes { wanted: oids.into(), asked_all: false, absent: Vec::new() }
-    }
-
-    /// The next part of the list.
-    pub(crate) fn poll(&mut self) -> Option<Message> {
-        if self.asked_all {
-            return None;
-        }
-        let oids: Vec<_> = self.wanted.drain(..self.wanted.len().min(CONTENTS_MAX)).collect();
-        self.asked_all = self.wanted.is_empty();
-        Some(Message::Want { oids, last: self.asked_all })
-    }
-
-    pub(crate) fn are_absent(&mut self, oids: Vec<Oid>) {
-        self.absent.extend(oids);
-    }
-
-    pub(crate) fn absent(&self) -> &[Oid] {
-        &self.absent
-    }
-}
-
 /// The client's end of a pull.
 pub struct Puller {
     wishes: Wishes,
     receiver: Option<Receiver>,
-    outbox: VecDeque<Message>,
-    done: bool,
     tally: Tally,
 }
 
@@ -62,8 +29,7 @@ impl Puller {
     /// Fetches `oids` into `store`.
     pub fn new(store: &(impl ChunkWrite + Clone + 'static), oids: Vec<Oid>) -> Result<Puller, StoreError> {
         let receiver = Some(Receiver::new(store, false)?);
-        let (wishes, outbox) = (Wishes::new(oids), VecDeque::new());
-        Ok(Puller { wishes, receiver, outbox, done: false, tally: Tally::default() })
+        Ok(Puller { wishes: Wishes::new(oids), receiver, tally: Tally::default() })
     }
 
     /// Wanted contents that the server does not have.
@@ -84,29 +50,26 @@ impl Machine for Puller {
             Message::Absent(oids) => self.wishes.are_absent(oids),
             Message::Offer(steps) => {
                 let bits = self.receiver.as_mut().ok_or(over)?.offer(steps)?;
-                self.outbox.push_back(Message::Need(bits));
+                self.wishes.say(Message::Need(bits));
             }
             Message::Chunks(chunks) => self.receiver.as_mut().ok_or(over)?.chunks(chunks)?,
             Message::Commit => {
                 let receiver = self.receiver.take().ok_or(over)?;
                 self.tally = receiver.tally();
                 let (contents, _) = receiver.commit()?;
-                self.outbox.push_back(Message::Done { contents, proved: 0 });
+                self.wishes.say(Message::Done { contents, proved: 0 });
             }
-            Message::Refuse { reason, text } => return Err(SyncError::Refused { reason, text }),
-            _ => return Err(SyncError::Protocol("a message out of place")),
+            other => self.wishes.receive(other)?,
         }
         Ok(())
     }
 
     fn poll(&mut self) -> Result<Option<Message>, SyncError> {
-        let message = self.wishes.poll().or_else(|| self.outbox.pop_front());
-        self.done |= matches!(message, Some(Message::Done { .. }));
-        Ok(message)
+        Ok(self.wishes.poll())
     }
 
     fn is_done(&self) -> bool {
-        self.done
+        self.wishes.is_done()
     }
 
     fn tally(&self) -> Tally {

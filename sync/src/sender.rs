@@ -88,15 +88,7 @@ impl Sender {
 
     /// Takes the answer to the oldest open offer.
     pub fn need(&mut self, bits: &[bool]) -> Result<(), SyncError> {
-        let offered = self.offered.pop_front().ok_or(SyncError::Protocol("an answer to no offer"))?;
-        if offered.len() != bits.len() {
-            return Err(SyncError::Protocol("an answer of the wrong length"));
-        }
-        for entry in offered.into_iter().zip(bits).filter_map(|(entry, need)| need.then_some(entry)) {
-            self.tally.chunks_needed += 1;
-            self.tally.needed_bytes += entry.bytes;
-            self.to_send.push_back(entry);
-        }
+        self.to_send.extend(needed(&mut self.offered, bits, &mut self.tally)?);
         Ok(())
     }
 
@@ -232,8 +224,25 @@ fn is_full(steps: &[Offer], new: &[Entry]) -> bool {
     steps.len() >= OFFER_STEPS_MAX || new.len() >= OFFER_CHUNKS_MAX
 }
 
+/// The chunks that an answer to the oldest open offer asks for, counted.
+pub(crate) fn needed(
+    offered: &mut VecDeque<Vec<Entry>>,
+    bits: &[bool],
+    tally: &mut Tally,
+) -> Result<Vec<Entry>, SyncError> {
+    let mut entries = offered.pop_front().ok_or(SyncError::Protocol("an answer to no offer"))?;
+    if entries.len() != bits.len() {
+        return Err(SyncError::Protocol("an answer of the wrong length"));
+    }
+    let mut bits = bits.iter();
+    entries.retain(|_| bits.next() == Some(&true));
+    tally.chunks_needed += entries.len() as u64;
+    tally.needed_bytes += entries.iter().map(|entry| entry.bytes).sum::<u64>();
+    Ok(entries)
+}
+
 /// The error for a content that could not be described.
-fn not_here(error: StoreError, oid: Oid) -> SyncError {
+pub(crate) fn not_here(error: StoreError, oid: Oid) -> SyncError {
     if is_absence(&error) { SyncError::MissingContent { oid } } else { error.into() }
 }
 

@@ -6,10 +6,10 @@
 
 use crate::machine::{Machine, SyncError, Tally};
 use crate::message::{Message, Offer};
-use crate::pull::Wishes;
+use crate::wishes::Wishes;
 use dits_format::{ChunkId, Oid};
 use dits_store::ChunkRead;
-use std::collections::{HashSet, VecDeque};
+use std::collections::HashSet;
 use std::sync::Arc;
 
 /// The client's end of a pull that only asks.
@@ -17,17 +17,13 @@ pub struct Weigher {
     store: Arc<dyn ChunkRead>,
     wishes: Wishes,
     counted: HashSet<ChunkId>,
-    outbox: VecDeque<Message>,
-    done: bool,
     tally: Tally,
 }
 
 impl Weigher {
     /// Counts what of `oids` is not in `store`.
     pub fn new(store: Arc<dyn ChunkRead>, oids: Vec<Oid>) -> Weigher {
-        let (counted, outbox) = Default::default();
-        let (wishes, tally) = (Wishes::new(oids), Tally::default());
-        Weigher { store, wishes, counted, outbox, done: false, tally }
+        Weigher { store, wishes: Wishes::new(oids), counted: HashSet::new(), tally: Tally::default() }
     }
 
     /// Contents that the server does not have.
@@ -66,23 +62,19 @@ impl Machine for Weigher {
             Message::Absent(oids) => self.wishes.are_absent(oids),
             Message::Offer(steps) => {
                 let new = self.offer(&steps)?;
-                self.outbox.push_back(Message::Need(vec![false; new]));
+                self.wishes.say(Message::Need(vec![false; new]));
             }
-            Message::Commit => self.outbox.push_back(Message::Done { contents: 0, proved: 0 }),
-            Message::Refuse { reason, text } => return Err(SyncError::Refused { reason, text }),
-            _ => return Err(SyncError::Protocol("a message out of place")),
+            other => self.wishes.receive(other)?,
         }
         Ok(())
     }
 
     fn poll(&mut self) -> Result<Option<Message>, SyncError> {
-        let message = self.wishes.poll().or_else(|| self.outbox.pop_front());
-        self.done |= matches!(message, Some(Message::Done { .. }));
-        Ok(message)
+        Ok(self.wishes.poll())
     }
 
     fn is_done(&self) -> bool {
-        self.done
+        self.wishes.is_done()
     }
 
     fn tally(&self) -> Tally {

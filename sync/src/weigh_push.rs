@@ -7,11 +7,12 @@
 use crate::machine::{Machine, SyncError, Tally};
 use crate::message::{Ask, CONTENTS_MAX, Message, OFFER_CHUNKS_MAX, Offer};
 use crate::push::PushItem;
-use crate::sender::{OFFERS_AHEAD, is_absence};
+use crate::sender::{OFFERS_AHEAD, needed, not_here};
+use crate::wishes::Wishes;
 use dits_format::tree::Entry;
 use dits_format::{ChunkId, Oid};
+use dits_store::ChunkRead;
 use dits_store::content::{self, Walk};
-use dits_store::{ChunkRead, StoreError};
 use std::collections::{HashSet, VecDeque};
 use std::sync::Arc;
 
@@ -25,9 +26,7 @@ pub struct PushWeigher {
     walks: Option<(Oid, VecDeque<Walk>)>,
     offered: VecDeque<Vec<Entry>>,
     seen: HashSet<ChunkId>,
-    closed: bool,
-    outbox: Option<Message>,
-    done: bool,
+    wishes: Wishes,
     tally: Tally,
 }
 
@@ -45,9 +44,7 @@ impl PushWeigher {
             walks: None,
             offered,
             seen: HashSet::new(),
-            closed: false,
-            outbox: None,
-            done: false,
+            wishes: Wishes::default(),
             tally: Tally::default(),
         }
     }
@@ -65,18 +62,6 @@ impl PushWeigher {
             } else {
                 self.lacking.push_back(item.oid);
             }
-        }
-        Ok(())
-    }
-
-    fn need(&mut self, bits: &[bool]) -> Result<(), SyncError> {
-        let offered = self.offered.pop_front().ok_or(SyncError::Protocol("an answer to no offer"))?;
-        if offered.len() != bits.len() {
-            return Err(SyncError::Protocol("an answer of the wrong length"));
-        }
-        for entry in offered.into_iter().zip(bits).filter_map(|(entry, need)| need.then_some(entry)) {
-            self.tally.chunks_needed += 1;
-            self.tally.needed_bytes += entry.bytes;
         }
         Ok(())
     }
@@ -116,21 +101,12 @@ impl PushWeigher {
     }
 }
 
-fn not_here(error: StoreError, oid: Oid) -> SyncError {
-    if is_absence(&error) { SyncError::MissingContent { oid } } else { error.into() }
-}
-
 impl Machine for PushWeigher {
     fn receive(&mut self, message: Message) -> Result<(), SyncError> {
         match message {
             Message::Have(bits) => self.have(&bits),
-            Message::Need(bits) => self.need(&bits),
-            Message::Commit if self.closed && self.outbox.is_none() => {
-                self.outbox = Some(Message::Done { contents: 0, proved: 0 });
-                Ok(())
-            }
-            Message::Refuse { reason, text } => Err(SyncError::Refused { reason, text }),
-            _ => Err(SyncError::Protocol("a message out of place")),
+            Message::Need(bits) => needed(&mut self.offered, &bits, &mut self.tally).map(drop),
+            other => self.wishes.receive(other),
         }
     }
 
@@ -147,17 +123,12 @@ impl Machine for PushWeigher {
         {
             return Ok(Some(offer));
         }
-        if self.asked.is_empty() && self.lacking.is_empty() && self.offered.is_empty() && !self.closed {
-            self.closed = true;
-            return Ok(Some(Message::Want { oids: Vec::new(), last: true }));
-        }
-        let message = self.outbox.take();
-        self.done |= message.is_some();
-        Ok(message)
+        let is_open = !(self.asked.is_empty() && self.lacking.is_empty() && self.offered.is_empty());
+        Ok(if is_open { None } else { self.wishes.poll() })
     }
 
     fn is_done(&self) -> bool {
-        self.done
+        self.wishes.is_done()
     }
 
     fn tally(&self) -> Tally {

@@ -1,0 +1,65 @@
+//! The client's side of a stream of purpose pull, as far as all that use one do the same.
+//!
+//! Wanted contents are listed, `Absent` answers for those that there are not; when the last of the list was sent and
+//! the server says `Commit`, `Done` ends the stream. A stream that only asks wants nothing: one empty list.
+
+use crate::machine::SyncError;
+use crate::message::{CONTENTS_MAX, Message};
+use dits_format::Oid;
+use std::collections::VecDeque;
+
+/// The contents that a client wants, until they are asked for, and those it cannot have.
+#[derive(Debug, Default)]
+pub(crate) struct Wishes {
+    wanted: VecDeque<Oid>,
+    asked_all: bool,
+    absent: Vec<Oid>,
+    outbox: VecDeque<Message>,
+    done: bool,
+}
+
+impl Wishes {
+    pub(crate) fn new(oids: Vec<Oid>) -> Wishes {
+        Wishes { wanted: oids.into(), ..Wishes::default() }
+    }
+
+    /// The next part of the list, or after it what else is to be said.
+    pub(crate) fn poll(&mut self) -> Option<Message> {
+        if !self.asked_all {
+            let oids: Vec<_> = self.wanted.drain(..self.wanted.len().min(CONTENTS_MAX)).collect();
+            self.asked_all = self.wanted.is_empty();
+            return Some(Message::Want { oids, last: self.asked_all });
+        }
+        let message = self.outbox.pop_front();
+        self.done |= matches!(message, Some(Message::Done { .. }));
+        message
+    }
+
+    pub(crate) fn say(&mut self, message: Message) {
+        self.outbox.push_back(message);
+    }
+
+    /// What is the same for all that take no contents: the end, and everything out of place.
+    pub(crate) fn receive(&mut self, message: Message) -> Result<(), SyncError> {
+        match message {
+            Message::Commit if self.asked_all && self.outbox.is_empty() => {
+                self.say(Message::Done { contents: 0, proved: 0 });
+                Ok(())
+            }
+            Message::Refuse { reason, text } => Err(SyncError::Refused { reason, text }),
+            _ => Err(SyncError::Protocol("a message out of place")),
+        }
+    }
+
+    pub(crate) fn are_absent(&mut self, oids: Vec<Oid>) {
+        self.absent.extend(oids);
+    }
+
+    pub(crate) fn absent(&self) -> &[Oid] {
+        &self.absent
+    }
+
+    pub(crate) fn is_done(&self) -> bool {
+        self.done
+    }
+}
