@@ -64,11 +64,6 @@ impl Profile {
         }
     }
 
-    /// The profile with this code, if there is one.
-    pub fn from_code(code: u8) -> Option<Self> {
-        Self::ALL.into_iter().find(|profile| profile.code() == code)
-    }
-
     /// The name users write in their settings; stable for ever.
     pub const fn name(self) -> &'static str {
         match self {
@@ -99,11 +94,9 @@ mod tests {
             let sizes = profile.sizes();
             assert_eq!((profile.code(), profile.name()), (code, name));
             assert_eq!((sizes.min_bytes, sizes.avg_bytes, sizes.max_bytes), (min, avg, max));
-            assert_eq!(Profile::from_code(code), Some(profile));
             assert_eq!(Profile::from_name(name), Some(profile));
             assert!(max as usize <= MAX_CHUNK_BYTES);
         }
-        assert_eq!(Profile::from_code(3), None);
         assert_eq!(Profile::from_name("Video"), None);
         assert_eq!(Profile::default(), Profile::Video);
     }

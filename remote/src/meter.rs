@@ -57,12 +57,7 @@ struct Line {
 }
 
 impl Meter {
-    /// A line on stderr if `terminal`, else nothing.
-    pub fn new(terminal: bool) -> Meter {
-        Meter { draw: terminal, file: None, line: Mutex::new(None) }
-    }
-
-    /// The same, as `progress` says: also where it is forced, and also for programs.
+    /// A line on stderr if `terminal`, and as `progress` says: also where it is forced, and also for programs.
     pub fn of(progress: &Progress, terminal: bool) -> Meter {
         Meter { draw: terminal || progress.forced, file: progress.open(), line: Mutex::new(None) }
     }
