@@ -15,6 +15,7 @@ pub mod pack;
 pub mod pointer;
 pub mod segment;
 pub mod tree;
+pub mod uses;
 
 pub use bytes::FormatError;
 pub use id::{ChunkId, Kind, Oid, PackId};

@@ -1,17 +1,14 @@
 //! When each content of a cache was last used, and what is in use now.
 //!
-//! ```text
-//! uses/<random>.use   records of 40 bytes: oid, nanoseconds since 1970 (little-endian)
-//! ```
-//!
-//! A process writes one file, and a record for each content it is about to use: no write for each read.
-//! While it lives it holds a lock on the file, which makes the file say "in use"; after that, whatever ended
-//! the process, the file says "was used then". Many such files are merged into one by who evicts. Nothing here
-//! is synced: what a power cut takes is only knowledge about what to evict first.
+//! A process writes one file `uses/<random>.use` ([`dits_format::uses`]), and a record for each content it is about
+//! to use: no write for each read. While it lives it holds a lock on the file, which makes the file say "in use";
+//! after that, whatever ended the process, the file says "was used then". Many such files are merged into one by
+//! who evicts. Nothing here is synced: what a power cut takes is only knowledge about what to evict first.
 
 use crate::durable::{self, TempFile};
 use crate::{Modes, StoreError};
 use dits_format::Oid;
+use dits_format::uses::{decode, encode};
 use std::collections::{HashMap, HashSet};
 use std::fs::{self, File};
 use std::io::Read;
@@ -20,7 +17,6 @@ use std::sync::Mutex;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 const SUFFIX: &str = ".use";
-const RECORD_BYTES: usize = 40;
 /// Files that may pile up before they are merged.
 const FILES_MAX: usize = 64;
 /// Bytes of one file that are read; more contents than that (26 million) are not told apart by age.
@@ -137,16 +133,4 @@ impl Uses {
         let dead = if known.dead.len() > 1 { &known.dead[..] } else { &[] };
         dead.iter().try_for_each(|path| durable::remove_file(path))
     }
-}
-
-fn encode(records: impl Iterator<Item = (Oid, u64)>) -> Vec<u8> {
-    records.flat_map(|(oid, at)| oid.0.into_iter().chain(at.to_le_bytes())).collect()
-}
-
-/// A cut record at the end is left out.
-fn decode(bytes: &[u8]) -> impl Iterator<Item = (Oid, u64)> {
-    bytes.chunks_exact(RECORD_BYTES).filter_map(|record| {
-        let (oid, at) = record.split_at(RECORD_BYTES - 8);
-        Some((Oid(oid.try_into().ok()?), u64::from_le_bytes(at.try_into().ok()?)))
-    })
 }
