@@ -97,21 +97,10 @@ pub struct Request {
     pub can_delay: bool,
 }
 
-/// How much a [`HandlerError`] concerns.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum HandlerErrorKind {
-    /// This file only (`status=error`).
-    Error,
-    /// Git should not ask this command again in this session (`status=abort`).
-    Abort,
-}
-
-/// Why a handler has no answer. It says what its cause says.
+/// Why a handler has no answer about a file. It says what its cause says.
 #[derive(Debug, thiserror::Error)]
 #[error("{cause}")]
 pub struct HandlerError {
-    /// How much it concerns.
-    pub kind: HandlerErrorKind,
     /// What went wrong.
     pub cause: Box<dyn Error + Send + Sync>,
 }
@@ -119,12 +108,7 @@ pub struct HandlerError {
 impl HandlerError {
     /// This file cannot be answered.
     pub fn error(cause: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
-        Self { kind: HandlerErrorKind::Error, cause: cause.into() }
-    }
-
-    /// No file can be answered for this command any more.
-    pub fn abort(cause: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
-        Self { kind: HandlerErrorKind::Abort, cause: cause.into() }
+        Self { cause: cause.into() }
     }
 }
 
@@ -205,10 +189,7 @@ fn ask<R: Read>(
     answer.take_failure().map_err(ProtocolError::Write)?;
     let Err(error) = result else { return Ok(Status::Success) };
     handler.report(request, &error);
-    Ok(match error.kind {
-        HandlerErrorKind::Error => Status::Error,
-        HandlerErrorKind::Abort => Status::Abort,
-    })
+    Ok(Status::Error)
 }
 
 /// Agrees on the version and the capabilities.

@@ -25,7 +25,6 @@ const STREAM_AT: usize = 16 * pkt::MAX_DATA;
 pub(super) enum Status {
     Success,
     Error,
-    Abort,
 }
 
 /// Takes the bytes of an answer; dropping them or sending them is up to the result of the handler.
@@ -55,22 +54,17 @@ impl<'a> Answer<'a> {
 
     /// Ends this answer and makes ready for the next.
     pub(super) fn finish(&mut self, status: Status) -> io::Result<()> {
-        let failed = match status {
-            Status::Success => None,
-            Status::Error => Some("status=error\n"),
-            Status::Abort => Some("status=abort\n"),
-        };
-        match failed {
-            None => {
+        match status {
+            Status::Success => {
                 self.pack()?;
                 pkt::flush(&mut self.frame);
             }
-            Some(line) => {
+            Status::Error => {
                 self.frame.clear();
                 if self.begun {
                     pkt::flush(&mut self.frame);
                 }
-                pkt::data(&mut self.frame, line.as_bytes());
+                pkt::data(&mut self.frame, b"status=error\n");
             }
         }
         pkt::flush(&mut self.frame);

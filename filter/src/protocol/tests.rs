@@ -27,17 +27,14 @@ impl Handler for Script {
         match &request.pathname[..] {
             b"unread" => answer.write_all(b"done")?,
             b"error" => return Err(HandlerError::error("no such chunk")),
-            b"abort" => return Err(HandlerError::abort("no store")),
             b"early error" => {
                 answer.write_all(&vec![1; 3 << 20])?;
                 return Err(HandlerError::error("held, never sent"));
             }
-            b"late error" | b"late abort" => {
+            b"late error" => {
                 io::copy(content, &mut io::sink())?;
                 answer.write_all(&vec![1; 3 << 20])?;
-                let late =
-                    if request.pathname == b"late error" { HandlerError::error } else { HandlerError::abort };
-                return Err(late("sent already"));
+                return Err(HandlerError::error("sent already"));
             }
             b"swallow" => {
                 let _ = io::copy(content, &mut io::sink());
