@@ -266,3 +266,33 @@ fn packing_anew_makes_it_smaller_and_keeps_all() {
     }
     repo.is_sound();
 }
+
+/// For those whose disk is small: with everything pushed, the store need not stand beside the working tree.
+#[test]
+fn a_clone_can_be_as_small_as_its_files() {
+    let world = World::new();
+    let server = world.server();
+    let ann = world.user("ann").init("project");
+    for seed in 0..5 {
+        ann.write(format!("{seed}.bin"), &bytes(1_000_000, seed));
+    }
+    ann.commit("files");
+    ann.publish(&server.url(URL));
+    let clone = world.user("bob").clone_from(&server.url(URL), "clone");
+    assert!(packed(&clone) > 5_000_000, "the clone has its own copy");
+    // What is checked out stays without --force.
+    assert_eq!(prune(&clone, &["--no-trash"]), "prune: 5 local objects, 5 retained, done.\n");
+    let all = "prune: 5 local objects, 0 retained, 5 verified with remote, done.\n";
+    assert!(prune(&clone, &["--force", "--no-trash"]).starts_with(all));
+    assert!(packed(&clone) < 500_000, "{} bytes are still there", packed(&clone));
+    clone.is_clean_at_once();
+    for seed in 0..5 {
+        clone.holds(format!("{seed}.bin"), &bytes(1_000_000, seed));
+        fs::remove_file(clone.at(&format!("{seed}.bin"))).unwrap();
+    }
+    clone.git(&["checkout", "--", "."]);
+    for seed in 0..5 {
+        clone.holds(format!("{seed}.bin"), &bytes(1_000_000, seed));
+    }
+    clone.is_sound();
+}
