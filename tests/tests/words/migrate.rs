@@ -20,14 +20,26 @@ fn raw() -> Beside {
     beside
 }
 
-/// Below git-lfs's table ours says what chunks would save.
+#[test]
+fn counts_of_several_digits_stand_below_each_other() {
+    let beside = Beside::new();
+    beside.each(|repo| {
+        for number in 0..11 {
+            repo.write(format!("{number}.zip"), b"many");
+        }
+        repo.write("a.txt", b"one");
+        repo.commit("one");
+    });
+    same(&beside, &["migrate info", "migrate info -I *.txt"]);
+}
+
+/// Without what stands below the table, which is among the differences.
 #[track_caller]
 fn same(beside: &Beside, commands: &[&str]) {
     for command in commands {
         let (lfs, mut dits) = beside.both(&command.split(' ').collect::<Vec<_>>(), "", b"");
         let text = dits.text();
-        let (table, estimate) = text.split_once("\nStored by git-dits: ").unwrap_or((&text, "no estimate"));
-        assert!(dits.code != Some(0) || estimate.contains(" chunks, "), "{dits}");
+        let table = text.split_once("\nStored by git-dits: ").map_or(&text[..], |(table, _)| table);
         dits.stdout = table.as_bytes().to_vec();
         assert_eq!(beside.seen(&lfs, true), beside.seen(&dits, false), "{command}");
     }

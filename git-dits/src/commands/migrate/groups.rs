@@ -99,7 +99,7 @@ fn kind(path: &[u8]) -> String {
 pub fn table(groups: &Groups, unit: Option<u64>) -> String {
     let shown = |bytes| unit.map_or_else(|| human_bytes(bytes), |unit| units::shown(bytes, unit));
     let row = |group: &Group| {
-        let files = if group.files == 1 { "file" } else { "files" };
+        let files = if group.files == 1 { "file " } else { "files" };
         let files = format!("{}/{} {files}", group.above, group.files);
         [group.name.clone(), shown(group.bytes), files, format!("{}%", group.percent())]
     };
@@ -112,7 +112,7 @@ pub fn table(groups: &Groups, unit: Option<u64>) -> String {
             out.push('\n');
         }
         let [w0, w1, w2, w3] = widths;
-        out.push_str(&format!("{name:<w0$}\t{size:<w1$}\t{files:<w2$}\t{percent:>w3$}\n"));
+        out.push_str(&format!("{name:<w0$}\t{size:<w1$}\t{files:>w2$}\t{percent:>w3$}\n"));
     }
     out
 }
