@@ -6,7 +6,8 @@
 use crate::report;
 use anyhow::{Context as _, Result};
 use dits_remote::{Meter, Remote, RemoteError, Settings};
-use dits_repo::{Git, Repository};
+use dits_repo::settings::FORCE_PROGRESS;
+use dits_repo::{Git, Repository, ditsconfig};
 use dits_store::PackStore;
 use dits_sync::Address;
 use serde::Serialize;
@@ -15,6 +16,7 @@ use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM};
 use signal_hook::iterator::Signals;
 use std::io::IsTerminal;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -30,9 +32,16 @@ pub struct Context {
 }
 
 impl Context {
-    /// Finds the repository around the current folder. With `interactive`, a user at a terminal may be asked
-    /// for credentials.
+    /// Finds the repository around the current folder, and says what of its `.ditsconfig` does not count. With
+    /// `interactive`, a user at a terminal may be asked for credentials.
     pub fn find(interactive: bool) -> Result<Context> {
+        let context = Context::find_quietly(interactive)?;
+        warn_of_ditsconfig(&context.repository)?;
+        Ok(context)
+    }
+
+    /// The same in silence: for filters and hooks, and for those that tell of `.ditsconfig` in their own way.
+    pub fn find_quietly(interactive: bool) -> Result<Context> {
         let cwd = cwd()?;
         let repository = Repository::of(&git_at(&cwd))?;
         Ok(Context { cwd, repository, settings: settings(interactive) })
@@ -49,7 +58,7 @@ impl Context {
             report::error(&complaint);
         }
         // A value that is no truth is for the commands that use settings to refuse.
-        let forced = || self.repository.setting_bool("dits.forceprogress", false).unwrap_or(false);
+        let forced = || self.repository.setting_bool(FORCE_PROGRESS).unwrap_or(false);
         Meter::of(&self.settings.progress, std::io::stderr().is_terminal() || forced())
     }
 
@@ -72,6 +81,26 @@ impl Context {
         let exists = self.repository.store_dir().join("format").exists();
         if exists { self.store().map(Some) } else { Ok(None) }
     }
+}
+
+/// Says, once in this process and in git-lfs's words, which keys of `.ditsconfig` are ignored, or that all are.
+/// Where a working tree has no such file it is not looked for elsewhere: that would cost each command a process.
+pub fn warn_of_ditsconfig(repository: &Repository) -> Result<()> {
+    static SAID: AtomicBool = AtomicBool::new(false);
+    let absent = |top: &PathBuf| top.join(ditsconfig::NAME).symlink_metadata().is_err();
+    if repository.worktree.as_ref().is_some_and(absent) || SAID.swap(true, Ordering::Relaxed) {
+        return Ok(());
+    }
+    let found = repository.ditsconfig()?;
+    if let Some(why) = &found.unreadable {
+        report::warning(&format!("'{}' is ignored: {why}", ditsconfig::NAME));
+    }
+    if !found.ignored.is_empty() {
+        let keys: String = found.ignored.iter().map(|key| format!("\n  {key}")).collect();
+        report::warning(&format!("These unsafe '{}' keys were ignored:\n{keys}", ditsconfig::NAME));
+        report::hint("set them with 'git config'");
+    }
+    Ok(())
 }
 
 /// Git in `cwd`. Places that the environment names as seen from there (`git --git-dir=../.git dits …`) stay

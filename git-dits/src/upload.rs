@@ -12,6 +12,7 @@ use dits_remote::meter::UPLOADING;
 use dits_remote::upload::{self, Lost, Missing, UploadError};
 use dits_remote::{Endpoint, Remote};
 use dits_repo::discover::Found;
+use dits_repo::settings;
 use dits_store::ChunkRead;
 use dits_sync::Tally;
 use serde_json::json;
@@ -59,7 +60,7 @@ pub fn run(
         skip(&mut remote, &found)?;
         Ok((Tally::default(), Missing::default()))
     } else {
-        let incomplete = context.repository.setting_bool("dits.allowincompletepush", false)?;
+        let incomplete = context.repository.setting_bool(settings::ALLOW_INCOMPLETE_PUSH)?;
         let (meter, files) = (context.meter(), found.len() as u64);
         let mut observe =
             |tally: Tally| meter.show_files(UPLOADING, files, tally.chunk_bytes, tally.needed_bytes);

@@ -12,6 +12,7 @@ use dits_filter::pkt::{Pkt, PktReader};
 use dits_remote::meter::UPLOADING;
 use dits_remote::{Meter, Remote, upload};
 use dits_repo::discover::{Exclude, new_pointers};
+use dits_repo::settings::FORCE_PROGRESS;
 use dits_repo::{Git, Repository};
 use dits_store::ChunkRead;
 use dits_sync::Tally;
@@ -129,7 +130,7 @@ fn upload(remote: &mut Remote, git: &Git, tips: &[String], has: Vec<String>, ter
     }
     let repository = Repository::find(Path::new("."))?;
     let store: Arc<dyn ChunkRead> = Arc::new(repository.store()?);
-    let forced = || repository.setting_bool("dits.forceprogress", false).unwrap_or(false);
+    let forced = || repository.setting_bool(FORCE_PROGRESS).unwrap_or(false);
     let meter = Meter::of(&remote.settings().progress, terminal || forced());
     let files = found.len() as u64;
     let mut observe =

@@ -31,6 +31,9 @@ pub enum RepoError {
     /// The operation needs a working tree.
     #[error("this operation must be run in a work tree")]
     Bare,
+    /// A pathspec matches nothing that Git tracks; in Git's words.
+    #[error("{0}")]
+    Unmatched(String),
     /// A file that once was a pointer and is damaged.
     #[error("'{path}' is a git-dits pointer that {damage}")]
     DamagedPointer {

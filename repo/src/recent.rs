@@ -6,7 +6,7 @@
 //! the present is handed in.
 
 use crate::tracked::Tracked;
-use crate::{Git, RepoError, Repository, catfile, changes};
+use crate::{Git, RepoError, Repository, catfile, changes, settings};
 use dits_format::pointer::Parsed;
 use std::collections::HashSet;
 
@@ -27,9 +27,9 @@ impl Days {
     /// As the settings of `repository` say.
     pub fn of(repository: &Repository) -> Result<Days, RepoError> {
         Ok(Days {
-            refs: repository.setting_number("dits.fetchrecentrefsdays", 7)?,
-            commits: repository.setting_number("dits.fetchrecentcommitsdays", 0)?,
-            remote_refs: repository.setting_bool("dits.fetchrecentremoterefs", true)?,
+            refs: repository.setting_number(settings::FETCH_RECENT_REFS_DAYS)?,
+            commits: repository.setting_number(settings::FETCH_RECENT_COMMITS_DAYS)?,
+            remote_refs: repository.setting_bool(settings::FETCH_RECENT_REMOTE_REFS)?,
         })
     }
 }

@@ -2,10 +2,50 @@
 //!
 //! Values are read as Git reads them: `true`, `yes`, `on`, `1` and their opposites; numbers with `k`, `m`, `g`
 //! or `t` for powers of 1024. A value that is none is an error that names its key, never a default in silence.
-//! Keys are in lower case except for a subsection, as Git lists them.
+//! Keys are in lower case except for a subsection, as Git lists them. What counts where nothing is set stands in
+//! a [`Setting`], once, whoever uses or shows it.
 
 use crate::ditsconfig::{self, Found};
 use crate::{RepoError, Repository};
+
+/// A key, and its value where nothing is set.
+#[derive(Debug, Clone, Copy)]
+pub struct Setting<T> {
+    /// The key.
+    pub key: &'static str,
+    /// The value.
+    pub default: T,
+}
+
+impl<T> Setting<T> {
+    /// A setting.
+    pub const fn new(key: &'static str, default: T) -> Setting<T> {
+        Setting { key, default }
+    }
+}
+
+/// Push although content is missing.
+pub const ALLOW_INCOMPLETE_PUSH: Setting<bool> = Setting::new("dits.allowincompletepush", false);
+/// Fetch recent versions whenever something is fetched.
+pub const FETCH_RECENT_ALWAYS: Setting<bool> = Setting::new("dits.fetchrecentalways", false);
+/// Days for which branches count as recent.
+pub const FETCH_RECENT_REFS_DAYS: Setting<u64> = Setting::new("dits.fetchrecentrefsdays", 7);
+/// Days before the tip of a recent branch of which versions count as recent.
+pub const FETCH_RECENT_COMMITS_DAYS: Setting<u64> = Setting::new("dits.fetchrecentcommitsdays", 0);
+/// Whether remote-tracking branches can be recent.
+pub const FETCH_RECENT_REMOTE_REFS: Setting<bool> = Setting::new("dits.fetchrecentremoterefs", true);
+/// Progress also where there is no terminal.
+pub const FORCE_PROGRESS: Setting<bool> = Setting::new("dits.forceprogress", false);
+/// Days for which `prune` keeps more than what is recent.
+pub const PRUNE_OFFSET_DAYS: Setting<u64> = Setting::new("dits.pruneoffsetdays", 3);
+/// Whether a remote must prove what `prune` takes away.
+pub const PRUNE_VERIFY_REMOTE: Setting<bool> = Setting::new("dits.pruneverifyremotealways", true);
+/// Whether it must prove what nothing refers to as well.
+pub const PRUNE_VERIFY_UNREACHABLE: Setting<bool> = Setting::new("dits.pruneverifyunreachablealways", false);
+/// The remote that counts as pushed to.
+pub const PRUNE_REMOTE: Setting<&str> = Setting::new("dits.pruneremotetocheck", "origin");
+/// Days for which the trash is kept; 0: there is none.
+pub const TRASH_DAYS: Setting<u64> = Setting::new("dits.trashdays", 14);
 
 impl Repository {
     /// The value of `key`; an empty one counts as not set, as in Git LFS.
@@ -19,14 +59,14 @@ impl Repository {
         Ok(self.ditsconfig()?.values.get(key).filter(|value| !value.is_empty()).cloned())
     }
 
-    /// The value of `key` as true or false; `default` where it is not set.
-    pub fn setting_bool(&self, key: &str, default: bool) -> Result<bool, RepoError> {
-        self.parsed(key, default, parse_bool)
+    /// A setting that is true or false.
+    pub fn setting_bool(&self, setting: Setting<bool>) -> Result<bool, RepoError> {
+        self.parsed(setting, parse_bool)
     }
 
-    /// The value of `key` as a number, of bytes or of anything else; `default` where it is not set.
-    pub fn setting_number(&self, key: &str, default: u64) -> Result<u64, RepoError> {
-        self.parsed(key, default, parse_number)
+    /// A setting that is a number, of bytes or of anything else.
+    pub fn setting_number(&self, setting: Setting<u64>) -> Result<u64, RepoError> {
+        self.parsed(setting, parse_number)
     }
 
     /// All of `.ditsconfig`, read once.
@@ -38,7 +78,8 @@ impl Repository {
         Ok(self.ditsconfig.get_or_init(Found::default))
     }
 
-    fn parsed<T>(&self, key: &str, default: T, parse: impl Fn(&str) -> Option<T>) -> Result<T, RepoError> {
+    fn parsed<T>(&self, setting: Setting<T>, parse: impl Fn(&str) -> Option<T>) -> Result<T, RepoError> {
+        let Setting { key, default } = setting;
         match self.setting(key)? {
             None => Ok(default),
             Some(value) => parse(&value).ok_or_else(|| RepoError::Setting { key: key.to_owned(), value }),

@@ -6,6 +6,7 @@
 //! what remotes send goes to the cache. `dits.reserve` bytes of the disk stay free. Only Git's own
 //! configuration is asked for these: a path in a file that anybody may push is not one to write to.
 
+use crate::settings::Setting;
 use crate::{Git, RepoError, Repository};
 use dits_store::{Cache, Modes, Options, PackStore};
 use std::ffi::OsString;
@@ -34,12 +35,12 @@ impl Repository {
 
     /// What the store is opened with.
     pub fn storage(&self) -> Result<Options, RepoError> {
-        let cap = self.setting_number("dits.storagesize", 0)?;
+        let cap = self.setting_number(Setting::new("dits.storagesize", 0))?;
         let mut alternates = Vec::new();
         read_alternates(&self.common_dir.join("objects"), ALTERNATES_DEPTH_MAX, &mut alternates);
         Ok(Options {
             modes: self.modes()?,
-            reserve: self.setting_number("dits.reserve", 0)?,
+            reserve: self.setting_number(Setting::new("dits.reserve", 0))?,
             alternates,
             cache: self.cache_dir()?.map(|dir| (dir, cap)),
         })

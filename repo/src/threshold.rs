@@ -13,6 +13,7 @@
 
 use crate::index::{HashKind, blob_id};
 use crate::recorded::RecordedReader;
+use crate::settings::Setting;
 use crate::{RepoError, Repository};
 use std::io::BufRead;
 
@@ -31,7 +32,7 @@ impl Threshold {
     /// # Errors
     /// When it is no size.
     pub fn of(repository: &Repository) -> Result<Threshold, RepoError> {
-        Ok(Threshold::new(repository.setting_number("dits.threshold", 0)?))
+        Ok(Threshold::new(repository.setting_number(Setting::new("dits.threshold", 0))?))
     }
 
     /// A threshold of `bytes`, at most [`RAW_BYTES_MAX`].

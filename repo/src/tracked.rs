@@ -57,10 +57,18 @@ pub fn staged(git: &Git, pathspecs: &[String], must_match: bool) -> Result<Vec<u
     }
     args.push("--");
     args.extend(pathspecs.iter().map(String::as_str));
-    let matching = git.run(&args)?;
+    let matching = git.run(&args).map_err(unmatched)?;
     let managed: HashSet<&[u8]> = managed.split(|b| *b == 0).collect();
     let both = matching.split(|b| *b == 0).filter(|line| !line.is_empty() && managed.contains(line));
     Ok(both.flat_map(|line| [line, b"\0"]).flatten().copied().collect())
+}
+
+/// Only what Git says about the pathspec, where that is why it failed.
+fn unmatched(error: RepoError) -> RepoError {
+    let RepoError::Git { stderr, .. } = &error else { return error };
+    let line = stderr.lines().find(|line| line.contains("did not match any file"));
+    let line = line.map(|line| line.strip_prefix("error: ").unwrap_or(line).to_owned());
+    line.map_or(error, RepoError::Unmatched)
 }
 
 /// Files of a commit or tree whose blob is a pointer, by whatever attributes.
@@ -73,6 +81,14 @@ pub fn in_tree_below(git: &Git, tree: &str, paths: &[String]) -> Result<Vec<Trac
     let mut args = vec!["ls-tree", "-r", "-z", "--full-name", "--end-of-options", tree, "--"];
     args.extend(paths.iter().map(String::as_str));
     listed(git, git.run(&args)?)
+}
+
+/// Files of the commit that is checked out; none before the first.
+pub fn in_head(git: &Git) -> Result<Vec<Tracked>, RepoError> {
+    match git.commit("HEAD")? {
+        Some(head) => in_tree(git, &head),
+        None => Ok(Vec::new()),
+    }
 }
 
 /// Paths of the index that a sparse checkout leaves out of the working tree.

@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail like tests")]
 
+use dits_repo::settings::Setting;
 use dits_repo::{Git, RepoError, Repository};
 use std::fs;
 use std::path::Path;
@@ -63,7 +64,7 @@ fn nothing_dangerous_comes_from_a_repository() {
     assert_eq!(repository.setting("core.sshcommand").unwrap(), None);
     assert_eq!(repository.setting("dits.storage").unwrap(), None);
     assert_eq!(repository.setting("dits.fetchexclude").unwrap(), None, "no other file is included");
-    assert_eq!(repository.setting_number("dits.threshold", 0).unwrap(), 5 << 20);
+    assert_eq!(repository.setting_number(Setting::new("dits.threshold", 0)).unwrap(), 5 << 20);
     assert_eq!(repository.ditsconfig().unwrap().ignored, ["core.sshcommand", "dits.storage", "include.path"]);
 }
 
@@ -77,7 +78,7 @@ fn what_cannot_be_read_is_said_and_stops_nobody() {
     assert_eq!(broken.setting("dits.url").unwrap(), None);
     assert!(broken.ditsconfig().unwrap().unreadable.as_ref().unwrap().contains("bad config line 1"));
     fs::write(&file, "[dits]\n\tthreshold = soon\n").unwrap();
-    let error = repository(dir.path()).setting_number("dits.threshold", 0).unwrap_err();
+    let error = repository(dir.path()).setting_number(Setting::new("dits.threshold", 0)).unwrap_err();
     assert!(matches!(&error, RepoError::Setting { .. }));
     assert_eq!(error.to_string(), "bad value 'soon' for 'dits.threshold'");
     // A link could lead anywhere; a folder is no file.

@@ -36,7 +36,8 @@ const NAMED_MAX: usize = 8;
 
 /// Runs the command.
 pub fn run(args: &Args) -> Result<ExitCode> {
-    let context = Context::find(false)?;
+    // What is staged is checked by the hook of each commit.
+    let context = if args.staged { Context::find_quietly(false)? } else { Context::find(false)? };
     let subject = match (&args.revision, args.staged) {
         (Some(revision), _) => Subject::parse(revision),
         (None, true) => {

@@ -21,7 +21,7 @@ pub struct Args {
 
 /// Runs the command.
 pub fn run(args: &Args) -> Result<ExitCode> {
-    let context = Context::find(false)?;
+    let context = Context::find_quietly(false)?;
     ensure!(!std::io::stdin().is_terminal(), no_input("clean"));
     let store = context.store()?;
     let path = args.path.as_deref().map_or(&b""[..], |path| path.as_os_str().as_bytes());

@@ -47,7 +47,7 @@ struct Examined {
 /// Runs the command.
 pub fn run(args: &Args) -> Result<ExitCode> {
     let git = Git::at(&context::cwd()?);
-    let findings = doctor::examine(&git, Context::find(false))?;
+    let findings = doctor::examine(&git, Context::find_quietly(false))?;
     let mut left = false;
     let mut told = Vec::new();
     for finding in findings {

@@ -62,7 +62,7 @@ impl Store {
 fn all(context: &Context, json: bool) -> Result<ExitCode> {
     let git = &context.repository.git;
     let in_index = context.repository.worktree.is_some();
-    let files = if in_index { tracked::in_index(git, &[])? } else { tracked::in_tree(git, "HEAD")? };
+    let files = if in_index { tracked::in_index(git, &[])? } else { tracked::in_head(git)? };
     let logical: u64 = files.iter().map(|file| file.pointer.size).sum();
     let contents: HashMap<_, _> = files.iter().map(|file| (file.pointer.oid, file.pointer.size)).collect();
     let contents_bytes: u64 = contents.values().sum();

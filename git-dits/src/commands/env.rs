@@ -10,6 +10,7 @@ use crate::{context, report, setup};
 use anyhow::Result;
 use clap::Parser;
 use dits_remote::endpoint::{self, Direction, Endpoint};
+use dits_repo::settings::{self, Setting};
 use dits_repo::{Git, RepoError, Repository};
 use std::fmt::Write;
 use std::path::Path;
@@ -29,6 +30,7 @@ pub fn run() -> Result<ExitCode> {
     let git = repository.as_ref().map_or_else(|| Git::at(&cwd), |repository| repository.git.clone());
     let mut out = format!("{}\n{}\n\n", version::text(), git.line(&["--version"])?.unwrap_or_default());
     if let Some(repository) = &repository {
+        context::warn_of_ditsconfig(repository)?;
         endpoints(repository, &mut out)?;
     }
     out.push_str(&settings(repository.as_ref())?);
@@ -60,12 +62,12 @@ pub fn settings(repository: Option<&Repository>) -> Result<String> {
     for (key, value) in paths(repository) {
         writeln!(out, "{key}={value}")?;
     }
-    for (key, name, default) in SETTINGS {
+    for (key, name, default) in shown() {
         let value = match repository {
             Some(repository) => repository.setting(name)?,
             None => None,
         };
-        writeln!(out, "{key}={}", redact(value.as_deref().unwrap_or(default)))?;
+        writeln!(out, "{key}={}", redact(&value.unwrap_or(default)))?;
     }
     let store = repository.map(Repository::store_dir);
     writeln!(out, "DitsStorageDir={}", show(store.as_deref()))?;
@@ -80,16 +82,21 @@ pub fn settings(repository: Option<&Repository>) -> Result<String> {
 }
 
 /// Key, setting and its default.
-const SETTINGS: [(&str, &str, &str); 8] = [
-    ("SkipDownloadErrors", "dits.skipdownloaderrors", "false"),
-    ("FetchRecentAlways", "dits.fetchrecentalways", "false"),
-    ("FetchRecentRefsDays", "dits.fetchrecentrefsdays", "7"),
-    ("FetchRecentCommitsDays", "dits.fetchrecentcommitsdays", "0"),
-    ("FetchRecentRefsIncludeRemotes", "dits.fetchrecentremoterefs", "true"),
-    ("PruneOffsetDays", "dits.pruneoffsetdays", "3"),
-    ("PruneVerifyRemoteAlways", "dits.pruneverifyremotealways", "true"),
-    ("PruneRemoteName", "dits.pruneremotetocheck", "origin"),
-];
+fn shown() -> [(&'static str, &'static str, String); 8] {
+    fn row<T: ToString>(shown: &'static str, setting: Setting<T>) -> (&'static str, &'static str, String) {
+        (shown, setting.key, setting.default.to_string())
+    }
+    [
+        row("SkipDownloadErrors", Setting::new("dits.skipdownloaderrors", false)),
+        row("FetchRecentAlways", settings::FETCH_RECENT_ALWAYS),
+        row("FetchRecentRefsDays", settings::FETCH_RECENT_REFS_DAYS),
+        row("FetchRecentCommitsDays", settings::FETCH_RECENT_COMMITS_DAYS),
+        row("FetchRecentRefsIncludeRemotes", settings::FETCH_RECENT_REMOTE_REFS),
+        row("PruneOffsetDays", settings::PRUNE_OFFSET_DAYS),
+        row("PruneVerifyRemoteAlways", settings::PRUNE_VERIFY_REMOTE),
+        row("PruneRemoteName", settings::PRUNE_REMOTE),
+    ]
+}
 
 /// What is not for the user to choose.
 const ONE_WAY: [(&str, &str); 4] = [

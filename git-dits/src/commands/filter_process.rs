@@ -37,7 +37,7 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     let output = File::from(std::io::stdout().as_fd().try_clone_to_owned()?);
     // A wider pipe saves switches between Git and us; it works without.
     let _ = rustix::pipe::fcntl_setpipe_size(&input, 1 << 20);
-    let context = Context::find(false)?;
+    let context = Context::find_quietly(false)?;
     let critical = Arc::new(Mutex::new(()));
     guard_signals(critical.clone())?;
     let store = context.store()?;

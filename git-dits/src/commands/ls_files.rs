@@ -10,8 +10,9 @@ use anyhow::Result;
 use clap::Parser;
 use dits_format::Pointer;
 use dits_repo::pathfilter::PathFilter;
+use dits_repo::settings::Setting;
 use dits_repo::tracked::{self, Tracked};
-use dits_repo::{Git, Repository, history};
+use dits_repo::{Repository, history};
 use dits_store::{PackStore, content};
 use serde::Serialize;
 use std::borrow::Cow;
@@ -62,7 +63,7 @@ const OID_DIGITS: usize = 10;
 pub fn run(args: &Args) -> Result<ExitCode> {
     let context = Context::find(false)?;
     let repository = &context.repository;
-    let ignore_case = repository.setting_bool("core.ignorecase", false)?;
+    let ignore_case = repository.setting_bool(Setting::new("core.ignorecase", false))?;
     let filter = PathFilter::new(&args.include, &args.exclude, ignore_case);
     let mut files = files(repository, args)?;
     files.retain(|file| filter.lets_through(&file.path));
@@ -83,7 +84,7 @@ fn files(repository: &Repository, args: &Args) -> Result<Vec<Tracked>> {
         (reference, _) if args.deleted => {
             let revision = match reference {
                 Some(reference) => Some(reference.clone()),
-                None => head(git)?,
+                None => git.commit("HEAD")?,
             };
             let mut seen = HashSet::new();
             let revision = revision.iter().flat_map(|revision| ["--end-of-options", &revision[..]]);
@@ -93,15 +94,10 @@ fn files(repository: &Repository, args: &Args) -> Result<Vec<Tracked>> {
         }
         (Some(reference), _) => tracked::in_tree(git, reference)?,
         (None, _) if repository.worktree.is_some() => tracked::in_index(git, &[])?,
-        (None, _) => head(git)?.map_or(Ok(Vec::new()), |head| tracked::in_tree(git, &head))?,
+        (None, _) => tracked::in_head(git)?,
     };
     // Of a file in conflict our side is shown.
     Ok(files.into_iter().filter(|file| [0, 2].contains(&file.stage)).collect())
-}
-
-/// The commit that is checked out; there is none before the first.
-fn head(git: &Git) -> Result<Option<String>> {
-    Ok(git.commit("HEAD")?)
 }
 
 fn rows(context: &Context, args: &Args, files: &[Tracked]) -> Result<Vec<u8>> {

@@ -46,7 +46,7 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     if found.is_empty() {
         return Ok(ExitCode::SUCCESS);
     }
-    let context = Context::find(false)?;
+    let context = Context::find_quietly(false)?;
     let endpoint = endpoint::of(&context.repository, name, url, Direction::Push)?;
     let options = upload::Options { dry_run: args.dry_run, json: false };
     upload::run(&context, &endpoint, found, options)

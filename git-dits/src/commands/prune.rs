@@ -14,6 +14,7 @@ use dits_remote::endpoint::{self, Direction};
 use dits_remote::source::NoRemote;
 use dits_repo::prune::{self, Content, Plan, Pruned, Verify};
 use dits_repo::roots::{Rules, Scope};
+use dits_repo::settings::{self, Setting};
 use dits_store::PackStore;
 use serde_json::{Value, json};
 use std::error::Error;
@@ -118,12 +119,12 @@ fn scope(args: &Args) -> Scope {
 }
 
 fn verify(args: &Args, context: &Context) -> Result<Verify> {
-    let set = |key: &str, default| context.repository.setting_bool(key, default);
-    let remote = args.verify_remote || (!args.no_verify_remote && set("dits.pruneverifyremotealways", true)?);
+    let set = |setting: Setting<bool>| context.repository.setting_bool(setting);
+    let remote = args.verify_remote || (!args.no_verify_remote && set(settings::PRUNE_VERIFY_REMOTE)?);
     Ok(match remote {
         false => Verify::No,
         true if args.no_verify_unreachable => Verify::Reachable,
-        true if args.verify_unreachable || set("dits.pruneverifyunreachablealways", false)? => Verify::All,
+        true if args.verify_unreachable || set(settings::PRUNE_VERIFY_UNREACHABLE)? => Verify::All,
         true => Verify::Keep,
     })
 }

@@ -33,7 +33,7 @@ const BUFFER_BYTES: usize = 256 << 10;
 
 /// Runs the command.
 pub fn run(args: &Args) -> Result<ExitCode> {
-    let context = Context::find(false)?;
+    let context = Context::find_quietly(false)?;
     ensure!(!std::io::stdin().is_terminal(), no_input("smudge"));
     let store = context.store()?;
     let mut source = RemoteSource::new(&context.repository, &store, &context.settings);

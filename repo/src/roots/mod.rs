@@ -25,7 +25,7 @@ mod state;
 pub use objects::named_anywhere;
 
 use crate::recent::{Days, Ref, before};
-use crate::{RepoError, Repository};
+use crate::{RepoError, Repository, settings};
 use dits_format::Oid;
 use objects::Objects;
 use std::collections::{HashMap, HashSet};
@@ -116,13 +116,13 @@ pub struct Rules {
 impl Rules {
     /// As the settings of `repository` say.
     pub fn of(repository: &Repository, scope: Scope, now: u64) -> Result<Rules, RepoError> {
-        let remote = repository.setting("dits.pruneremotetocheck")?;
+        let remote = repository.setting(settings::PRUNE_REMOTE.key)?;
         Ok(Rules {
             scope,
             now,
             recent: Days::of(repository)?,
-            offset_days: repository.setting_number("dits.pruneoffsetdays", 3)?,
-            remote: remote.unwrap_or_else(|| "origin".to_owned()),
+            offset_days: repository.setting_number(settings::PRUNE_OFFSET_DAYS)?,
+            remote: remote.unwrap_or_else(|| settings::PRUNE_REMOTE.default.to_owned()),
         })
     }
 

@@ -3,7 +3,7 @@
 //! A row that git-lfs no longer proves, because it was mended there, fails as well: then it goes.
 
 use crate::beside::Beside;
-use dits_tests::Repo;
+use crate::situations::*;
 
 /// What is seen of one side: exit code, and a part of what it prints or says.
 type Seen = (i32, &'static str);
@@ -24,67 +24,58 @@ struct Difference {
     why: &'static str,
 }
 
-fn nothing(_: &Beside) {}
-
-fn one_file(beside: &Beside) {
-    beside.git(&["{}", "track", "*.bin"]);
-    beside.each(|repo| {
-        repo.write("d/a.bin", b"content");
-        repo.commit("one");
-    });
-}
-
-fn detached(beside: &Beside) {
-    one_file(beside);
-    beside.git(&["checkout", "-q", "--detach"]);
-}
-
-fn staged_deletion(beside: &Beside) {
-    one_file(beside);
-    beside.git(&["rm", "-q", "d/a.bin"]);
-}
-
-fn staged_before(beside: &Beside) {
-    one_file(beside);
-    beside.each(|repo| repo.write("z.bin", b"zzz"));
-    beside.git(&["add", "."]);
-    beside.git(&["commit", "-q", "-m", "two"]);
-    beside.each(|repo| repo.write("z.bin", b"other"));
-    beside.git(&["add", "."]);
-}
-
-fn unpushed(beside: &Beside) {
-    one_file(beside);
-    beside.each(|repo| {
-        let host = repo.user().at("host.git").display().to_string();
-        repo.git(&["init", "-q", "--bare", &host]);
-        repo.git(&["remote", "add", "origin", &host]);
-    });
-}
-
-fn small_file(beside: &Beside) {
-    beside.each(|repo| repo.write("a.bin", b"small"));
-}
-
-fn info_attributes(beside: &Beside) {
-    let write = |repo: &Repo, filter: &str| {
-        repo.write(".git/info/attributes", format!("*.x filter={filter}\n").as_bytes())
-    };
-    write(&beside.lfs, "lfs");
-    write(&beside.dits, "dits");
-}
-
-fn crlf_pointer(beside: &Beside) {
-    for (repo, product) in [(&beside.lfs, "lfs"), (&beside.dits, "dits")] {
-        let text = repo.call(&[product, "clean"]).input(b"hello").ok().text();
-        repo.write("p", text.replace('\n', "\r\n").as_bytes());
-    }
-}
-
 /// More than the 1,024 bytes at which git-lfs stops when a small file lies at the path.
 const LONG: &[u8] = &[b'x'; 5_000];
 
 const DIFFERENCES: &[Difference] = &[
+    Difference {
+        prepare: deleted,
+        args: &["checkout", "d/a.bin"],
+        input: b"",
+        lfs: (0, "Checking out LFS objects: 100% (1/1), 7 B"),
+        dits: (0, ""),
+        why: "progress is for people on a terminal, and never on standard output",
+    },
+    Difference {
+        prepare: one_file,
+        args: &["checkout", "nope"],
+        input: b"",
+        lfs: (0, ""),
+        dits: (2, "error: pathspec 'nope' did not match any file(s) known to git\n"),
+        why: "a path that does not exist is a mistake, as for 'git checkout'",
+    },
+    Difference {
+        prepare: one_text,
+        args: &["migrate", "info"],
+        input: b"",
+        lfs: (0, "*.txt\t5 B\t1/1 file \t100%\n"),
+        dits: (0, "*.txt\t5 B\t1/1 file \t100%\n\nStored by git-dits: "),
+        why: "below the same table stands what chunks would save",
+    },
+    Difference {
+        prepare: pushed,
+        args: &["prune"],
+        input: b"",
+        lfs: (0, "prune: 2 local objects, 1 retained, done.\nprune: Deleting objects: 100% (1/1), done.\n"),
+        dits: (2, "error: cannot verify what the remote holds"),
+        why: "nothing goes without a remote's proof unless somebody says so",
+    },
+    Difference {
+        prepare: pushed_without_proof,
+        args: &["prune", "-v"],
+        input: b"",
+        lfs: (0, " (7 B), done.\nprune: Deleting"),
+        dits: (0, " (7 B)\nprune: Deleting"),
+        why: "each content has a line of its own, whether or not there is a terminal",
+    },
+    Difference {
+        prepare: broken_config,
+        args: &["ls-files"],
+        input: b"",
+        lfs: (0, "Error reading `git config`: "),
+        dits: (0, "warning: '.ditsconfig' is ignored: fatal: bad config line "),
+        why: "it stops nothing, so it is a warning, and says what follows from it",
+    },
     Difference {
         prepare: nothing,
         args: &["status"],
@@ -263,6 +254,14 @@ const DIFFERENCES: &[Difference] = &[
     },
     Difference {
         prepare: nothing,
+        args: &["pre-push"],
+        input: b"",
+        lfs: (1, "This should be run through Git's pre-push hook.  Run `git lfs update` to install it."),
+        dits: (1, "This should be run through Git's pre-push hook.  Run `git dits update` to install it."),
+        why: "what is wrong is said on standard error, also that something is left out",
+    },
+    Difference {
+        prepare: nothing,
         args: &["uninstall", "--file", "config"],
         input: b"",
         lfs: (127, "unknown flag"),
@@ -286,12 +285,7 @@ const DIFFERENCES: &[Difference] = &[
         why: "an unknown command exits with 127 here too",
     },
     Difference {
-        prepare: |beside| {
-            beside.each(|repo| {
-                repo.write("a.txt", b"five!");
-                repo.commit("one");
-            });
-        },
+        prepare: one_text,
         args: &["migrate", "info", "--unit=kb"],
         input: b"",
         lfs: (0, "*.txt\t5.0\t"),

@@ -24,6 +24,10 @@ fn hooks_come_and_go_with_the_same_words() {
         "update --force",
         "uninstall --local",
         "uninstall --skip-repo",
+        "install",
+        "uninstall",
+        "install --worktree",
+        "uninstall --worktree",
         "update --force --manual",
         "install --local --system",
     ]);
@@ -98,7 +102,33 @@ fn a_dry_run_of_push_prints_the_same_lines() {
         assert_eq!(sorted(&theirs), sorted(&ours), "{args:?}");
     }
     beside.same_all(&["push nope main", "push -o origin abc", "push --nonsense"]);
-    beside.same(&["push", "origin", "main"]);
+    // When it takes a while git-lfs tells its progress on standard output.
+    let (lfs, dits) = beside.both(&["push", "origin", "main"], "", b"");
+    assert_eq!((lfs.code, dits.code, dits.text() + &dits.said()), (Some(0), Some(0), String::new()), "{lfs}");
+}
+
+#[test]
+fn the_hook_of_a_push_prints_the_same_lines() {
+    let beside = Beside::tracked();
+    beside.git(&["{}", "update"]);
+    let _server = with_host(&beside);
+    let hook = |repo: &Repo, args: &[&str]| {
+        let line = format!("refs/heads/main {} refs/heads/main {}\n", repo.id("main"), repo.id("main~1"));
+        repo.call(args).input(line.as_bytes()).run()
+    };
+    for flag in ["--dry-run", "-d"] {
+        let lfs = hook(&beside.lfs, &["lfs", "pre-push", flag, "origin", "../host.git"]);
+        let dits = hook(&beside.dits, &["dits", "pre-push", flag, "origin", "../host.git"]);
+        let (theirs, ours) = (beside.mapped(&lfs.text(), true), beside.mapped(&dits.text(), false));
+        assert_eq!(sorted(&theirs), sorted(&ours), "{flag}");
+        assert_eq!((lfs.code, dits.code, ours.lines().count()), (Some(0), Some(0), 2), "{dits}");
+    }
+    for args in [["pre-push", "origin", "../host.git"]; 2] {
+        hook(&beside.dits, &[&["dits"], &args[..]].concat()).says_nothing();
+        assert_eq!(hook(&beside.lfs, &[&["lfs"], &args[..]].concat()).code, Some(0));
+    }
+    beside.same_all(&["pre-push --nonsense"]);
+    beside.same(&["pre-push", "origin", "../host.git"]);
 }
 
 #[test]

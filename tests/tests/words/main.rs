@@ -14,5 +14,6 @@ mod migrate;
 mod pointer;
 mod remote;
 mod setup;
+mod situations;
 mod status;
 mod track;

@@ -8,6 +8,38 @@ fn install_and_uninstall_say_the_same() {
     beside.same_all(&["install --nonsense", "uninstall --nonsense"]);
 }
 
+/// Settings that a repository brings along, as both write them.
+fn bring(beside: &Beside, text: &str) {
+    for (repo, product) in [(&beside.lfs, "lfs"), (&beside.dits, "dits")] {
+        repo.write(format!(".{product}config"), text.replace("{}", product).as_bytes());
+    }
+}
+
+#[test]
+fn keys_that_a_repository_may_not_bring_are_told_in_the_same_words() {
+    let beside = Beside::tracked();
+    beside.each(|repo| {
+        repo.write("a.bin", b"one");
+        repo.commit("one");
+    });
+    bring(&beside, "[{}]\n\tconcurrenttransfers = 3\n\tfetchinclude = *.bin\n\tstorage = x\n");
+    beside.same_all(&["ls-files", "status", "track", "track *.x", "fsck", "install --local"]);
+    let repo = &beside.dits;
+    repo.git(&["dits", "env"])
+        .says(&["keys were ignored:\n\n  dits.concurrenttransfers\n  dits.storage\nhint: "]);
+    // Two commands in one process.
+    let said = repo.git(&["dits", "fetch", "--prune"]).said();
+    assert_eq!(said.matches("keys were ignored").count(), 1, "{said}");
+    // Filters and hooks start often, and in front of nobody.
+    for args in [&["add", "-A"][..], &["dits", "clean", "--", "b.bin"], &["commit", "-q", "-m", "two"]] {
+        repo.call(args).input(b"content").ok().says_nothing();
+    }
+    repo.git(&["clone", "-q", "--bare", ".", "bare.git"]);
+    repo.git(&["-C", "bare.git", "dits", "ls-files"]).says(&["\n  dits.storage\n"]);
+    repo.git(&["config", "-f", ".ditsconfig", "--remove-section", "dits"]);
+    repo.git(&["dits", "ls-files"]).says_nothing();
+}
+
 /// Everything before the `=` of each line.
 fn keys(text: &str) -> Vec<String> {
     let keys = text.lines().filter_map(|line| line.split_once('=')).map(|(key, _)| key.trim_end().to_owned());

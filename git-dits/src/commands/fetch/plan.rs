@@ -12,7 +12,7 @@ use anyhow::{Context as _, Result};
 use dits_remote::{Direction, endpoint};
 use dits_repo::recent::{self, Days, Ref};
 use dits_repo::tracked::{self, Tracked};
-use dits_repo::{Git, history, partial};
+use dits_repo::{Git, history, partial, settings};
 use std::collections::HashSet;
 use std::collections::btree_map::{BTreeMap, Entry};
 use std::io::Read;
@@ -54,7 +54,7 @@ pub fn make(context: &Context, args: &Args) -> Result<Plan> {
     } else {
         let mut done = BTreeMap::new();
         files.extend(of_refs(context, args, &words, &mut done)?);
-        if args.recent || context.repository.setting_bool("dits.fetchrecentalways", false)? {
+        if args.recent || context.repository.setting_bool(settings::FETCH_RECENT_ALWAYS)? {
             files.extend(of_recent(context, args, words.remote.as_deref(), &mut done)?);
         }
         let chosen = args.choice.include.is_some() || args.choice.exclude.is_some();

@@ -7,16 +7,16 @@ use crate::context;
 use crate::report::{self, human_bytes};
 use anyhow::Result;
 use dits_repo::Repository;
+use dits_repo::settings::TRASH_DAYS;
 use dits_store::PackStore;
 use serde_json::json;
 use std::process::ExitCode;
 
 const DAY: u64 = 24 * 60 * 60;
-const DAYS: u64 = 14;
 
 /// Days that the trash is kept.
 pub fn days(repository: &Repository) -> Result<u64> {
-    Ok(repository.setting_number("dits.trashdays", DAYS)?)
+    Ok(repository.setting_number(TRASH_DAYS)?)
 }
 
 /// Deletes what is in the trash for longer than that; returns the bytes.
