@@ -5,6 +5,7 @@
 //! - in git-lfs's text `LFS`, `Lfs` and `lfs` become `DITS`, `Dits` and `dits`; `sha256` becomes `blake3`, and the version
 //!   of its pointers becomes ours;
 //! - `hint:` lines on our standard error are left out: git-lfs has none;
+//! - so is our warning of an old git;
 //! - of a failure only standard output and the exit code are compared. Both must say something on standard error,
 //!   each in its own words: ours are worded like Git's. Where an argument is unknown (127) git-lfs prints its help
 //!   on standard output, and only the exit code counts;
@@ -114,7 +115,10 @@ impl Beside {
     pub fn mapped(&self, text: &str, is_lfs: bool) -> String {
         let text = masked(&self.world, text);
         if !is_lfs {
-            return text;
+            let is_about_git = |line: &str| {
+                line.starts_with("warning: git version ") || line.starts_with("hint: update git ")
+            };
+            return text.split_inclusive('\n').filter(|line| !is_about_git(line)).collect();
         }
         let maps = [
             ("https://git-lfs.github.com/spec/v1", "git-dits/1"),
