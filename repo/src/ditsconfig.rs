@@ -16,14 +16,12 @@ pub const NAME: &str = ".ditsconfig";
 /// Bytes of a file that is looked at.
 const BYTES_MAX: u64 = 1 << 20;
 /// Keys that may come from the repository, in lower case.
-const SAFE: [&str; 9] = [
+const SAFE: [&str; 7] = [
     "dits.allowincompletepush",
     "dits.fetchexclude",
     "dits.fetchinclude",
-    "dits.locksverify",
     "dits.portablenames",
     "dits.pushurl",
-    "dits.skipdownloaderrors",
     "dits.threshold",
     "dits.url",
 ];

@@ -13,6 +13,7 @@
 use crate::roots::{self, Reasons, Rules, Scope};
 use crate::{RepoError, Repository};
 use dits_format::{Oid, Proof};
+use dits_store::pack::Tell;
 use dits_store::{ChunkRead, Forgotten, Item, PackStore, StoreError};
 use std::collections::{BTreeMap, HashSet};
 use std::error::Error;
@@ -148,7 +149,8 @@ fn sort_unproved(
     Ok(())
 }
 
-/// Lets go what the plan says, unless it is needed again. `trash` is the time under which it can be had back.
+/// Lets go what the plan says, unless it is needed again. `trash` is the time under which it can be had back; `tell` hears how
+/// far it is.
 ///
 /// # Errors
 /// [`StoreError::Busy`] when another process is using the store.
@@ -158,6 +160,7 @@ pub fn carry_out(
     rules: &Rules,
     plan: Plan,
     trash: Option<u64>,
+    tell: &Tell<'_>,
 ) -> Result<Pruned, RepoError> {
     let alone = store.alone()?;
     let kept = roots::kept(repository, rules)?;
@@ -172,7 +175,7 @@ pub fn carry_out(
     let forgotten = if oids.is_empty() {
         Forgotten::default()
     } else {
-        alone.forget(&oids, &kept.into_keys().collect::<Vec<_>>(), trash)?
+        alone.forget(&oids, &kept.into_keys().collect::<Vec<_>>(), trash, tell)?
     };
     Ok(Pruned { contents, forgotten })
 }

@@ -62,9 +62,11 @@ fn a_fetch_can_end_with_it() {
     let server = world.server();
     let repo = pushed(&world, &server);
     let lines = "prune: 2 local objects, 1 retained, 1 verified with remote, done.\nprune: ";
+    let forced = repo.with_env("GIT_DITS_FORCE_PROGRESS", "1");
     let dry = repo.git(&["dits", "fetch", "--prune", "--dry-run"]).text();
     assert!(dry.contains(&format!("{lines}1 file would be pruned (400 KB), done.\n")), "{dry}");
-    let ran = repo.git(&["dits", "fetch", "-p"]).text();
+    let ran =
+        forced.git(&["dits", "fetch", "-p"]).says(&["\rPruning DITS objects: 100%, ", "/s, done.\n"]).text();
     assert!(ran.ends_with(&format!("{lines}Deleting objects: 100% (1/1), done.\n")), "{ran}");
 }
 

@@ -62,6 +62,8 @@ pub fn settings(repository: Option<&Repository>) -> Result<String> {
     for (key, value) in paths(repository) {
         writeln!(out, "{key}={value}")?;
     }
+    // Content that cannot be had leaves a pointer, always.
+    writeln!(out, "SkipDownloadErrors=true")?;
     for (key, name, default) in shown() {
         let value = match repository {
             Some(repository) => repository.setting(name)?,
@@ -82,12 +84,11 @@ pub fn settings(repository: Option<&Repository>) -> Result<String> {
 }
 
 /// Key, setting and its default.
-fn shown() -> [(&'static str, &'static str, String); 8] {
+fn shown() -> [(&'static str, &'static str, String); 7] {
     fn row<T: ToString>(shown: &'static str, setting: Setting<T>) -> (&'static str, &'static str, String) {
         (shown, setting.key, setting.default.to_string())
     }
     [
-        row("SkipDownloadErrors", Setting::new("dits.skipdownloaderrors", false)),
         row("FetchRecentAlways", settings::FETCH_RECENT_ALWAYS),
         row("FetchRecentRefsDays", settings::FETCH_RECENT_REFS_DAYS),
         row("FetchRecentCommitsDays", settings::FETCH_RECENT_COMMITS_DAYS),

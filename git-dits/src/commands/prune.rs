@@ -210,8 +210,12 @@ fn carry_out(
     let trash = (!args.no_trash && days > 0).then_some(rules.now);
     trash::empty_old(store, days, rules.now)?;
     let json = args.json.then(|| plan_json(args, &plan));
-    let done = prune::carry_out(&context.repository, store, rules, plan, trash)
+    let meter = context.meter();
+    let tell = |bytes, total| meter.show("Pruning DITS objects", bytes, total);
+    let done = prune::carry_out(&context.repository, store, rules, plan, trash, &tell)
         .context("nothing or not everything was pruned")?;
+    // Its line ends before others are printed.
+    drop(meter);
     if let Some(json) = json {
         return finish_json(json, Some(&done));
     }

@@ -135,7 +135,8 @@ impl World {
     }
 
     pub fn carry_out(&self, scope: Scope, plan: Plan) -> Result<usize, RepoError> {
-        prune::carry_out(&self.repository(), &self.store(), &self.rules(scope), plan, None)
+        let repository = self.repository();
+        prune::carry_out(&repository, &self.store(), &self.rules(scope), plan, None, &|_, _| ())
             .map(|done| done.contents.len())
     }
 

@@ -37,6 +37,7 @@ mod writer;
 pub use beside::{Beside, Options};
 pub use fsck::{Finding, FsckStats, Stats, damaged_segments};
 pub use lease::{Alone, Lease};
+pub use remove::Tell;
 pub use repack::RepackPlan;
 pub use trash::Trash;
 
@@ -272,6 +273,6 @@ impl ChunkPrune for PackStore {
     }
 
     fn forget(&self, contents: &HashSet<Oid>) -> Result<Forgotten, StoreError> {
-        self.alone()?.forget(contents, &[], None)
+        self.alone()?.forget(contents, &[], None, &|_, _| ())
     }
 }

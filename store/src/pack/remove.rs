@@ -19,24 +19,50 @@ use dits_format::pack::Footer;
 use dits_format::{ChunkId, Oid, PackId};
 use std::collections::HashSet;
 
+/// Bytes read and rewritten so far, and in all.
+pub type Tell<'a> = dyn Fn(u64, u64) + 'a;
+
+/// Tells how far it has come: each pack is read once, and once more if it is rewritten.
+struct Progress<'a> {
+    tell: &'a Tell<'a>,
+    done: u64,
+    total: u64,
+}
+
+impl Progress<'_> {
+    fn add(&mut self, bytes: u64) {
+        self.done = self.total.min(self.done + bytes);
+        (self.tell)(self.done, self.total);
+    }
+}
+
 impl PackStore {
     /// See [`crate::ChunkPrune::remove`]. A pack that holds a damaged chunk that should stay is left
     /// as it is, and after all others that damage is the answer.
     pub(super) fn remove_chunks(&self, ids: &HashSet<ChunkId>) -> Result<u64, StoreError> {
         let _lock = self.lock_packs()?;
         let except = Except { chunks: Some(ids), contents: None };
-        self.take_away(&except, None).map(|removed| removed.chunks)
+        self.take_away(&except, None, &|_, _| ()).map(|removed| removed.chunks)
     }
 
     /// Rewrites every pack that holds something of `except`, which goes to `trash` before. The caller holds
     /// `consolidate.lock`.
-    fn take_away(&self, except: &Except<'_>, trash: Option<&PackStore>) -> Result<Forgotten, StoreError> {
+    fn take_away(
+        &self,
+        except: &Except<'_>,
+        trash: Option<&PackStore>,
+        tell: &Tell<'_>,
+    ) -> Result<Forgotten, StoreError> {
         self.refresh()?;
+        let ids = self.pack_ids()?;
+        let length = |id: &PackId| std::fs::metadata(self.layout().pack(id)).map_or(0, |meta| meta.len());
+        let mut progress = Progress { tell, done: 0, total: 2 * ids.iter().map(length).sum::<u64>() };
         let mut whole = Vec::new();
         let (mut removed, mut bytes, mut damaged) = (HashSet::new(), 0, None);
         let (mut group, mut group_bytes) = (Vec::new(), 0);
         // Footers and not the index: that knows only one place for each chunk, and a copy must go too.
-        for id in self.pack_ids()? {
+        for id in ids {
+            progress.add(length(&id));
             let footer = match self.shared.packs.footer(&id) {
                 Ok(footer) => footer,
                 Err(error) if is_damage(&error) || is_gone(&error) => continue,
@@ -64,7 +90,7 @@ impl PackStore {
             }
             if group_bytes >= GROUP_BYTES {
                 self.take_group(&std::mem::take(&mut group), except, trash)?;
-                group_bytes = 0;
+                progress.add(std::mem::take(&mut group_bytes));
             }
         }
         if !group.is_empty() {
@@ -74,6 +100,7 @@ impl PackStore {
             let retire = &Retire::To(trash.clone());
             self.rewrite(&whole, &Rewrite { except, retire, squeeze: Squeeze::Quick })?;
         }
+        progress.add(progress.total);
         damaged.map_or(Ok(Forgotten { chunks: removed.len() as u64, bytes }), Err)
     }
 
@@ -93,7 +120,7 @@ impl PackStore {
 
 impl Alone {
     /// Takes these contents away. What those of `keep` need stays, though their manifests be beside the store.
-    /// With `trash`, a time in seconds, they can be [restored](PackStore::restore_trash).
+    /// With `trash`, a time in seconds, they can be [restored](PackStore::restore_trash). `tell` hears how far it is.
     ///
     /// # Errors
     /// [`StoreError::Corrupt`] or [`StoreError::Format`] when a manifest or node is damaged, and nothing is taken
@@ -103,12 +130,13 @@ impl Alone {
         contents: &HashSet<Oid>,
         keep: &[Oid],
         trash: Option<u64>,
+        tell: &Tell<'_>,
     ) -> Result<Forgotten, StoreError> {
         let store = &self.store;
         store.refresh()?;
         let goes = mark::needed_by_these_only(store, contents, keep)?;
         let trash = trash.map(|time| store.open_trash(time)).transpose()?;
         let except = Except { chunks: Some(&goes.chunks), contents: Some(contents) };
-        store.take_away(&except, trash.as_ref())
+        store.take_away(&except, trash.as_ref(), tell)
     }
 }

@@ -10,6 +10,7 @@ use dits_store::conformance::add_content;
 use dits_store::durable::fault;
 use dits_store::pack::Options;
 use dits_store::{Batch, ChunkPrune, ChunkRead, ChunkWrite, PackStore, StoreError, content};
+use std::cell::RefCell;
 use std::collections::HashSet;
 use std::fs::{self, File};
 use std::ops::Range;
@@ -36,7 +37,7 @@ fn whole(store: &PackStore, oid: &Oid) -> bool {
 }
 
 fn forget(store: &PackStore, oid: Oid) -> Result<u64, StoreError> {
-    Ok(store.alone()?.forget(&HashSet::from([oid]), &[], Some(NOW))?.chunks)
+    Ok(store.alone()?.forget(&HashSet::from([oid]), &[], Some(NOW), &|_, _| ())?.chunks)
 }
 
 fn bytes_in(dir: &Path) -> u64 {
@@ -108,7 +109,7 @@ fn a_crash_at_any_step_touches_nothing_else_and_the_next_try_completes() {
         let store = open(dir.path());
         let [kept, gone, also, last] = rows.clone().map(|range| commit_row(&store, range));
         let going = HashSet::from([gone, last]);
-        let act = |store: &PackStore| store.alone()?.forget(&going, &[], Some(NOW)).map(drop);
+        let act = |store: &PackStore| store.alone()?.forget(&going, &[], Some(NOW), &|_, _| ()).map(drop);
         fault::arm(good, u64::MAX);
         let result = act(&store);
         fault::arm(0, 0);
@@ -138,7 +139,7 @@ fn a_crash_while_restoring_loses_nothing() {
         let dir = tempfile::tempdir().unwrap();
         let store = open(dir.path());
         let all = [0..30, 20..50, 45..75].map(|range| commit_row(&store, range));
-        store.alone().unwrap().forget(&HashSet::from(all), &[], Some(NOW)).unwrap();
+        store.alone().unwrap().forget(&HashSet::from(all), &[], Some(NOW), &|_, _| ()).unwrap();
         fault::arm(good, u64::MAX);
         let result = store.restore_trash();
         fault::arm(0, 0);
@@ -211,7 +212,15 @@ fn a_lease_keeps_contents_and_who_comes_while_they_go_waits() {
         });
         starting.recv().unwrap();
         assert!(!late.is_finished());
-        alone.forget(&HashSet::from([gone]), &[], None).unwrap();
+        let told = RefCell::new(Vec::new());
+        alone
+            .forget(&HashSet::from([gone]), &[], None, &|done, total| told.borrow_mut().push((done, total)))
+            .unwrap();
+        let told = told.into_inner();
+        assert!(
+            told.len() > 1 && told.is_sorted() && told.last().is_some_and(|(done, total)| done == total),
+            "{told:?}"
+        );
         drop(alone);
         let (found, new) = late.join().unwrap();
         assert!(!found, "the other handle believed an index from before");
@@ -230,7 +239,7 @@ fn what_a_kept_content_of_the_cache_needs_stays() {
     let mut batch = fetched.batch().unwrap();
     let kept = add_row(&mut *batch, 10..30);
     batch.commit().unwrap();
-    store.alone().unwrap().forget(&HashSet::from([gone]), &[kept], None).unwrap();
+    store.alone().unwrap().forget(&HashSet::from([gone]), &[kept], None, &|_, _| ()).unwrap();
     let here = |n: u64| store.own().has(&id(&noise(n, 3000))).unwrap();
     assert!(!here(5) && here(15) && whole(&store, &kept));
 }
