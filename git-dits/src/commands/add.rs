@@ -178,6 +178,8 @@ fn store(context: &Context, args: &Args, found: Vec<Candidate>) -> Result<Outcom
     context::guard_signals(critical.clone())?;
     let repository = &context.repository;
     let store = context.store()?;
+    // What is stored here is named by Git's index only at the end: until then nobody may forget it.
+    let _lease = store.lease()?;
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
     let meter = context.meter();
     let total = found.iter().map(|candidate| candidate.bytes).sum();
