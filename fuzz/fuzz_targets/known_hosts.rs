@@ -3,7 +3,7 @@
 //! Whatever was read, adding a pin keeps every byte that was there.
 #![no_main]
 
-use dits_sync::quic::pin::{KnownHosts, fingerprint};
+use dits_net::pin::{KnownHosts, fingerprint};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|text: &str| {

@@ -6,15 +6,15 @@
 
 use crate::Settings;
 use dits_format::Oid;
+use dits_net::file_pins::FilePins;
+use dits_net::{Options, TransportError};
 use dits_repo::credential::{self, Credential};
 use dits_repo::{Git, RepoError};
 use dits_store::{ChunkRead, ChunkWrite};
 use dits_sync::address::AddressError;
-use dits_sync::client::{Client, GitReader, GitWriter, Observer, Report};
+use dits_sync::client::{CONNECT_MAX, Client, GitReader, GitWriter, Observer, Report};
 use dits_sync::message::{Purpose, Reason};
 use dits_sync::push::PushItem;
-use dits_sync::quic::TransportError;
-use dits_sync::quic::file_pins::FilePins;
 use dits_sync::{Address, SyncError, Tally};
 use serde_json::json;
 use std::sync::Arc;
@@ -50,7 +50,7 @@ impl Remote {
     /// Connects to `address`; `git` is asked for credentials.
     pub fn connect(git: &Git, address: Address, settings: &Settings) -> Result<Remote, RemoteError> {
         let pins = FilePins { path: settings.known_hosts.clone() };
-        let client = Client::connect(&address, &pins)?;
+        let client = Client::connect(&address, &Options::new(Arc::new(pins), CONNECT_MAX))?;
         Ok(Remote { git: git.clone(), address, client, settings: settings.clone(), credential: None })
     }
 
@@ -133,10 +133,10 @@ impl Remote {
 
     /// Ends the connection.
     pub fn close(self) {
-        let udp = self.client.udp();
+        let wire = self.client.wire();
         self.settings
             .trace
-            .event("connection", json!({ "udp_sent_bytes": udp.tx, "udp_received_bytes": udp.rx }));
+            .event("connection", json!({ "udp_sent_bytes": wire.tx, "udp_received_bytes": wire.rx }));
         self.client.close();
     }
 

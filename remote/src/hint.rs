@@ -7,12 +7,12 @@ use crate::RemoteError;
 use crate::source::NoRemote;
 use crate::upload::UploadError;
 use dits_format::pointer::Damage;
+use dits_net::TransportError;
 use dits_repo::RepoError;
 use dits_repo::index::IndexError;
 use dits_store::StoreError;
 use dits_sync::SyncError;
 use dits_sync::message::Reason;
-use dits_sync::quic::TransportError;
 use std::error::Error;
 
 /// The hint for an error, or for the first of its causes that has one.

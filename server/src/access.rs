@@ -11,7 +11,7 @@
 //! Fails as [`AccessError`].
 
 use crate::layout::{Claim, Layout, LayoutError, PRIVATE, write_file};
-use crate::tokens::{Role, Scope, TokenError, TokenTable, new_token};
+use crate::tokens::{Caller, Role, Scope, TokenError, TokenTable, new_token};
 use dits_store::StoreError;
 use std::fs;
 use std::io::ErrorKind;
@@ -42,17 +42,6 @@ pub enum AccessError {
     Io(#[from] StoreError),
 }
 
-/// What somebody may do in a repository.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Grant {
-    /// The token is none of ours, or there was none.
-    Unknown,
-    /// The token is ours, but not good here.
-    Nothing,
-    /// At most this.
-    Role(Role),
-}
-
 /// The tokens of a running server.
 #[derive(Debug)]
 pub struct Access {
@@ -75,10 +64,11 @@ impl Access {
         Ok((Access { path: layout.tokens(), anonymous, table }, first))
     }
 
-    /// What `token` allows in `repository`.
-    pub fn grant(&self, token: &str, repository: &str) -> Result<Grant, AccessError> {
+    /// Who shows `token`; `None` when it is none of ours.
+    pub fn caller(&self, token: &str) -> Result<Option<Caller>, AccessError> {
         if self.anonymous {
-            return Ok(Grant::Role(Role::Admin));
+            let rights = vec![(Role::Admin, Scope::All)];
+            return Ok(Some(Caller { name: "anonymous".into(), rights }));
         }
         let mut table = self.table.lock().unwrap_or_else(PoisonError::into_inner);
         let now = stamp(&self.path)?;
@@ -87,8 +77,7 @@ impl Access {
             table.0 = None;
             *table = (Some(now), read(&self.path)?);
         }
-        let known = table.1.authorize(token, repository).map(Grant::Role);
-        Ok(known.unwrap_or(if table.1.knows(token) { Grant::Nothing } else { Grant::Unknown }))
+        Ok(table.1.caller(token))
     }
 }
 
@@ -133,21 +122,24 @@ mod tests {
         let (layout, _lock) = Layout::claim(dir.path()).unwrap();
         let (access, first) = Access::open(&layout, false).unwrap();
         let admin = first.unwrap();
-        assert_eq!(access.grant(&admin, "team/a").unwrap(), Grant::Role(Role::Admin));
-        assert_eq!(access.grant("", "team/a").unwrap(), Grant::Unknown);
+        let role = |token: &str, repository: &str| {
+            access.caller(token).unwrap().map(|caller| caller.role_in(repository))
+        };
+        assert_eq!(role(&admin, "team/a"), Some(Some(Role::Admin)));
+        assert_eq!(role("", "team/a"), None);
 
         let scope = "team".parse().unwrap();
         let reader = add_token(dir.path(), "reader", Role::Read, &scope).unwrap();
-        assert_eq!(access.grant(&reader, "team/a").unwrap(), Grant::Role(Role::Read));
-        assert_eq!(access.grant(&reader, "other").unwrap(), Grant::Nothing);
+        assert_eq!(role(&reader, "team/a"), Some(Some(Role::Read)));
+        assert_eq!(role(&reader, "other"), Some(None));
         assert!(matches!(add_token(dir.path(), "reader", Role::Read, &scope), Err(AccessError::Token(_))));
 
         let text = fs::read_to_string(layout.tokens()).unwrap();
         fs::write(layout.tokens(), text.lines().next().unwrap()).unwrap();
-        assert_eq!(access.grant(&reader, "team/a").unwrap(), Grant::Unknown);
+        assert_eq!(role(&reader, "team/a"), None);
         fs::write(layout.tokens(), "nonsense").unwrap();
-        assert!(access.grant(&admin, "team/a").is_err());
-        assert!(access.grant(&admin, "team/a").is_err(), "a failed reading is not remembered as good");
+        assert!(access.caller(&admin).is_err());
+        assert!(access.caller(&admin).is_err(), "a failed reading is not remembered as good");
         assert!(Access::open(&layout, false).is_err());
         fs::write(layout.tokens(), text).unwrap();
         assert!(Access::open(&layout, false).unwrap().1.is_none());

@@ -11,6 +11,8 @@
 //! of a push travel beside it.
 
 use crate::layout::Layout;
+use bytes::Bytes;
+use dits_net::stream::{Activity, Receiving, Sending};
 use dits_sync::address::realm;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -31,8 +33,6 @@ const COMMAND_MAX: Duration = Duration::from_secs(60);
 const PIPE_BYTES: usize = 64 << 10;
 /// Characters of a value for `GIT_PROTOCOL`.
 const PROTOCOL_CHARS_MAX: usize = 100;
-/// Application code of a stream that was given up.
-const GIVEN_UP: u32 = 1;
 
 /// What a client may run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -145,17 +145,13 @@ impl Git {
 pub(crate) struct GivenUp;
 
 /// Moves bytes between a child and a stream until the child has said everything, and waits for its end.
-pub(crate) async fn pump(
-    mut child: Child,
-    send: &mut quinn::SendStream,
-    recv: quinn::RecvStream,
-    connection: &quinn::Connection,
-) -> Result<(), GivenUp> {
+pub(crate) async fn pump(mut child: Child, send: &mut Sending, recv: Receiving) -> Result<(), GivenUp> {
+    let activity = send.activity();
     let (Some(stdin), Some(stdout)) = (child.stdin.take(), child.stdout.take()) else { return Err(GivenUp) };
     // The pipes are closed when the futures that own them are gone, which is here.
     let moved = tokio::select! {
         moved = move_both(stdin, stdout, send, recv) => moved,
-        () = stall(connection) => Err(GivenUp),
+        () = stall(&activity) => Err(GivenUp),
     };
     if timeout(EXIT_MAX, child.wait()).await.is_err() {
         let _ = timeout(EXIT_MAX, child.kill()).await;
@@ -164,17 +160,11 @@ pub(crate) async fn pump(
     moved
 }
 
-/// Tells the peer that the stream did not end well.
-pub(crate) fn give_up(send: &mut quinn::SendStream) {
-    // Fails when the stream is gone already: then there is nobody to tell.
-    let _ = send.reset(quinn::VarInt::from_u32(GIVEN_UP));
-}
-
 async fn move_both(
     stdin: ChildStdin,
     stdout: ChildStdout,
-    send: &mut quinn::SendStream,
-    recv: quinn::RecvStream,
+    send: &mut Sending,
+    recv: Receiving,
 ) -> Result<(), GivenUp> {
     let mut input = pin!(feed(recv, stdin));
     let mut output = pin!(drain(stdout, send));
@@ -191,40 +181,40 @@ async fn move_both(
 }
 
 /// Stream to child, until the peer ends its half; then the child sees the end of its input.
-async fn feed(mut recv: quinn::RecvStream, stdin: ChildStdin) -> Result<(), GivenUp> {
+async fn feed(mut recv: Receiving, stdin: ChildStdin) -> Result<(), GivenUp> {
     let mut stdin = Some(stdin);
-    while let Some(chunk) = recv.read_chunk(PIPE_BYTES, true).await.map_err(|_| GivenUp)? {
+    let mut buffer = vec![0; PIPE_BYTES];
+    loop {
+        let read = recv.read(&mut buffer).await.map_err(|_| GivenUp)?;
+        if read == 0 {
+            return Ok(());
+        }
         // A child that reads no more may still have something to say; the rest of its input is dropped.
         if let Some(pipe) = &mut stdin
-            && pipe.write_all(&chunk.bytes).await.is_err()
+            && pipe.write_all(&buffer[..read]).await.is_err()
         {
             stdin = None;
         }
     }
-    Ok(())
 }
 
 /// Child to stream, until the child closes its output.
-async fn drain(mut stdout: ChildStdout, send: &mut quinn::SendStream) -> Result<(), GivenUp> {
+async fn drain(mut stdout: ChildStdout, send: &mut Sending) -> Result<(), GivenUp> {
     let mut buffer = vec![0; PIPE_BYTES];
     loop {
         match stdout.read(&mut buffer).await.map_err(|_| GivenUp)? {
             0 => return Ok(()),
-            read => send.write_all(&buffer[..read]).await.map_err(|_| GivenUp)?,
+            read => send.write(Bytes::copy_from_slice(&buffer[..read])).await.map_err(|_| GivenUp)?,
         }
     }
 }
 
-/// Returns when no stream of the connection moved for [`STALL_MAX`] (pings do not count).
-async fn stall(connection: &quinn::Connection) {
-    let frames = || {
-        let stats = connection.stats();
-        (stats.frame_rx.stream, stats.frame_tx.stream)
-    };
+/// Returns when nothing moved between the two machines for [`STALL_MAX`].
+async fn stall(activity: &Activity) {
     loop {
-        let before = frames();
+        let before = activity.bytes();
         sleep(STALL_MAX).await;
-        if frames() == before {
+        if activity.bytes() == before {
             return;
         }
     }

@@ -11,8 +11,8 @@
 //! Fails as [`IdentityError`].
 
 use crate::layout::{Layout, PRIVATE, write_file};
+use dits_net::quic::server::ServerIdentity;
 use dits_store::StoreError;
-use dits_sync::quic::server::ServerIdentity;
 use std::io::ErrorKind;
 use std::path::Path;
 

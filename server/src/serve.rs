@@ -15,10 +15,11 @@ use crate::git::{Git, hook_path, hook_script};
 use crate::identity::{self, IdentityError};
 use crate::layout::{Claim, EXECUTABLE, Layout, LayoutError, write_file};
 use crate::prover::{Prover, Tell};
-use crate::session::{self, CLOSE_NORMAL, CLOSE_REASON, Shared};
+use crate::session::{self, CLOSE_REASON, Shared};
 use crate::stores::Stores;
+use dits_net::listen::Arrival;
+use dits_net::{Listener, TransportError};
 use dits_store::StoreError;
-use dits_sync::quic::{TransportError, server::bind};
 use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -107,7 +108,7 @@ struct Problems {
 
 /// A server that listens.
 pub struct Server {
-    endpoint: quinn::Endpoint,
+    listener: Listener,
     address: SocketAddr,
     admin_token: Option<String>,
     problems: Arc<Mutex<Problems>>,
@@ -133,9 +134,9 @@ impl Server {
         let (access, admin_token) = Access::open(&layout, config.anonymous)?;
         install_hook(&layout, &config)?;
         let identity = identity::load_or_create(&layout)?;
-        let endpoint = bind(config.listen, identity)
+        let listener = Listener::bind(config.listen, identity)
             .map_err(|source| ServeError::Listen { address: config.listen, source })?;
-        let address = endpoint.local_addr().map_err(ServeError::Start)?;
+        let address = listener.address().map_err(ServeError::Start)?;
 
         let problems = Arc::new(Mutex::new(Problems::default()));
         let tell = teller(problems.clone());
@@ -144,7 +145,7 @@ impl Server {
         let prover = Prover::start(stores.clone(), realms, tell.clone()).map_err(ServeError::Start)?;
         let git = Git::new(layout, std::env::var_os("PATH"));
         let shared = Arc::new(Shared { access, stores, git, proofs: prover.queue(), tell });
-        Ok(Server { endpoint, address, admin_token, problems, shared, prover, _claim: claim })
+        Ok(Server { listener, address, admin_token, problems, shared, prover, _claim: claim })
     }
 
     /// Where it listens.
@@ -172,24 +173,24 @@ impl Server {
         let mut shutdown = pin!(shutdown);
         let result = loop {
             tokio::select! {
-                incoming = self.endpoint.accept() => match incoming {
+                arrival = self.listener.accept() => match arrival {
                     None => break Err(ServeError::Endpoint),
-                    Some(incoming) if connections.len() >= CONNECTIONS_MAX => incoming.refuse(),
-                    Some(incoming) => {
-                        connections.spawn(greet(self.shared.clone(), incoming, stopped.clone()));
+                    Some(arrival) if connections.len() >= CONNECTIONS_MAX => arrival.refuse(),
+                    Some(arrival) => {
+                        connections.spawn(greet(self.shared.clone(), arrival, stopped.clone()));
                     }
                 },
                 Some(_) = connections.join_next() => {}
                 () = &mut shutdown => break Ok(()),
             }
         };
-        self.endpoint.set_server_config(None);
+        self.listener.stop_accepting();
         stop.send_replace(true);
         let _ = timeout(SHUTDOWN_GRACE, all(&mut connections)).await;
-        self.endpoint.close(CLOSE_NORMAL, CLOSE_REASON);
+        self.listener.close(CLOSE_REASON);
         // What still runs now fails to read or write, and keeps what it has.
         let _ = timeout(CLOSE_MAX, all(&mut connections)).await;
-        let _ = timeout(CLOSE_MAX, self.endpoint.wait_idle()).await;
+        let _ = timeout(CLOSE_MAX, self.listener.wait_idle()).await;
         block_in_place(|| drop(self.prover));
         result
     }
@@ -213,9 +214,9 @@ async fn all(tasks: &mut JoinSet<()>) {
     while tasks.join_next().await.is_some() {}
 }
 
-async fn greet(shared: Arc<Shared>, incoming: quinn::Incoming, stop: watch::Receiver<bool>) {
-    if let Ok(Ok(connection)) = timeout(HANDSHAKE_MAX, incoming).await {
-        session::serve(shared, connection, stop).await;
+async fn greet(shared: Arc<Shared>, arrival: Arrival, stop: watch::Receiver<bool>) {
+    if let Ok(Ok(peer)) = timeout(HANDSHAKE_MAX, arrival.greet()).await {
+        session::serve(shared, peer, stop).await;
     }
 }
 

@@ -11,17 +11,19 @@
 //! A push that breaks keeps the chunks that arrived, bound to nothing, so that the next try does not send them
 //! again. Failures of our own are told to the owner ([`Shared::tell`]); the peer learns their class only.
 
-use crate::access::{Access, Grant};
+use crate::access::Access;
 use crate::git::{self, Git, Service};
 use crate::prover::{ProofQueue, Tell, take_away};
 use crate::refusal::Refusal;
 use crate::repositories;
 use crate::stores::Stores;
-use crate::tokens::Role;
+use crate::tokens::{Caller, Role};
+use dits_net::Stream;
+use dits_net::listen::Peer;
 use dits_store::{ChunkRead, MemoryStore, StoreError};
 use dits_sync::SyncError;
 use dits_sync::address::realm;
-use dits_sync::driver::{Channel, drive, finish};
+use dits_sync::driver::{Channel, drive};
 use dits_sync::message::{Hello, Message, Purpose};
 use dits_sync::pull::Giver;
 use dits_sync::push::Taker;
@@ -30,8 +32,6 @@ use std::sync::Arc;
 use tokio::sync::watch;
 use tokio::task::{JoinSet, block_in_place};
 
-/// Application code of a connection that ends in good order.
-pub(crate) const CLOSE_NORMAL: quinn::VarInt = quinn::VarInt::from_u32(0);
 /// What clients are told when the server ends.
 pub(crate) const CLOSE_REASON: &[u8] = b"the server is shutting down";
 
@@ -45,19 +45,13 @@ pub(crate) struct Shared {
 }
 
 /// Serves a connection until the peer ends it, or `stop` turns true and its running streams have ended.
-pub(crate) async fn serve(
-    shared: Arc<Shared>,
-    connection: quinn::Connection,
-    mut stop: watch::Receiver<bool>,
-) {
+pub(crate) async fn serve(shared: Arc<Shared>, peer: Peer, mut stop: watch::Receiver<bool>) {
     let mut streams = JoinSet::new();
     loop {
         tokio::select! {
-            accepted = connection.accept_bi() => match accepted {
-                Ok((send, recv)) => {
-                    streams.spawn(serve_stream(shared.clone(), connection.clone(), send, recv));
-                }
-                Err(_) => break,
+            stream = peer.next_stream() => match stream {
+                Some(stream) => drop(streams.spawn(serve_stream(shared.clone(), stream))),
+                None => break,
             },
             Some(ended) = streams.join_next() => shared.told_of(ended),
             _ = stop.wait_for(|stop| *stop) => break,
@@ -67,25 +61,20 @@ pub(crate) async fn serve(
     while let Some(ended) = streams.join_next().await {
         shared.told_of(ended);
     }
-    connection.close(CLOSE_NORMAL, CLOSE_REASON);
+    peer.close(CLOSE_REASON);
 }
 
-async fn serve_stream(
-    shared: Arc<Shared>,
-    connection: quinn::Connection,
-    send: quinn::SendStream,
-    recv: quinn::RecvStream,
-) {
+async fn serve_stream(shared: Arc<Shared>, stream: Stream) {
     // Who does not say hello gets no answer.
-    let Ok((channel, hello)) = Channel::accept(send, recv).await else { return };
-    let task = match block_in_place(|| shared.admit(&hello)) {
+    let Ok((channel, hello)) = Channel::accept(stream).await else { return };
+    let (task, _caller) = match block_in_place(|| shared.admit(&hello)) {
         Ok(task) => task,
         Err(refusal) => return channel.refuse(&refusal.into_message()).await,
     };
     match task {
         Task::Push => shared.push(channel, realm(&hello.repository)).await,
         Task::Pull => shared.pull(channel, realm(&hello.repository)).await,
-        Task::Git(task) => shared.git(channel, &connection, &hello.repository, task).await,
+        Task::Git(task) => shared.git(channel, &hello.repository, task).await,
     }
 }
 
@@ -117,22 +106,25 @@ impl Shared {
     }
 
     /// Checks a hello in full.
-    fn admit(&self, hello: &Hello) -> Result<Task, Refusal> {
+    fn admit(&self, hello: &Hello) -> Result<(Task, Caller), Refusal> {
         let folder = self.git.layout().repository(&hello.repository)?;
         let (task, needed) = match &hello.purpose {
             Purpose::Push => (Task::Push, Role::Write),
             Purpose::Pull => (Task::Pull, Role::Read),
+            // Only tokens are known here.
+            Purpose::Login { .. } => return Err(Refusal::bad_request("no login by key at this server")),
             Purpose::Git { service, protocol, object_format } => {
                 let task = git_task(service, protocol, object_format, folder)?;
                 let needed = if task.service == Service::ReceivePack { Role::Write } else { Role::Read };
                 (Task::Git(task), needed)
             }
         };
-        let granted = self.access.grant(&hello.token, &hello.repository);
-        match granted.map_err(|error| self.trouble("cannot check a token", &error))? {
-            Grant::Unknown => Err(Refusal::unauthorized(&hello.token)),
-            Grant::Role(role) if role >= needed => Ok(task),
-            Grant::Nothing | Grant::Role(_) => Err(Refusal::forbidden(needed, &hello.repository)),
+        let caller = self.access.caller(&hello.token);
+        let caller = caller.map_err(|error| self.trouble("cannot check a token", &error))?;
+        let caller = caller.ok_or_else(|| Refusal::unauthorized(&hello.token))?;
+        match caller.role_in(&hello.repository) {
+            Some(role) if role >= needed => Ok((task, caller)),
+            _ => Err(Refusal::forbidden(needed, &hello.repository)),
         }
     }
 
@@ -177,7 +169,7 @@ impl Shared {
         }
     }
 
-    async fn git(&self, mut channel: Channel, connection: &quinn::Connection, name: &str, task: GitTask) {
+    async fn git(&self, mut channel: Channel, name: &str, task: GitTask) {
         let child = match self.start(name, &task).await {
             Ok(child) => child,
             Err(refusal) => return channel.refuse(&refusal.into_message()).await,
@@ -186,8 +178,8 @@ impl Shared {
         if channel.send(&Message::Welcome).await.is_err() {
             return;
         }
-        let Ok((mut send, recv)) = channel.into_raw().await else { return };
-        let moved = git::pump(child, &mut send, recv, connection).await;
+        let Ok(Stream { mut send, recv }) = channel.into_raw().await else { return };
+        let moved = git::pump(child, &mut send, recv).await;
         // Before the client hears the end: who clones after a push finds the branch.
         if task.service == Service::ReceivePack
             && let Err(error) = repositories::settle_head(&self.git, &task.folder).await
@@ -195,8 +187,8 @@ impl Shared {
             self.trouble(&format!("cannot set HEAD of '{name}'"), &error);
         }
         match moved {
-            Ok(()) => finish(&mut send).await,
-            Err(git::GivenUp) => git::give_up(&mut send),
+            Ok(()) => send.finish().await,
+            Err(git::GivenUp) => send.abandon(),
         }
     }
 

@@ -91,6 +91,27 @@ impl FromStr for Scope {
     }
 }
 
+/// Who a stream is from: a name, and what it may do where.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Caller {
+    /// For logs and messages.
+    pub name: String,
+    /// Roles, each within a scope.
+    pub rights: Vec<(Role, Scope)>,
+}
+
+impl Caller {
+    /// What the caller may do in `repository`: the strongest of its roles there.
+    pub fn role_in(&self, repository: &str) -> Option<Role> {
+        self.rights.iter().filter(|(_, scope)| scope.covers(repository)).map(|(role, _)| *role).max()
+    }
+
+    /// Whether the caller may read every repository of a realm, those to come too.
+    pub fn reads_all_of(&self, realm: &str) -> bool {
+        self.role_in(realm).is_some()
+    }
+}
+
 /// What is wrong with a text of tokens, or with a new one.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum TokenError {
@@ -157,15 +178,11 @@ impl TokenTable {
         Ok(())
     }
 
-    /// What `token` allows in `repository`: nothing if it is unknown, or not good there.
-    pub fn authorize(&self, token: &str, repository: &str) -> Option<Role> {
-        let fitting = self.of(token).into_iter().filter(|line| line.scope.covers(repository));
-        fitting.map(|line| line.role).max()
-    }
-
-    /// Whether `token` is one of these, wherever it is good.
-    pub fn knows(&self, token: &str) -> bool {
-        !self.of(token).is_empty()
+    /// Whose `token` is, if it is one of these.
+    pub fn caller(&self, token: &str) -> Option<Caller> {
+        let lines = self.of(token);
+        let name = lines.first()?.name.clone();
+        Some(Caller { name, rights: lines.iter().map(|line| (line.role, line.scope.clone())).collect() })
     }
 
     fn of(&self, token: &str) -> Vec<&Line> {

@@ -38,9 +38,10 @@ proptest! {
         };
         let mine = lines.iter().filter(|(token, ..)| *token == asked);
         let expected = mine.clone().filter(|(.., scope)| covers(scope)).map(|(_, role, _)| *role).max();
-        prop_assert_eq!(again.authorize(tokens[asked], &repository), expected);
-        prop_assert_eq!(again.knows(tokens[asked]), mine.count() > 0);
-        prop_assert_eq!(again.authorize("", &repository), None);
+        let caller = again.caller(tokens[asked]);
+        prop_assert_eq!(caller.as_ref().and_then(|caller| caller.role_in(&repository)), expected);
+        prop_assert_eq!(caller.is_some(), mine.count() > 0);
+        prop_assert_eq!(again.caller(""), None);
     }
 }
 

@@ -8,13 +8,17 @@
 
 mod common;
 
+use bytes::Bytes;
 use common::*;
 use dits_format::tree::Entry;
 use dits_format::{ChunkId, Kind, Manifest, Oid};
+use dits_net::stream::Receiving;
+use dits_net::{Connection, Stream};
 use dits_store::{ChunkRead, ChunkWrite, MemoryStore, PackStore};
 use dits_sync::driver::{Channel, drive};
-use dits_sync::message::{HELLO_BYTES_MAX, Hello, MESSAGE_BYTES_MAX, Message, Offer, Purpose, Reason};
-use dits_sync::quic::client::{Connection, connect};
+use dits_sync::message::{
+    HELLO_BYTES_MAX, Hello, MESSAGE_BYTES_MAX, Message, Offer, Purpose, Reason, Wanted,
+};
 use dits_sync::{Machine, SyncError, Tally};
 use std::collections::VecDeque;
 
@@ -30,7 +34,7 @@ struct Script {
 
 impl Machine for Script {
     fn receive(&mut self, message: Message) -> Result<(), SyncError> {
-        if let Message::Refuse { reason, text } = message {
+        if let Message::Refuse { reason, text, .. } = message {
             return Err(SyncError::Refused { reason, text });
         }
         self.heard.push(message);
@@ -51,21 +55,30 @@ impl Machine for Script {
 }
 
 async fn dial(rig: &Rig) -> Connection {
-    connect("127.0.0.1", rig.address.port(), &rig.pins(), PATIENCE).await.unwrap()
+    Connection::connect("127.0.0.1", rig.address.port(), &rig.options()).await.unwrap()
 }
 
 fn hello(rig: &Rig, purpose: Purpose) -> Hello {
-    Hello { repository: REPOSITORY.into(), token: rig.token.clone(), purpose }
+    Hello { repository: REPOSITORY.into(), token: rig.token.clone(), priority: 1, purpose }
 }
 
 /// Says all of `say` on a push stream and waits for `hear` messages.
 async fn act(rig: &Rig, say: Vec<Message>, hear: usize) -> Result<Vec<Message>, SyncError> {
     let connection = dial(rig).await;
     let mut script = Script { say: say.into(), hear, heard: Vec::new() };
-    let channel = Channel::open(&connection.connection, hello(rig, Purpose::Push)).await.unwrap();
+    let channel = Channel::open(&connection, hello(rig, Purpose::Push)).await.unwrap();
     let result = drive(&mut script, channel, &mut |_| {}).await;
     connection.close().await;
     result.map(|()| script.heard)
+}
+
+/// What still comes of a stream.
+async fn rest(recv: &mut Receiving) -> Vec<u8> {
+    let (mut all, mut buffer) = (Vec::new(), [0; 1024]);
+    while let Ok(read @ 1..) = recv.read(&mut buffer).await {
+        all.extend_from_slice(&buffer[..read]);
+    }
+    all
 }
 
 struct Content {
@@ -125,7 +138,7 @@ fn lies(rig: &Rig) -> Vec<(Oid, Vec<Message>)> {
         |c| vec![c.offer(), Message::Commit],
         |c| vec![c.offer(), c.all(), Message::Done { contents: 1, proved: 1 }],
         |_| vec![Message::Offer(vec![Offer::EndStream])],
-        |c| vec![Message::Want { oids: vec![c.manifest.oid], last: true }],
+        |c| vec![Message::Want { wanted: vec![Wanted { oid: c.manifest.oid, base: None }], last: true }],
         |c| {
             let lie = Manifest { oid: Oid::of(b"what he wants others to get"), ..c.manifest.clone() };
             vec![offer(&lie, c.entries.clone()), c.all(), Message::Commit]
@@ -168,11 +181,10 @@ async fn bytes_that_are_no_messages_end_their_stream_only() {
         (garbage.to_vec(), false),
     ];
     for (bytes, told) in cases {
-        let (mut send, mut recv) = connection.connection.open_bi().await.unwrap();
-        send.write_all(&bytes).await.unwrap();
-        let _ = send.finish();
-        let answer =
-            tokio::time::timeout(PATIENCE, recv.read_to_end(1 << 16)).await.unwrap().unwrap_or_default();
+        let Stream { mut send, mut recv } = connection.open().await.unwrap();
+        send.write(Bytes::from(bytes)).await.unwrap();
+        send.end().await;
+        let answer = tokio::time::timeout(PATIENCE, rest(&mut recv)).await.unwrap();
         assert_eq!(
             answer.ends_with(b"limit") || answer.windows(3).any(|w| w == [3, 4, w[2]]),
             told,
@@ -190,7 +202,7 @@ async fn a_push_that_is_cut_off_keeps_its_chunks() {
     let Content { manifest, entries, chunks } = content(&bytes);
     let say = vec![offer(&manifest, entries.clone()), Message::Chunks(chunks[..60].to_vec())];
     let connection = dial(&rig).await;
-    let channel = Channel::open(&connection.connection, hello(&rig, Purpose::Push)).await.unwrap();
+    let channel = Channel::open(&connection, hello(&rig, Purpose::Push)).await.unwrap();
     let mut script = Script { say: say.into(), hear: 1, heard: Vec::new() };
     drive(&mut script, channel, &mut |_| {}).await.unwrap();
     assert_eq!(script.heard, [Message::Need(vec![true; 100])]);
@@ -230,16 +242,16 @@ async fn who_has_shown_no_token_gets_no_memory() {
     let rig = Rig::new();
     let connection = dial(&rig).await;
     let too_long = (HELLO_BYTES_MAX as u32 + 1).to_le_bytes();
-    let (mut send, mut recv) = connection.connection.open_bi().await.unwrap();
-    send.write_all(&too_long).await.unwrap();
+    let Stream { mut send, mut recv } = connection.open().await.unwrap();
+    send.write(Bytes::copy_from_slice(&too_long)).await.unwrap();
     // Ended at once, not when the time for a hello is over.
-    let end = tokio::time::timeout(PATIENCE, recv.read_to_end(1)).await.unwrap();
-    assert!(end.is_ok_and(|bytes| bytes.is_empty()));
+    let end = tokio::time::timeout(PATIENCE, recv.read(&mut [0])).await.unwrap();
+    assert!(end.is_ok_and(|bytes| bytes == 0));
     let longest = "x".repeat(4096);
     let (service, protocol, object_format) = (longest.clone(), longest.clone(), longest.clone());
     let purpose = Purpose::Git { service, protocol, object_format };
-    let hello = Hello { repository: longest.clone(), token: longest, purpose };
-    let channel = Channel::open(&connection.connection, hello).await.unwrap();
+    let hello = Hello { repository: longest.clone(), token: longest, priority: 1, purpose };
+    let channel = Channel::open(&connection, hello).await.unwrap();
     let refused = channel.into_raw().await;
     assert!(matches!(refused, Err(SyncError::Refused { reason: Reason::BadRequest, .. })), "{refused:?}");
     connection.close().await;

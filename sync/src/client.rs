@@ -1,21 +1,23 @@
 //! What a client process calls: connect, push, pull, and a raw stream for Git. Blocking.
 //!
-//! A [`Client`] owns a small tokio runtime and one QUIC connection; each call opens a stream on it. Two
+//! A [`Client`] owns a small tokio runtime and one connection; each call opens a stream on it. Two
 //! worker threads, so that encryption goes on while a machine reads its store.
 
 use crate::address::Address;
 use crate::ask::Asker;
 use crate::driver::{Channel, Wire, drive};
 use crate::machine::{Machine, SyncError, Tally};
-use crate::message::{Hello, Purpose};
+use crate::message::{Hello, Purpose, priority};
 use crate::pull::Puller;
 use crate::push::{PushItem, Pusher};
-use crate::quic::TransportError;
-use crate::quic::client::{Connection, UdpBytes, connect};
-use crate::quic::pin::{Fingerprint, Pins};
 use crate::weigh::Weigher;
 use crate::weigh_push::PushWeigher;
+use bytes::Bytes;
 use dits_format::Oid;
+use dits_net::connection::WireBytes;
+use dits_net::pin::Fingerprint;
+use dits_net::stream::{Receiving, Sending};
+use dits_net::{Connection, Options, TransportError};
 use dits_store::{ChunkRead, ChunkWrite};
 use std::io::{self, Read, Write};
 use std::sync::Arc;
@@ -47,11 +49,11 @@ pub struct Report {
 pub type Observer<'a> = &'a mut (dyn FnMut(Tally) + Send);
 
 impl Client {
-    /// Connects within [`CONNECT_MAX`]; see [`connect`] for pins and errors.
-    pub fn connect(address: &Address, pins: &dyn Pins) -> Result<Client, TransportError> {
+    /// Connects as `options` say; see [`Connection::connect`] for errors.
+    pub fn connect(address: &Address, options: &Options) -> Result<Client, TransportError> {
         let runtime = Builder::new_multi_thread().worker_threads(2).enable_all().build();
         let runtime = runtime.map_err(|source| TransportError::Socket { source })?;
-        match runtime.block_on(connect(&address.host, address.port, pins, CONNECT_MAX)) {
+        match runtime.block_on(Connection::connect(&address.host, address.port, options)) {
             Ok(connection) => Ok(Client {
                 runtime: Some(runtime),
                 connection: Some(connection),
@@ -75,11 +77,11 @@ impl Client {
 
     /// The fingerprint that was pinned by this connection, if the server was new.
     pub fn first_use(&self) -> Option<&Fingerprint> {
-        self.connection().first_use.as_ref()
+        self.connection().first_use()
     }
 
-    /// Bytes of UDP payload so far, both ways.
-    pub fn udp(&self) -> UdpBytes {
+    /// Bytes on the wire so far, both ways.
+    pub fn wire(&self) -> WireBytes {
         self.connection().stats()
     }
 
@@ -152,7 +154,7 @@ impl Client {
     ) -> Result<Report, SyncError> {
         let hello = self.hello(token, purpose);
         let wire = self.runtime().block_on(async {
-            let channel = Channel::open(&self.connection().connection, hello).await?;
+            let channel = Channel::open(self.connection(), hello).await?;
             let wire = channel.wire();
             drive(machine, channel, observe).await?;
             Ok::<Arc<Wire>, SyncError>(wire)
@@ -161,7 +163,12 @@ impl Client {
     }
 
     fn hello(&self, token: &str, purpose: Purpose) -> Hello {
-        Hello { repository: self.repository.clone(), token: token.into(), purpose }
+        Hello {
+            repository: self.repository.clone(),
+            token: token.into(),
+            priority: priority::NORMAL,
+            purpose,
+        }
     }
 
     /// Opens a stream to a Git service of the server.
@@ -169,9 +176,10 @@ impl Client {
         let hello = self.hello(token, purpose);
         let handle = self.runtime().handle().clone();
         self.runtime().block_on(async {
-            let channel = Channel::open(&self.connection().connection, hello).await?;
-            let (send, recv) = channel.into_raw().await?;
-            Ok((GitWriter { handle: handle.clone(), send }, GitReader { handle, recv }))
+            let channel = Channel::open(self.connection(), hello).await?;
+            let stream = channel.into_raw().await?;
+            let writer = GitWriter { handle: handle.clone(), send: stream.send };
+            Ok((writer, GitReader { handle, recv: stream.recv }))
         })
     }
 
@@ -196,20 +204,21 @@ impl Drop for Client {
 #[derive(Debug)]
 pub struct GitWriter {
     handle: Handle,
-    send: quinn::SendStream,
+    send: Sending,
 }
 
 impl GitWriter {
     /// No more bytes follow; the server's Git sees the end of its input.
     pub fn finish(&mut self) {
-        // An error means that the peer has stopped reading: then there is nothing to tell it.
-        let _ = self.send.finish();
+        self.handle.block_on(self.send.end());
     }
 }
 
 impl Write for GitWriter {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.handle.block_on(self.send.write(bytes)).map_err(io::Error::other)
+        let len = bytes.len();
+        let written = self.handle.block_on(self.send.write(Bytes::copy_from_slice(bytes)));
+        written.map(|()| len).map_err(io::Error::other)
     }
 
     fn flush(&mut self) -> io::Result<()> {
@@ -221,12 +230,11 @@ impl Write for GitWriter {
 #[derive(Debug)]
 pub struct GitReader {
     handle: Handle,
-    recv: quinn::RecvStream,
+    recv: Receiving,
 }
 
 impl Read for GitReader {
     fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
-        let read = self.handle.block_on(self.recv.read(out)).map_err(io::Error::other)?;
-        Ok(read.unwrap_or(0))
+        self.handle.block_on(self.recv.read(out)).map_err(io::Error::other)
     }
 }

@@ -1,4 +1,4 @@
-//! Moves a machine's messages over a QUIC stream.
+//! Moves a machine's messages over a stream, whatever carries it.
 //!
 //! [`drive`] sends what the machine has to send, takes what arrives in between, and waits only when there
 //! is nothing to send: a bulk sender never waits for an answer that it does not need yet. Machines read and
@@ -9,6 +9,8 @@
 use crate::machine::{Machine, Patience, SILENCE_MAX, SyncError, Tally};
 use crate::message::{HELLO_BYTES_MAX, Hello, MESSAGE_BYTES_MAX, Message};
 use bytes::Bytes;
+use dits_net::stream::{FINISH_MAX, Receiving, Sending};
+use dits_net::{Connection, Stream, TransportError};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -18,20 +20,17 @@ use tokio::time::timeout;
 
 /// Messages read and not yet handed to the machine.
 const READ_AHEAD: usize = 8;
-/// How long the end of a stream may take to be acknowledged.
-const FINISH_MAX: Duration = Duration::from_secs(10);
 
 /// A stream of messages.
 #[derive(Debug)]
 pub struct Channel {
-    send: quinn::SendStream,
-    recv: quinn::RecvStream,
+    stream: Stream,
     /// Whether `Welcome` is still to come from the other side.
     awaits_welcome: bool,
     wire: Arc<Wire>,
 }
 
-/// Bytes of messages on a stream, lengths included, QUIC's own overhead not.
+/// Bytes of messages on a stream, lengths included, the overhead of what carries it not.
 #[derive(Debug, Default)]
 pub struct Wire {
     sent: AtomicU64,
@@ -47,23 +46,25 @@ impl Wire {
 
 impl Channel {
     /// Opens a stream and says hello; the answer is checked when the first message arrives.
-    pub async fn open(connection: &quinn::Connection, hello: Hello) -> Result<Channel, SyncError> {
-        let (send, recv) = connection.open_bi().await.map_err(lost)?;
-        let mut channel = Channel { send, recv, awaits_welcome: true, wire: Arc::default() };
+    pub async fn open(connection: &Connection, hello: Hello) -> Result<Channel, SyncError> {
+        let mut stream = connection.open().await.map_err(lost)?;
+        stream.send.set_priority(hello.priority);
+        let mut channel = Channel { stream, awaits_welcome: true, wire: Arc::default() };
         channel.send(&Message::Hello(hello)).await?;
         Ok(channel)
     }
 
     /// Takes a stream that the peer opened and reads its hello.
-    pub async fn accept(
-        send: quinn::SendStream,
-        recv: quinn::RecvStream,
-    ) -> Result<(Channel, Hello), SyncError> {
-        let mut channel = Channel { send, recv, awaits_welcome: false, wire: Arc::default() };
-        let body = timeout(SILENCE_MAX, read_body(&mut channel.recv, HELLO_BYTES_MAX, &channel.wire)).await;
+    pub async fn accept(stream: Stream) -> Result<(Channel, Hello), SyncError> {
+        let mut channel = Channel { stream, awaits_welcome: false, wire: Arc::default() };
+        let recv = &mut channel.stream.recv;
+        let body = timeout(SILENCE_MAX, read_body(recv, HELLO_BYTES_MAX, &channel.wire)).await;
         let body = body.map_err(|_| SyncError::Silence(SILENCE_MAX))??;
         match body.map(|body| Message::decode(&body)).transpose()? {
-            Some(Message::Hello(hello)) => Ok((channel, hello)),
+            Some(Message::Hello(hello)) => {
+                channel.stream.send.set_priority(hello.priority);
+                Ok((channel, hello))
+            }
             _ => Err(SyncError::Protocol("a stream that does not begin with hello")),
         }
     }
@@ -75,22 +76,23 @@ impl Channel {
 
     /// Sends one message.
     pub async fn send(&mut self, message: &Message) -> Result<(), SyncError> {
-        write(&mut self.send, message, &self.wire).await?.map_err(lost)
+        write(&mut self.stream.send, message, &self.wire).await?.map_err(lost)
     }
 
     /// Waits for the welcome and gives the raw stream behind it.
-    pub async fn into_raw(mut self) -> Result<(quinn::SendStream, quinn::RecvStream), SyncError> {
+    pub async fn into_raw(mut self) -> Result<Stream, SyncError> {
         if self.awaits_welcome {
-            let body = timeout(SILENCE_MAX, read_body(&mut self.recv, MESSAGE_BYTES_MAX, &self.wire)).await;
+            let body =
+                timeout(SILENCE_MAX, read_body(&mut self.stream.recv, MESSAGE_BYTES_MAX, &self.wire)).await;
             expect_welcome(body.map_err(|_| SyncError::Silence(SILENCE_MAX))??)?;
         }
-        Ok((self.send, self.recv))
+        Ok(self.stream)
     }
 
     /// Tells the peer why the stream ends, and ends it.
     pub async fn refuse(mut self, refusal: &Message) {
         if self.send(refusal).await.is_ok() {
-            finish(&mut self.send).await;
+            self.stream.send.finish().await;
         }
     }
 }
@@ -102,7 +104,7 @@ pub async fn drive<M: Machine>(
     channel: Channel,
     observe: &mut (dyn FnMut(Tally) + Send),
 ) -> Result<(), SyncError> {
-    let Channel { send, recv, awaits_welcome, wire } = channel;
+    let Channel { stream: Stream { send, recv }, awaits_welcome, wire } = channel;
     let (bodies, inbox) = mpsc::channel(READ_AHEAD);
     let reader = tokio::spawn(read_all(recv, bodies, wire.clone()));
     let mut run = Run { machine, send, inbox, wire, awaits_welcome, observe };
@@ -112,7 +114,7 @@ pub async fn drive<M: Machine>(
     {
         let _ = run.write(&error.to_refusal()).await;
     }
-    finish(&mut run.send).await;
+    run.send.finish().await;
     reader.abort();
     result
 }
@@ -120,7 +122,7 @@ pub async fn drive<M: Machine>(
 /// What [`drive`] works with.
 struct Run<'a, M> {
     machine: &'a mut M,
-    send: quinn::SendStream,
+    send: Sending,
     inbox: mpsc::Receiver<Result<Vec<u8>, SyncError>>,
     wire: Arc<Wire>,
     awaits_welcome: bool,
@@ -172,7 +174,7 @@ impl<M: Machine> Run<'_, M> {
 
     async fn last_words(&mut self) -> Option<SyncError> {
         while let Ok(Some(Ok(body))) = timeout(FINISH_MAX, self.inbox.recv()).await {
-            if let Ok(Message::Refuse { reason, text }) = Message::decode(&body) {
+            if let Ok(Message::Refuse { reason, text, .. }) = Message::decode(&body) {
                 return Some(SyncError::Refused { reason, text });
             }
         }
@@ -182,33 +184,27 @@ impl<M: Machine> Run<'_, M> {
 
 /// Sends one message. The outer error is ours, the inner one the connection's.
 async fn write(
-    send: &mut quinn::SendStream,
+    send: &mut Sending,
     message: &Message,
     wire: &Wire,
-) -> Result<Result<(), quinn::WriteError>, SyncError> {
+) -> Result<Result<(), TransportError>, SyncError> {
     let mut bytes = Vec::new();
     message.encode(&mut bytes);
     wire.sent.fetch_add(bytes.len() as u64, Ordering::Relaxed);
     // One message fits the send window, so a wait here is a wait for the peer.
-    timeout(SILENCE_MAX, send.write_chunk(Bytes::from(bytes)))
-        .await
-        .map_err(|_| SyncError::Silence(SILENCE_MAX))
+    timeout(SILENCE_MAX, send.write(Bytes::from(bytes))).await.map_err(|_| SyncError::Silence(SILENCE_MAX))
 }
 
 fn expect_welcome(body: Option<Vec<u8>>) -> Result<(), SyncError> {
     match body.map(|body| Message::decode(&body)).transpose()? {
         Some(Message::Welcome) => Ok(()),
-        Some(Message::Refuse { reason, text }) => Err(SyncError::Refused { reason, text }),
+        Some(Message::Refuse { reason, text, .. }) => Err(SyncError::Refused { reason, text }),
         Some(_) => Err(SyncError::Protocol("a message before the welcome")),
         None => Err(SyncError::Lost("the peer closed the stream".into())),
     }
 }
 
-async fn read_all(
-    mut recv: quinn::RecvStream,
-    bodies: mpsc::Sender<Result<Vec<u8>, SyncError>>,
-    wire: Arc<Wire>,
-) {
+async fn read_all(mut recv: Receiving, bodies: mpsc::Sender<Result<Vec<u8>, SyncError>>, wire: Arc<Wire>) {
     loop {
         let item = match read_body(&mut recv, MESSAGE_BYTES_MAX, &wire).await {
             Ok(Some(body)) => Ok(body),
@@ -223,32 +219,21 @@ async fn read_all(
 }
 
 /// One message of at most `limit` bytes without its length field; `None` at the end of the stream.
-async fn read_body(
-    recv: &mut quinn::RecvStream,
-    limit: usize,
-    wire: &Wire,
-) -> Result<Option<Vec<u8>>, SyncError> {
+async fn read_body(recv: &mut Receiving, limit: usize, wire: &Wire) -> Result<Option<Vec<u8>>, SyncError> {
     let mut len = [0; 4];
-    match recv.read_exact(&mut len).await {
-        Ok(()) => {}
-        Err(quinn::ReadExactError::FinishedEarly(0)) => return Ok(None),
-        Err(error) => return Err(lost(error)),
+    if !recv.fill(&mut len).await.map_err(lost)? {
+        return Ok(None);
     }
     let len = u32::from_le_bytes(len) as usize;
     if len > limit {
         return Err(SyncError::Protocol("a message over the limit"));
     }
     let mut body = vec![0; len];
-    recv.read_exact(&mut body).await.map_err(lost)?;
+    if !recv.fill(&mut body).await.map_err(lost)? && !body.is_empty() {
+        return Err(SyncError::Lost("the peer closed the stream".into()));
+    }
     wire.received.fetch_add(len as u64 + 4, Ordering::Relaxed);
     Ok(Some(body))
-}
-
-/// Ends the sending side and waits until the peer has everything, within [`FINISH_MAX`].
-pub async fn finish(send: &mut quinn::SendStream) {
-    if send.finish().is_ok() {
-        let _ = timeout(FINISH_MAX, send.stopped()).await;
-    }
 }
 
 fn lost(error: impl std::error::Error) -> SyncError {

@@ -3,7 +3,7 @@
 //! The protocol is state machines without I/O ([`machine`], [`push`], [`pull`], [`ask`], [`weigh`], [`weigh_push`],
 //! built on [`sender`] and
 //! [`receiver`]): they take messages and give messages, and a test runs a pair of them on a virtual clock.
-//! [`driver`] moves their bytes over a stream; [`quic`] makes such streams; [`client`] is what the binaries
+//! [`driver`] moves their bytes over a stream of `dits_net`; [`client`] is what the binaries
 //! call. A peer's chunks are reached through the store contract, so this crate never knows packs, Git or
 //! the working tree.
 
@@ -15,7 +15,6 @@ pub mod machine;
 pub mod message;
 pub mod pull;
 pub mod push;
-pub mod quic;
 pub mod receiver;
 pub mod sender;
 pub mod weigh;

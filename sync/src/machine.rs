@@ -147,6 +147,6 @@ impl SyncError {
             }
             other => (Reason::BadRequest, other.to_string()),
         };
-        Message::Refuse { reason, text }
+        Message::Refuse { reason, text, challenges: Vec::new() }
     }
 }

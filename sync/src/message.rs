@@ -5,16 +5,11 @@
 //! against the bytes that are really there. Strings are UTF-8 with a `u16` length. `docs/protocol.md` tells
 //! who sends what when; the state machines in `push` and `pull` enforce it.
 
-use dits_format::bytes::{Fields, FormatError};
-use dits_format::limits::{CHUNK_BYTES_MAX, NODE_ENTRIES_MAX};
 use dits_format::tree::Entry;
 use dits_format::{ChunkId, Manifest, Oid};
-use fields::{
-    put_bits, put_count, put_optional_id, put_string, repeat, take_bits, take_bool, take_optional_id,
-    take_string,
-};
 
 mod fields;
+mod wire;
 
 /// Bytes of one message after its length field. Room for a largest chunk beside a message being filled.
 pub const MESSAGE_BYTES_MAX: usize = 2 << 20;
@@ -28,7 +23,24 @@ pub const CONTENTS_MAX: usize = 8192;
 pub const OFFER_CHUNKS_MAX: usize = 4096;
 /// Steps of one offer. A step may be one byte on the wire and takes much more in memory.
 pub const OFFER_STEPS_MAX: usize = 1 << 14;
-const WHAT: &str = "message";
+/// Chunks that a receiver names as missing after all, in one message.
+pub const LACK_MAX: usize = 8192;
+/// Bytes of a filter in one message.
+pub const FILTER_PART_BYTES_MAX: usize = 1 << 20;
+/// Ways to log in that a refusal names.
+pub const CHALLENGES_MAX: usize = 8;
+/// Bytes of a signature, or of a key, in a login.
+pub const KEY_BYTES_MAX: usize = 16 << 10;
+
+/// How urgent a stream is: those of a larger number go first where they share a connection.
+pub mod priority {
+    /// Work that nobody waits for.
+    pub const BACKGROUND: u8 = 0;
+    /// A command that somebody waits for.
+    pub const NORMAL: u8 = 1;
+    /// A read that blocks a program.
+    pub const URGENT: u8 = 2;
+}
 
 /// What a stream is opened for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -46,6 +58,13 @@ pub enum Purpose {
         /// `sha1` or `sha256`: used when the repository is created.
         object_format: String,
     },
+    /// The client proves that it holds a key, and gets a token for a while.
+    Login {
+        /// Name of the user.
+        user: String,
+        /// The public key, a line as OpenSSH writes it.
+        key: String,
+    },
 }
 
 /// First message of a stream.
@@ -55,6 +74,8 @@ pub struct Hello {
     pub repository: String,
     /// Access token; empty for none.
     pub token: String,
+    /// See [`priority`].
+    pub priority: u8,
     /// What for.
     pub purpose: Purpose,
 }
@@ -66,6 +87,15 @@ pub struct Ask {
     pub oid: Oid,
     /// Only with this manifest, if given.
     pub manifest: Option<ChunkId>,
+}
+
+/// A content that is wanted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Wanted {
+    /// The content.
+    pub oid: Oid,
+    /// A manifest of a similar content that the client has whole.
+    pub base: Option<ChunkId>,
 }
 
 /// A step in describing contents. A content is `Content`, then for each of its streams any number of
@@ -91,6 +121,8 @@ pub enum Offer {
     New(Vec<Entry>),
     /// The stream has no more chunks.
     EndStream,
+    /// The content under description is given up: it turned out that the receiver has it.
+    Cancel,
 }
 
 /// Why a peer ends a stream.
@@ -109,15 +141,8 @@ pub enum Reason {
     Internal = 5,
     /// The peer has no room left.
     DiskFull = 6,
-}
-
-impl Reason {
-    fn from_code(code: u8) -> Option<Reason> {
-        use Reason::*;
-        [Unauthorized, Forbidden, NotFound, BadRequest, Internal, DiskFull]
-            .into_iter()
-            .find(|r| *r as u8 == code)
-    }
+    /// Too many failed tries, or too much at once: later.
+    TooMany = 7,
 }
 
 /// One message.
@@ -133,6 +158,8 @@ pub enum Message {
         reason: Reason,
         /// For people.
         text: String,
+        /// With [`Reason::Unauthorized`]: ways to log in, as in HTTP's `WWW-Authenticate`.
+        challenges: Vec<String>,
     },
     /// Which of these contents are whole at the receiver?
     Ask(Vec<Ask>),
@@ -141,7 +168,7 @@ pub enum Message {
     /// These contents, please; `last` closes the list.
     Want {
         /// The contents.
-        oids: Vec<Oid>,
+        wanted: Vec<Wanted>,
         /// Nothing more is wanted.
         last: bool,
     },
@@ -162,198 +189,53 @@ pub enum Message {
         /// Of these, proved.
         proved: u64,
     },
-}
-
-impl Message {
-    /// The whole message with its length, to be appended to what is being sent.
-    pub fn encode(&self, out: &mut Vec<u8>) {
-        let start = out.len();
-        out.extend_from_slice(&[0; 4]);
-        self.encode_body(out);
-        let len = (out.len() - start - 4) as u32;
-        debug_assert!(len as usize <= MESSAGE_BYTES_MAX, "senders keep within the limit");
-        out[start..start + 4].copy_from_slice(&len.to_le_bytes());
-    }
-
-    fn encode_body(&self, out: &mut Vec<u8>) {
-        match self {
-            Message::Hello(hello) => {
-                out.push(1);
-                encode_hello(hello, out);
-            }
-            Message::Welcome => out.push(2),
-            Message::Refuse { reason, text } => {
-                out.extend_from_slice(&[3, *reason as u8]);
-                put_string(out, text);
-            }
-            Message::Ask(asks) => {
-                put_count(out, 4, asks.len());
-                asks.iter().for_each(|ask| {
-                    out.extend_from_slice(&ask.oid.0);
-                    put_optional_id(out, ask.manifest);
-                });
-            }
-            Message::Have(bits) => put_bits(out, 5, bits),
-            Message::Want { oids, last } => {
-                put_count(out, 6, oids.len());
-                out.push(u8::from(*last));
-                oids.iter().for_each(|oid| out.extend_from_slice(&oid.0));
-            }
-            Message::Absent(oids) => {
-                put_count(out, 7, oids.len());
-                oids.iter().for_each(|oid| out.extend_from_slice(&oid.0));
-            }
-            Message::Offer(steps) => {
-                put_count(out, 8, steps.len());
-                steps.iter().for_each(|step| encode_offer(step, out));
-            }
-            Message::Need(bits) => put_bits(out, 9, bits),
-            Message::Chunks(chunks) => {
-                put_count(out, 10, chunks.len());
-                chunks.iter().for_each(|chunk| {
-                    out.extend_from_slice(&(chunk.len() as u32).to_le_bytes());
-                    out.extend_from_slice(chunk);
-                });
-            }
-            Message::Commit => out.push(11),
-            Message::Done { contents, proved } => {
-                out.push(12);
-                out.extend_from_slice(&contents.to_le_bytes());
-                out.extend_from_slice(&proved.to_le_bytes());
-            }
-        }
-    }
-
-    /// Reads what followed the length field.
-    ///
-    /// # Errors
-    /// [`FormatError`] when the bytes are not one whole message within the limits.
-    pub fn decode(body: &[u8]) -> Result<Message, FormatError> {
-        let mut fields = Fields::new(body, WHAT);
-        let message = match fields.u8()? {
-            1 => Message::Hello(decode_hello(&mut fields)?),
-            2 => Message::Welcome,
-            3 => {
-                let reason = Reason::from_code(fields.u8()?).ok_or(fields.invalid("unknown reason"))?;
-                // It ends up on terminals: nothing in it may act on one.
-                let text = take_string(&mut fields)?.replace(|c: char| c.is_control() && c != '\n', "");
-                Message::Refuse { reason, text }
-            }
-            4 => {
-                let count = fields.count("contents of a message", CONTENTS_MAX, 33)?;
-                let ask =
-                    |f: &mut Fields<'_>| Ok(Ask { oid: Oid(f.array()?), manifest: take_optional_id(f)? });
-                Message::Ask(repeat(&mut fields, count, ask)?)
-            }
-            5 => Message::Have(take_bits(&mut fields, CONTENTS_MAX)?),
-            6 => {
-                let count = fields.count("contents of a message", CONTENTS_MAX, 32)?;
-                let last = take_bool(&mut fields)?;
-                Message::Want { oids: repeat(&mut fields, count, |f| Ok(Oid(f.array()?)))?, last }
-            }
-            7 => {
-                let count = fields.count("contents of a message", CONTENTS_MAX, 32)?;
-                Message::Absent(repeat(&mut fields, count, |f| Ok(Oid(f.array()?)))?)
-            }
-            8 => {
-                let count = fields.count("steps of an offer", OFFER_STEPS_MAX, 1)?;
-                Message::Offer(decode_offers(&mut fields, count)?)
-            }
-            9 => Message::Need(take_bits(&mut fields, OFFER_CHUNKS_MAX)?),
-            10 => {
-                let count = fields.count("chunks of a message", MESSAGE_BYTES_MAX, 4)?;
-                Message::Chunks(repeat(&mut fields, count, take_chunk)?)
-            }
-            11 => Message::Commit,
-            12 => Message::Done { contents: fields.u64()?, proved: fields.u64()? },
-            _ => return Err(fields.invalid("unknown type")),
-        };
-        fields.end()?;
-        Ok(message)
-    }
-}
-
-fn take_chunk(fields: &mut Fields<'_>) -> Result<Vec<u8>, FormatError> {
-    let len = fields.count("chunk", CHUNK_BYTES_MAX, 1)?;
-    Ok(fields.take(len)?.to_vec())
-}
-
-fn encode_hello(hello: &Hello, out: &mut Vec<u8>) {
-    put_string(out, &hello.repository);
-    put_string(out, &hello.token);
-    match &hello.purpose {
-        Purpose::Push => out.push(0),
-        Purpose::Pull => out.push(1),
-        Purpose::Git { service, protocol, object_format } => {
-            out.push(2);
-            [service, protocol, object_format].into_iter().for_each(|text| put_string(out, text));
-        }
-    }
-}
-
-fn decode_hello(fields: &mut Fields<'_>) -> Result<Hello, FormatError> {
-    let (repository, token) = (take_string(fields)?, take_string(fields)?);
-    let purpose = match fields.u8()? {
-        0 => Purpose::Push,
-        1 => Purpose::Pull,
-        2 => Purpose::Git {
-            service: take_string(fields)?,
-            protocol: take_string(fields)?,
-            object_format: take_string(fields)?,
-        },
-        _ => return Err(fields.invalid("unknown purpose")),
-    };
-    Ok(Hello { repository, token, purpose })
-}
-
-fn encode_offer(step: &Offer, out: &mut Vec<u8>) {
-    match step {
-        Offer::Content { manifest, base } => {
-            let bytes = manifest.encode();
-            put_count(out, 0, bytes.len());
-            out.extend_from_slice(&bytes);
-            put_optional_id(out, *base);
-        }
-        Offer::Keep { start, count } => {
-            out.push(1);
-            out.extend_from_slice(&start.to_le_bytes());
-            out.extend_from_slice(&count.to_le_bytes());
-        }
-        Offer::New(entries) => {
-            put_count(out, 2, entries.len());
-            entries.iter().for_each(|entry| {
-                out.extend_from_slice(&entry.id.0);
-                out.extend_from_slice(&(entry.bytes as u32).to_le_bytes());
-            });
-        }
-        Offer::EndStream => out.push(3),
-    }
-}
-
-fn decode_offers(fields: &mut Fields<'_>, count: usize) -> Result<Vec<Offer>, FormatError> {
-    let mut chunks = 0;
-    let mut steps = Vec::with_capacity(count.min(NODE_ENTRIES_MAX));
-    for _ in 0..count {
-        let step = match fields.u8()? {
-            0 => {
-                let len = fields.count("manifest", CHUNK_BYTES_MAX, 1)?;
-                let manifest = Manifest::decode(fields.take(len)?)?;
-                Offer::Content { manifest, base: take_optional_id(fields)? }
-            }
-            1 => Offer::Keep { start: fields.u64()?, count: fields.u64()? },
-            2 => {
-                let len = fields.count("chunks of an offer", OFFER_CHUNKS_MAX - chunks, 36)?;
-                chunks += len;
-                let entry =
-                    |f: &mut Fields<'_>| Ok(Entry { id: ChunkId(f.array()?), bytes: f.u32()?.into() });
-                Offer::New(repeat(fields, len, entry)?)
-            }
-            3 => Offer::EndStream,
-            _ => return Err(fields.invalid("unknown step of an offer")),
-        };
-        steps.push(step);
-    }
-    Ok(steps)
+    /// Chunks that nobody has asked for yet: before the offer that names them.
+    Early(Vec<Vec<u8>>),
+    /// A commit in good faith, sent before the answers: it counts only if every [`Message::Need`] so far was empty of
+    /// ones and there was no [`Message::Again`]. Otherwise it is passed over and a [`Message::Commit`] follows.
+    EarlyCommit,
+    /// In place of `Done`: these chunks are missing after all. They are sent in this order, then committed again.
+    Lack(Vec<ChunkId>),
+    /// These contents could not be described against their base: describe them again, without.
+    Again(Vec<Oid>),
+    /// The bytes of a content from `start` to `end`, please, in whole chunks.
+    Range {
+        /// The content.
+        oid: Oid,
+        /// First byte.
+        start: u64,
+        /// Byte after the last.
+        end: u64,
+        /// The manifest and the nodes above these chunks are wanted too.
+        tree: bool,
+    },
+    /// A manifest, then nodes below it, each before those below itself.
+    Nodes(Vec<Vec<u8>>),
+    /// The filter of chunks at the server, unless it still is that of `epoch`.
+    FilterAsk {
+        /// Epoch of the filter that the client has; 0 for none.
+        epoch: u64,
+    },
+    /// A part of the filter; empty and last when there is none, or no newer one.
+    Filter {
+        /// Its epoch.
+        epoch: u64,
+        /// The next bytes.
+        part: Vec<u8>,
+        /// Whether these are the last.
+        last: bool,
+    },
+    /// Sign this, to log in.
+    Challenge([u8; 32]),
+    /// The signature, as `ssh-keygen -Y sign` makes it, PEM.
+    Signature(String),
+    /// A token, good for so many seconds.
+    Token {
+        /// The token.
+        token: String,
+        /// Its life.
+        seconds: u32,
+    },
 }
 
 #[cfg(test)]

@@ -8,7 +8,7 @@
 
 use crate::ask::answer;
 use crate::machine::{COMMIT_SILENCE_MAX, Machine, SILENCE_MAX, SyncError, Tally};
-use crate::message::{Message, Offer};
+use crate::message::{Message, Offer, Wanted};
 use crate::receiver::Receiver;
 use crate::sender::{Outgoing, Sender};
 use crate::wishes::Wishes;
@@ -112,9 +112,9 @@ fn weighed(store: &dyn ChunkRead, steps: &[Offer]) -> Result<Message, SyncError>
 impl Machine for Giver {
     fn receive(&mut self, message: Message) -> Result<(), SyncError> {
         match message {
-            Message::Want { oids, last } if !self.asked_all => {
+            Message::Want { wanted, last } if !self.asked_all => {
                 let mut absent = Vec::new();
-                for oid in oids {
+                for Wanted { oid, .. } in wanted {
                     match content::is_whole(&*self.store, &oid) {
                         Ok(true) => self.sender.enqueue(Outgoing { oid, base: None }),
                         Err(error @ StoreError::Io { .. }) => return Err(error.into()),
@@ -141,7 +141,7 @@ impl Machine for Giver {
                 self.done = true;
                 Ok(())
             }
-            Message::Refuse { reason, text } => Err(SyncError::Refused { reason, text }),
+            Message::Refuse { reason, text, .. } => Err(SyncError::Refused { reason, text }),
             _ => Err(SyncError::Protocol("a message out of place")),
         }
     }

@@ -104,7 +104,7 @@ impl Machine for Pusher {
                 self.done = true;
                 Ok(())
             }
-            Message::Refuse { reason, text } => Err(SyncError::Refused { reason, text }),
+            Message::Refuse { reason, text, .. } => Err(SyncError::Refused { reason, text }),
             _ => Err(SyncError::Protocol("a message out of place")),
         }
     }
@@ -201,7 +201,7 @@ impl Machine for Taker {
                 self.claimed = claimed;
                 self.outbox.push_back(Message::Done { contents, proved });
             }
-            Message::Refuse { reason, text } => return Err(SyncError::Refused { reason, text }),
+            Message::Refuse { reason, text, .. } => return Err(SyncError::Refused { reason, text }),
             _ => return Err(SyncError::Protocol("a message out of place")),
         }
         Ok(())

@@ -101,6 +101,7 @@ impl Receiver {
                     }
                 }
                 Offer::EndStream => self.end_stream()?,
+                Offer::Cancel => self.cancel()?,
             }
         }
         self.advance_proofs()?;
@@ -219,6 +220,13 @@ impl Receiver {
             (proving.slot, proving.described) = (Some(self.done.len()), true);
             self.done.push((manifest, id, false));
         }
+        Ok(())
+    }
+
+    /// Gives up the content under description; what was asked for on its behalf still comes.
+    fn cancel(&mut self) -> Result<(), SyncError> {
+        self.current.take().ok_or(SyncError::Protocol("a content that nobody began"))?;
+        self.proving.pop_back();
         Ok(())
     }
 

@@ -49,7 +49,7 @@ impl Weigher {
                     }
                 }
                 Offer::Keep { .. } => return Err(SyncError::Protocol("a splice without base")),
-                Offer::EndStream => {}
+                Offer::EndStream | Offer::Cancel => {}
             }
         }
         Ok(new)

@@ -4,7 +4,7 @@
 //! the server says `Commit`, `Done` ends the stream. A stream that only asks wants nothing: one empty list.
 
 use crate::machine::SyncError;
-use crate::message::{CONTENTS_MAX, Message};
+use crate::message::{CONTENTS_MAX, Message, Wanted};
 use dits_format::Oid;
 use std::collections::VecDeque;
 
@@ -26,9 +26,10 @@ impl Wishes {
     /// The next part of the list, or after it what else is to be said.
     pub(crate) fn poll(&mut self) -> Option<Message> {
         if !self.asked_all {
-            let oids: Vec<_> = self.wanted.drain(..self.wanted.len().min(CONTENTS_MAX)).collect();
+            let next = self.wanted.drain(..self.wanted.len().min(CONTENTS_MAX));
+            let wanted = next.map(|oid| Wanted { oid, base: None }).collect();
             self.asked_all = self.wanted.is_empty();
-            return Some(Message::Want { oids, last: self.asked_all });
+            return Some(Message::Want { wanted, last: self.asked_all });
         }
         let message = self.outbox.pop_front();
         self.done |= matches!(message, Some(Message::Done { .. }));
@@ -46,7 +47,7 @@ impl Wishes {
                 self.say(Message::Done { contents: 0, proved: 0 });
                 Ok(())
             }
-            Message::Refuse { reason, text } => Err(SyncError::Refused { reason, text }),
+            Message::Refuse { reason, text, .. } => Err(SyncError::Refused { reason, text }),
             _ => Err(SyncError::Protocol("a message out of place")),
         }
     }

@@ -5,10 +5,10 @@
 use super::Findings;
 use crate::context::Context;
 use anyhow::Result;
+use dits_net::file_pins::FilePins;
+use dits_net::pin::Pins;
 use dits_remote::endpoint;
 use dits_repo::ditsconfig;
-use dits_sync::quic::file_pins::FilePins;
-use dits_sync::quic::pin::Pins;
 
 /// Looks at all of them.
 pub fn check(context: &Context, findings: &mut Findings) -> Result<()> {

@@ -8,6 +8,8 @@
 
 use dits_format::tree::{Builder, Entry};
 use dits_format::{Binding, ChunkId, Kind, Manifest, Oid, Proof};
+use dits_net::Options;
+use dits_net::file_pins::FilePins;
 use dits_server::{ServeError, Server, ServerConfig, serve_blocking};
 use dits_store::{Batch, ChunkWrite, MemoryStore, content};
 use dits_sync::SyncError;
@@ -15,7 +17,6 @@ use dits_sync::address::Address;
 use dits_sync::client::{Client, Report};
 use dits_sync::message::Reason;
 use dits_sync::push::PushItem;
-use dits_sync::quic::file_pins::FilePins;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -80,9 +81,13 @@ impl Rig {
         FilePins { path: self.dir.path().join("pins") }
     }
 
+    pub fn options(&self) -> Options {
+        Options::new(Arc::new(self.pins()), PATIENCE)
+    }
+
     pub fn client(&self, repository: &str) -> Client {
         let address = Address::parse(&format!("dits://{}/{repository}", self.address)).unwrap();
-        Client::connect(&address, &self.pins()).unwrap()
+        Client::connect(&address, &self.options()).unwrap()
     }
 
     pub fn push(

@@ -39,6 +39,17 @@ pub(super) fn take_string(fields: &mut Fields<'_>) -> Result<String, FormatError
     String::from_utf8(bytes.to_vec()).map_err(|_| fields.invalid("string is not UTF-8"))
 }
 
+pub(super) fn put_long_string(out: &mut Vec<u8>, text: &str) {
+    out.extend_from_slice(&(text.len() as u32).to_le_bytes());
+    out.extend_from_slice(text.as_bytes());
+}
+
+pub(super) fn take_long_string(fields: &mut Fields<'_>, limit: usize) -> Result<String, FormatError> {
+    let len = fields.count("long string", limit, 1)?;
+    let bytes = fields.take(len)?;
+    String::from_utf8(bytes.to_vec()).map_err(|_| fields.invalid("string is not UTF-8"))
+}
+
 pub(super) fn take_bool(fields: &mut Fields<'_>) -> Result<bool, FormatError> {
     match fields.u8()? {
         0 => Ok(false),

@@ -4,9 +4,10 @@ use crate::content::{add, assert_holds, bindings, item, noise, pieces, push, pus
 use crate::hostile::{feed, new, protocol, wrong_chunk};
 use crate::link::Link;
 use dits_chunk::Profile;
+use dits_format::Oid;
 use dits_store::MemoryStore;
 use dits_sync::machine::Machine;
-use dits_sync::message::Message;
+use dits_sync::message::{Message, Wanted};
 use dits_sync::pull::Giver;
 use dits_sync::push::Pusher;
 use std::sync::Arc;
@@ -48,8 +49,9 @@ fn wrong_answers_end_the_push() {
 #[test]
 fn wrong_answers_end_the_pull() {
     let from = MemoryStore::new();
-    let oids = vec![add(&from, &noise(1, 1000))];
-    let want = |last| Message::Want { oids: oids.clone(), last };
+    let oids = [add(&from, &noise(1, 1000))];
+    let wanted = |oid: &Oid| Wanted { oid: *oid, base: None };
+    let want = |last| Message::Want { wanted: oids.iter().map(wanted).collect(), last };
     let done = Message::Done { contents: 1, proved: 0 };
     for messages in [
         vec![Message::Need(vec![true])],

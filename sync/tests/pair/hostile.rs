@@ -264,14 +264,14 @@ fn a_base_of_another_kind_is_refused() {
 
 #[test]
 fn messages_out_of_place_are_refused() {
-    let hello = Hello { repository: "a/b".into(), token: String::new(), purpose: Purpose::Push };
+    let hello = Hello { repository: "a/b".into(), token: String::new(), priority: 1, purpose: Purpose::Push };
     let both = [
         Message::Hello(hello),
         Message::Welcome,
         Message::Have(vec![true]),
         Message::Need(vec![true]),
         Message::Done { contents: 1, proved: 1 },
-        Message::Want { oids: vec![], last: true },
+        Message::Want { wanted: vec![], last: true },
     ];
     for message in both {
         for at in 0..4 {
@@ -284,7 +284,8 @@ fn messages_out_of_place_are_refused() {
     }
     let error = to_taker(vec![Message::Absent(vec![])]);
     assert!(error.as_ref().is_some_and(protocol), "{error:?}");
-    let error = to_puller(vec![Message::Refuse { reason: Reason::Internal, text: "no".into() }]);
+    let error =
+        to_puller(vec![Message::Refuse { reason: Reason::Internal, text: "no".into(), challenges: vec![] }]);
     assert!(matches!(error, Some(SyncError::Refused { .. })), "{error:?}");
 }
 

@@ -280,5 +280,16 @@ fn kind(message: &Message) -> &'static str {
         Message::Chunks(_) => "Chunks",
         Message::Commit => "Commit",
         Message::Done { .. } => "Done",
+        Message::Early(_) => "Early",
+        Message::EarlyCommit => "EarlyCommit",
+        Message::Lack(_) => "Lack",
+        Message::Again(_) => "Again",
+        Message::Range { .. } => "Range",
+        Message::Nodes(_) => "Nodes",
+        Message::FilterAsk { .. } => "FilterAsk",
+        Message::Filter { .. } => "Filter",
+        Message::Challenge(_) => "Challenge",
+        Message::Signature(_) => "Signature",
+        Message::Token { .. } => "Token",
     }
 }

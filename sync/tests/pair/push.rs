@@ -141,7 +141,9 @@ fn a_refusal_reaches_the_pusher_in_the_peers_words() {
     let ((from, items), to) = (filled(&[noise(1, 1000)]), MemoryStore::new());
     let refuse = |side, message| match side {
         Side::Left => vec![message],
-        Side::Right => vec![Message::Refuse { reason: Reason::DiskFull, text: "full".into() }],
+        Side::Right => {
+            vec![Message::Refuse { reason: Reason::DiskFull, text: "full".into(), challenges: vec![] }]
+        }
     };
     let link = Link { tamper: Box::new(refuse), ..Link::default() };
     let ended = push_over(link, &from, &to, items);

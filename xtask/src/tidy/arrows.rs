@@ -12,7 +12,7 @@ use super::{File, Finding};
 /// The layers, lowest first.
 const LAYERS: &[&[&str]] = &[
     &["dits-format", "dits-chunk"],
-    &["dits-store", "dits-media", "dits-lock"],
+    &["dits-store", "dits-net", "dits-media", "dits-lock"],
     &["dits-repo", "dits-sync"],
     &["dits-filter", "dits-hooks", "dits-mount", "dits-remote", "dits-server"],
     &["git-dits", "git-remote-dits"],
@@ -22,9 +22,11 @@ const TESTS: &str = "dits-tests";
 /// Uses no crate of the workspace, and no crate uses it.
 const XTASK: &str = "xtask";
 /// Arrows which are wrong for every kind of dependency: the disk must not know the network.
-const NEVER: &[(&str, &str)] = &[("dits-store", "dits-sync"), ("dits-repo", "dits-sync")];
+const NEVER: &[(&str, &str)] =
+    &[("dits-store", "dits-sync"), ("dits-repo", "dits-sync"), ("dits-repo", "dits-net")];
 const RUNTIME: &[&str] = &["tokio", "quinn"];
-const RUNTIME_USERS: &[&str] = &["dits-sync", "dits-server", "git-dits", "git-remote-dits", TESTS];
+const RUNTIME_USERS: &[&str] =
+    &["dits-net", "dits-sync", "dits-server", "git-dits", "git-remote-dits", TESTS];
 
 /// Checks the output of `cargo metadata`; `files` serve to point at the manifest's line.
 pub(super) fn check(metadata: &Value, files: &[File]) -> anyhow::Result<Vec<Finding>> {

@@ -26,8 +26,10 @@ use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{CertificateError, DigitallySignedStruct, SignatureScheme};
 use tokio::time::timeout;
 
-use super::pin::{Fingerprint, Pins, fingerprint, host_key};
-use super::{TransportError, tuning};
+use super::tuning;
+use crate::TransportError;
+use crate::connection::WireBytes;
+use crate::pin::{Fingerprint, Pins, fingerprint, host_key};
 
 /// How long [`Connection::close`] waits for the peer to have seen the close.
 pub const CLOSE_DEADLINE: Duration = Duration::from_secs(1);
@@ -50,20 +52,11 @@ pub struct Connection {
     pub first_use: Option<Fingerprint>,
 }
 
-/// Bytes of UDP payload, headers of QUIC included.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct UdpBytes {
-    /// Sent by this side.
-    pub tx: u64,
-    /// Received by this side.
-    pub rx: u64,
-}
-
 impl Connection {
-    /// What the connection has cost on the wire so far.
-    pub fn stats(&self) -> UdpBytes {
+    /// Bytes of UDP payload so far, headers of QUIC included.
+    pub fn stats(&self) -> WireBytes {
         let stats = self.connection.stats();
-        UdpBytes { tx: stats.udp_tx.bytes, rx: stats.udp_rx.bytes }
+        WireBytes { tx: stats.udp_tx.bytes, rx: stats.udp_rx.bytes }
     }
 
     /// Ends the connection and waits, at most [`CLOSE_DEADLINE`], until the peer has been told.
@@ -167,7 +160,7 @@ fn crypto(verifier: Arc<Verifier>) -> Result<QuicClientConfig, rustls::Error> {
         .dangerous()
         .with_custom_certificate_verifier(verifier)
         .with_no_client_auth();
-    config.alpn_protocols = vec![tuning::ALPN.to_vec()];
+    config.alpn_protocols = vec![crate::PROTOCOL.to_vec()];
     config.enable_sni = false;
     config.resumption = Resumption::disabled();
     QuicClientConfig::try_from(config).map_err(|e| rustls::Error::General(e.to_string()))

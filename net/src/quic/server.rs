@@ -4,7 +4,7 @@
 //! speaking the protocol on them is the server's work. Why a plain endpoint: the server decides how many
 //! connections it takes and how it stops, and quinn's own type says all of that.
 //!
-//! Always holds: TLS 1.3 and [`super::tuning::ALPN`] or no connection; no early data and no resumption, so
+//! Always holds: TLS 1.3 and [`crate::PROTOCOL`] or no connection; no early data and no resumption, so
 //! every client sees the certificate and the proof of its key each time.
 //!
 //! Fails as [`TransportError::Tls`] when certificate and key cannot be used together and as
@@ -18,7 +18,8 @@ use std::sync::Arc;
 use quinn::crypto::rustls::QuicServerConfig;
 use rustls::pki_types::{CertificateDer, PrivatePkcs8KeyDer};
 
-use super::{TransportError, tuning};
+use super::tuning;
+use crate::TransportError;
 
 /// The certificate a server shows and the key it proves it with.
 #[derive(Clone)]
@@ -31,7 +32,7 @@ pub struct ServerIdentity {
 
 impl fmt::Debug for ServerIdentity {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "ServerIdentity({})", super::pin::fingerprint(&self.cert_der))
+        write!(f, "ServerIdentity({})", crate::pin::fingerprint(&self.cert_der))
     }
 }
 
@@ -52,7 +53,7 @@ fn crypto(identity: ServerIdentity) -> Result<QuicServerConfig, rustls::Error> {
         .with_protocol_versions(&[&rustls::version::TLS13])?
         .with_no_client_auth()
         .with_single_cert(chain, key)?;
-    config.alpn_protocols = vec![tuning::ALPN.to_vec()];
+    config.alpn_protocols = vec![crate::PROTOCOL.to_vec()];
     config.send_tls13_tickets = 0;
     QuicServerConfig::try_from(config).map_err(|e| rustls::Error::General(e.to_string()))
 }

@@ -1,28 +1,10 @@
-//! The QUIC transport under the sync protocol: one connection, many bidirectional streams.
+//! Why the transport failed.
 //!
-//! What: `tuning` holds the settings both ends share, `server` binds a listening endpoint, `client` connects
-//! to one, `pin` and `file_pins` remember which certificate a host showed the first time.
-//!
-//! Why QUIC: the streams of one connection do not block each other, and a lost packet delays one stream only.
-//! Why pins instead of a certificate authority: a media server inside a studio has no public name. Trust is
-//! taken on first use, as SSH does, and a changed certificate is refused until a person edits the pins.
-//!
-//! Always holds: TLS 1.3 only, with the `ring` provider passed by hand (no process-wide default is installed);
-//! the peer has proved that it holds the key of its certificate before a byte of the protocol is exchanged and
-//! before anything is recorded; every wait has a deadline.
-//!
-//! Fails as [`TransportError`]. Text sent by the peer is cleaned before it can reach a terminal.
+//! Text sent by the peer is cleaned before it can reach a terminal.
 
+use crate::pin::Fingerprint;
 use std::io;
 use std::time::Duration;
-
-pub mod client;
-pub mod file_pins;
-pub mod pin;
-pub mod server;
-pub mod tuning;
-
-use pin::Fingerprint;
 
 /// Most characters of a peer's close reason that are kept.
 const MAX_REASON_CHARS: usize = 500;
@@ -72,7 +54,7 @@ pub enum TransportError {
         /// The peer's words, control characters removed, at most 500 characters.
         reason: String,
     },
-    /// The peer fell silent for longer than [`tuning::MAX_IDLE`].
+    /// The peer fell silent for longer than [`crate::quic::tuning::MAX_IDLE`].
     #[error("connection timed out")]
     TimedOut,
     /// This side has already closed the connection.
@@ -93,6 +75,9 @@ pub enum TransportError {
     /// The stream was used after its end.
     #[error("stream is already closed")]
     StreamClosed,
+    /// The peer fell silent on one stream.
+    #[error("no answer for {} seconds", .0.as_secs())]
+    Silence(Duration),
     /// The UDP socket could not be opened.
     #[error("cannot open a UDP socket")]
     Socket {
@@ -140,8 +125,14 @@ impl From<quinn::WriteError> for TransportError {
     }
 }
 
+impl From<io::Error> for TransportError {
+    fn from(error: io::Error) -> Self {
+        Self::Failed { why: printable(error.to_string().as_bytes()) }
+    }
+}
+
 /// The peer's words without anything a terminal would act on.
-fn printable(reason: &[u8]) -> String {
+pub(crate) fn printable(reason: &[u8]) -> String {
     let text = String::from_utf8_lossy(reason);
     text.chars().filter(|c| !c.is_control()).take(MAX_REASON_CHARS).collect()
 }

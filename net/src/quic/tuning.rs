@@ -20,10 +20,8 @@ use quinn::VarInt;
 use rustls::crypto::CryptoProvider;
 use socket2::{Domain, Protocol, Socket, Type};
 
-use super::TransportError;
+use crate::TransportError;
 
-/// Protocol name both ends must agree on in the handshake.
-pub const ALPN: &[u8] = b"dits/1";
 /// A connection without a packet for this long is lost.
 pub const MAX_IDLE: Duration = Duration::from_secs(30);
 /// A quiet connection sends a ping this often.

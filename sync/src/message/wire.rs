@@ -1,0 +1,321 @@
+//! The bytes of messages. Every count is checked against its limit and against the bytes that are really there
+//! before memory is taken.
+
+use super::fields::{
+    put_bits, put_count, put_long_string, put_optional_id, put_string, repeat, take_bits, take_bool,
+    take_long_string, take_optional_id, take_string,
+};
+use super::{
+    Ask, CHALLENGES_MAX, CONTENTS_MAX, FILTER_PART_BYTES_MAX, Hello, KEY_BYTES_MAX, LACK_MAX,
+    MESSAGE_BYTES_MAX, Message, OFFER_CHUNKS_MAX, OFFER_STEPS_MAX, Offer, Purpose, Reason, Wanted,
+};
+use dits_format::bytes::{Fields, FormatError};
+use dits_format::limits::{CHUNK_BYTES_MAX, NODE_ENTRIES_MAX};
+use dits_format::tree::Entry;
+use dits_format::{ChunkId, Manifest, Oid};
+
+const WHAT: &str = "message";
+
+impl Message {
+    /// The whole message with its length, to be appended to what is being sent.
+    pub fn encode(&self, out: &mut Vec<u8>) {
+        let start = out.len();
+        out.extend_from_slice(&[0; 4]);
+        self.encode_body(out);
+        let len = (out.len() - start - 4) as u32;
+        debug_assert!(len as usize <= MESSAGE_BYTES_MAX, "senders keep within the limit");
+        out[start..start + 4].copy_from_slice(&len.to_le_bytes());
+    }
+
+    fn encode_body(&self, out: &mut Vec<u8>) {
+        match self {
+            Message::Hello(hello) => {
+                out.push(1);
+                encode_hello(hello, out);
+            }
+            Message::Welcome => out.push(2),
+            Message::Refuse { reason, text, challenges } => {
+                out.extend_from_slice(&[3, *reason as u8]);
+                put_string(out, text);
+                let challenges = &challenges[..challenges.len().min(CHALLENGES_MAX)];
+                out.push(challenges.len() as u8);
+                challenges.iter().for_each(|challenge| put_string(out, challenge));
+            }
+            Message::Ask(asks) => {
+                put_count(out, 4, asks.len());
+                asks.iter().for_each(|ask| {
+                    out.extend_from_slice(&ask.oid.0);
+                    put_optional_id(out, ask.manifest);
+                });
+            }
+            Message::Have(bits) => put_bits(out, 5, bits),
+            Message::Want { wanted, last } => {
+                put_count(out, 6, wanted.len());
+                out.push(u8::from(*last));
+                wanted.iter().for_each(|wanted| {
+                    out.extend_from_slice(&wanted.oid.0);
+                    put_optional_id(out, wanted.base);
+                });
+            }
+            Message::Absent(oids) => {
+                put_count(out, 7, oids.len());
+                oids.iter().for_each(|oid| out.extend_from_slice(&oid.0));
+            }
+            Message::Offer(steps) => {
+                put_count(out, 8, steps.len());
+                steps.iter().for_each(|step| encode_offer(step, out));
+            }
+            Message::Need(bits) => put_bits(out, 9, bits),
+            Message::Chunks(chunks) => put_chunks(out, 10, chunks),
+            Message::Commit => out.push(11),
+            Message::Done { contents, proved } => {
+                out.push(12);
+                out.extend_from_slice(&contents.to_le_bytes());
+                out.extend_from_slice(&proved.to_le_bytes());
+            }
+            other => other.encode_extras(out),
+        }
+    }
+
+    /// What goes beyond question, description, chunks, commit.
+    fn encode_extras(&self, out: &mut Vec<u8>) {
+        match self {
+            Message::Early(chunks) => put_chunks(out, 13, chunks),
+            Message::EarlyCommit => out.push(14),
+            Message::Lack(ids) => {
+                put_count(out, 15, ids.len());
+                ids.iter().for_each(|id| out.extend_from_slice(&id.0));
+            }
+            Message::Again(oids) => {
+                put_count(out, 16, oids.len());
+                oids.iter().for_each(|oid| out.extend_from_slice(&oid.0));
+            }
+            Message::Range { oid, start, end, tree } => {
+                out.push(17);
+                out.extend_from_slice(&oid.0);
+                out.extend_from_slice(&start.to_le_bytes());
+                out.extend_from_slice(&end.to_le_bytes());
+                out.push(u8::from(*tree));
+            }
+            Message::Nodes(nodes) => put_chunks(out, 18, nodes),
+            Message::FilterAsk { epoch } => {
+                out.push(19);
+                out.extend_from_slice(&epoch.to_le_bytes());
+            }
+            Message::Filter { epoch, part, last } => {
+                out.push(20);
+                out.extend_from_slice(&epoch.to_le_bytes());
+                out.push(u8::from(*last));
+                out.extend_from_slice(&(part.len() as u32).to_le_bytes());
+                out.extend_from_slice(part);
+            }
+            Message::Challenge(nonce) => {
+                out.push(21);
+                out.extend_from_slice(nonce);
+            }
+            Message::Signature(signature) => {
+                out.push(22);
+                put_long_string(out, signature);
+            }
+            Message::Token { token, seconds } => {
+                out.push(23);
+                put_string(out, token);
+                out.extend_from_slice(&seconds.to_le_bytes());
+            }
+            _ => unreachable!("encode_body knows the others"),
+        }
+    }
+
+    /// Reads what followed the length field.
+    ///
+    /// # Errors
+    /// [`FormatError`] when the bytes are not one whole message within the limits.
+    pub fn decode(body: &[u8]) -> Result<Message, FormatError> {
+        let mut fields = Fields::new(body, WHAT);
+        let message = match fields.u8()? {
+            1 => Message::Hello(decode_hello(&mut fields)?),
+            2 => Message::Welcome,
+            3 => {
+                let reason = reason(fields.u8()?).ok_or(fields.invalid("unknown reason"))?;
+                // It ends up on terminals: nothing in it may act on one.
+                let text = take_string(&mut fields)?.replace(|c: char| c.is_control() && c != '\n', "");
+                let count = usize::from(fields.u8()?);
+                if count > CHALLENGES_MAX {
+                    return Err(fields.invalid("too many challenges"));
+                }
+                Message::Refuse { reason, text, challenges: repeat(&mut fields, count, take_string)? }
+            }
+            4 => {
+                let count = fields.count("contents of a message", CONTENTS_MAX, 33)?;
+                let ask =
+                    |f: &mut Fields<'_>| Ok(Ask { oid: Oid(f.array()?), manifest: take_optional_id(f)? });
+                Message::Ask(repeat(&mut fields, count, ask)?)
+            }
+            5 => Message::Have(take_bits(&mut fields, CONTENTS_MAX)?),
+            6 => {
+                let count = fields.count("contents of a message", CONTENTS_MAX, 33)?;
+                let last = take_bool(&mut fields)?;
+                let wanted =
+                    |f: &mut Fields<'_>| Ok(Wanted { oid: Oid(f.array()?), base: take_optional_id(f)? });
+                Message::Want { wanted: repeat(&mut fields, count, wanted)?, last }
+            }
+            7 => Message::Absent(take_oids(&mut fields)?),
+            8 => {
+                let count = fields.count("steps of an offer", OFFER_STEPS_MAX, 1)?;
+                Message::Offer(decode_offers(&mut fields, count)?)
+            }
+            9 => Message::Need(take_bits(&mut fields, OFFER_CHUNKS_MAX)?),
+            10 => Message::Chunks(take_chunks(&mut fields)?),
+            11 => Message::Commit,
+            12 => Message::Done { contents: fields.u64()?, proved: fields.u64()? },
+            kind => decode_extras(kind, &mut fields)?,
+        };
+        fields.end()?;
+        Ok(message)
+    }
+}
+
+fn decode_extras(kind: u8, fields: &mut Fields<'_>) -> Result<Message, FormatError> {
+    Ok(match kind {
+        13 => Message::Early(take_chunks(fields)?),
+        14 => Message::EarlyCommit,
+        15 => {
+            let count = fields.count("chunks of a message", LACK_MAX, 32)?;
+            Message::Lack(repeat(fields, count, |f| Ok(ChunkId(f.array()?)))?)
+        }
+        16 => Message::Again(take_oids(fields)?),
+        17 => Message::Range {
+            oid: Oid(fields.array()?),
+            start: fields.u64()?,
+            end: fields.u64()?,
+            tree: take_bool(fields)?,
+        },
+        18 => Message::Nodes(take_chunks(fields)?),
+        19 => Message::FilterAsk { epoch: fields.u64()? },
+        20 => {
+            let (epoch, last) = (fields.u64()?, take_bool(fields)?);
+            let len = fields.count("bytes of a filter", FILTER_PART_BYTES_MAX, 1)?;
+            Message::Filter { epoch, part: fields.take(len)?.to_vec(), last }
+        }
+        21 => Message::Challenge(fields.array()?),
+        22 => Message::Signature(take_long_string(fields, KEY_BYTES_MAX)?),
+        23 => Message::Token { token: take_string(fields)?, seconds: fields.u32()? },
+        _ => return Err(fields.invalid("unknown type")),
+    })
+}
+
+fn reason(code: u8) -> Option<Reason> {
+    use Reason::*;
+    let all = [Unauthorized, Forbidden, NotFound, BadRequest, Internal, DiskFull, TooMany];
+    all.into_iter().find(|reason| *reason as u8 == code)
+}
+
+fn take_oids(fields: &mut Fields<'_>) -> Result<Vec<Oid>, FormatError> {
+    let count = fields.count("contents of a message", CONTENTS_MAX, 32)?;
+    repeat(fields, count, |f| Ok(Oid(f.array()?)))
+}
+
+fn put_chunks(out: &mut Vec<u8>, kind: u8, chunks: &[Vec<u8>]) {
+    put_count(out, kind, chunks.len());
+    chunks.iter().for_each(|chunk| {
+        out.extend_from_slice(&(chunk.len() as u32).to_le_bytes());
+        out.extend_from_slice(chunk);
+    });
+}
+
+fn take_chunks(fields: &mut Fields<'_>) -> Result<Vec<Vec<u8>>, FormatError> {
+    let count = fields.count("chunks of a message", MESSAGE_BYTES_MAX, 4)?;
+    repeat(fields, count, take_chunk)
+}
+
+fn take_chunk(fields: &mut Fields<'_>) -> Result<Vec<u8>, FormatError> {
+    let len = fields.count("chunk", CHUNK_BYTES_MAX, 1)?;
+    Ok(fields.take(len)?.to_vec())
+}
+
+fn encode_hello(hello: &Hello, out: &mut Vec<u8>) {
+    put_string(out, &hello.repository);
+    put_string(out, &hello.token);
+    out.push(hello.priority);
+    match &hello.purpose {
+        Purpose::Push => out.push(0),
+        Purpose::Pull => out.push(1),
+        Purpose::Git { service, protocol, object_format } => {
+            out.push(2);
+            [service, protocol, object_format].into_iter().for_each(|text| put_string(out, text));
+        }
+        Purpose::Login { user, key } => {
+            out.push(3);
+            put_string(out, user);
+            put_string(out, key);
+        }
+    }
+}
+
+fn decode_hello(fields: &mut Fields<'_>) -> Result<Hello, FormatError> {
+    let (repository, token, priority) = (take_string(fields)?, take_string(fields)?, fields.u8()?);
+    let purpose = match fields.u8()? {
+        0 => Purpose::Push,
+        1 => Purpose::Pull,
+        2 => Purpose::Git {
+            service: take_string(fields)?,
+            protocol: take_string(fields)?,
+            object_format: take_string(fields)?,
+        },
+        3 => Purpose::Login { user: take_string(fields)?, key: take_string(fields)? },
+        _ => return Err(fields.invalid("unknown purpose")),
+    };
+    Ok(Hello { repository, token, priority, purpose })
+}
+
+fn encode_offer(step: &Offer, out: &mut Vec<u8>) {
+    match step {
+        Offer::Content { manifest, base } => {
+            let bytes = manifest.encode();
+            put_count(out, 0, bytes.len());
+            out.extend_from_slice(&bytes);
+            put_optional_id(out, *base);
+        }
+        Offer::Keep { start, count } => {
+            out.push(1);
+            out.extend_from_slice(&start.to_le_bytes());
+            out.extend_from_slice(&count.to_le_bytes());
+        }
+        Offer::New(entries) => {
+            put_count(out, 2, entries.len());
+            entries.iter().for_each(|entry| {
+                out.extend_from_slice(&entry.id.0);
+                out.extend_from_slice(&(entry.bytes as u32).to_le_bytes());
+            });
+        }
+        Offer::EndStream => out.push(3),
+        Offer::Cancel => out.push(4),
+    }
+}
+
+fn decode_offers(fields: &mut Fields<'_>, count: usize) -> Result<Vec<Offer>, FormatError> {
+    let mut chunks = 0;
+    let mut steps = Vec::with_capacity(count.min(NODE_ENTRIES_MAX));
+    for _ in 0..count {
+        let step = match fields.u8()? {
+            0 => {
+                let len = fields.count("manifest", CHUNK_BYTES_MAX, 1)?;
+                let manifest = Manifest::decode(fields.take(len)?)?;
+                Offer::Content { manifest, base: take_optional_id(fields)? }
+            }
+            1 => Offer::Keep { start: fields.u64()?, count: fields.u64()? },
+            2 => {
+                let len = fields.count("chunks of an offer", OFFER_CHUNKS_MAX - chunks, 36)?;
+                chunks += len;
+                let entry =
+                    |f: &mut Fields<'_>| Ok(Entry { id: ChunkId(f.array()?), bytes: f.u32()?.into() });
+                Offer::New(repeat(fields, len, entry)?)
+            }
+            3 => Offer::EndStream,
+            4 => Offer::Cancel,
+            _ => return Err(fields.invalid("unknown step of an offer")),
+        };
+        steps.push(step);
+    }
+    Ok(steps)
+}
