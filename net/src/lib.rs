@@ -13,6 +13,7 @@
 
 pub mod connection;
 pub mod error;
+pub mod faulty;
 pub mod file_pins;
 pub mod listen;
 pub mod options;
