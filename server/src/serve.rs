@@ -11,15 +11,18 @@
 //! Fails as [`ServeError`], before anything is bound where possible.
 
 use crate::access::{Access, AccessError};
+use crate::faults::Faults;
 use crate::git::{Git, hook_path, hook_script};
 use crate::identity::{self, IdentityError};
 use crate::layout::{Claim, EXECUTABLE, Layout, LayoutError, write_file};
+use crate::memory;
 use crate::prover::{Prover, Tell};
 use crate::session::{self, CLOSE_REASON, Shared};
 use crate::stores::Stores;
 use dits_net::listen::Arrival;
 use dits_net::{Listener, TransportError};
 use dits_store::StoreError;
+use dits_sync::budget::Budget;
 use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -53,6 +56,10 @@ pub struct ServerConfig {
     pub anonymous: bool,
     /// The `git-dits` program that the pre-receive hook runs.
     pub exe: PathBuf,
+    /// Bytes of memory for messages that arrive, of all streams together; by itself [`memory::for_messages`].
+    pub memory: Option<u64>,
+    /// What is to go wrong; only for this machine.
+    pub faults: Option<Arc<Faults>>,
 }
 
 /// Why a server cannot start, or stopped.
@@ -63,6 +70,9 @@ pub enum ServeError {
         "refusing to serve {0} without tokens\nhint: serve on 127.0.0.1, or leave out the option that allows everybody"
     )]
     AnonymousNetwork(SocketAddr),
+    /// To fail on purpose, and open to others.
+    #[error("refusing to serve {0} with faults\nhint: '--faults' is for trials: serve on 127.0.0.1")]
+    FaultsNetwork(SocketAddr),
     /// The folder cannot be used.
     #[error(transparent)]
     Layout(#[from] LayoutError),
@@ -127,8 +137,13 @@ impl std::fmt::Debug for Server {
 impl Server {
     /// Prepares the folder and binds the endpoint. Must be called inside a multi-threaded tokio runtime.
     pub fn start(config: ServerConfig) -> Result<Server, ServeError> {
-        if config.anonymous && !config.listen.ip().to_canonical().is_loopback() {
-            return Err(ServeError::AnonymousNetwork(config.listen));
+        if !config.listen.ip().to_canonical().is_loopback() {
+            if config.anonymous {
+                return Err(ServeError::AnonymousNetwork(config.listen));
+            }
+            if config.faults.is_some() {
+                return Err(ServeError::FaultsNetwork(config.listen));
+            }
         }
         let (layout, claim) = Layout::claim(&config.dir)?;
         let (access, admin_token) = Access::open(&layout, config.anonymous)?;
@@ -144,7 +159,11 @@ impl Server {
         let realms = layout.realms_present()?;
         let prover = Prover::start(stores.clone(), realms, tell.clone()).map_err(ServeError::Start)?;
         let git = Git::new(layout, std::env::var_os("PATH"));
-        let shared = Arc::new(Shared { access, stores, git, proofs: prover.queue(), tell });
+        let memory = Budget::new(
+            usize::try_from(config.memory.unwrap_or_else(memory::for_messages)).unwrap_or(usize::MAX),
+        );
+        let faults = config.faults.unwrap_or_default();
+        let shared = Arc::new(Shared { access, stores, git, proofs: prover.queue(), memory, faults, tell });
         Ok(Server { listener, address, admin_token, problems, shared, prover, _claim: claim })
     }
 
@@ -185,6 +204,7 @@ impl Server {
             }
         };
         self.listener.stop_accepting();
+        self.shared.faults.release();
         stop.send_replace(true);
         let _ = timeout(SHUTDOWN_GRACE, all(&mut connections)).await;
         self.listener.close(CLOSE_REASON);
