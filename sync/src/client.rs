@@ -5,7 +5,7 @@
 
 use crate::address::Address;
 use crate::ask::Asker;
-use crate::driver::{Channel, Wire, drive};
+use crate::driver::{Channel, drive};
 use crate::machine::{Machine, SyncError, Tally};
 use crate::message::{Hello, Purpose, priority};
 use crate::pull::Puller;
@@ -20,7 +20,7 @@ use dits_net::stream::{Receiving, Sending};
 use dits_net::{Connection, Options, TransportError};
 use dits_store::{ChunkRead, ChunkWrite};
 use std::io::{self, Read, Write};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::runtime::{Builder, Handle, Runtime};
 
@@ -34,6 +34,8 @@ pub struct Client {
     runtime: Option<Runtime>,
     connection: Option<Connection>,
     repository: String,
+    /// Bytes of messages of all streams that have ended, well or not.
+    spent: Mutex<(u64, u64)>,
 }
 
 /// What a push or pull did.
@@ -58,6 +60,7 @@ impl Client {
                 runtime: Some(runtime),
                 connection: Some(connection),
                 repository: address.repository.clone(),
+                spent: Mutex::default(),
             }),
             Err(error) => {
                 // A resolver that hangs must not hold us beyond the deadline.
@@ -83,6 +86,11 @@ impl Client {
     /// Bytes on the wire so far, both ways.
     pub fn wire(&self) -> WireBytes {
         self.connection().stats()
+    }
+
+    /// Bytes of messages sent and received so far, by streams that have ended.
+    pub fn spent(&self) -> (u64, u64) {
+        *self.spent.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Sends `items` from `store`; when it returns, the server has them all, durably.
@@ -156,8 +164,10 @@ impl Client {
         let wire = self.runtime().block_on(async {
             let channel = Channel::open(self.connection(), hello).await?;
             let wire = channel.wire();
-            drive(machine, channel, observe).await?;
-            Ok::<Arc<Wire>, SyncError>(wire)
+            let driven = drive(machine, channel, observe).await;
+            let mut spent = self.spent.lock().unwrap_or_else(PoisonError::into_inner);
+            (spent.0, spent.1) = (spent.0 + wire.bytes().0, spent.1 + wire.bytes().1);
+            driven.map(|()| wire)
         })?;
         Ok(Report { tally: machine.tally(), wire: wire.bytes() })
     }
