@@ -5,19 +5,20 @@
 //! the terminal. A server seen for the first time is pinned; the caller learns of it and may say so.
 
 use crate::Settings;
+use crate::options::options;
 use dits_format::Oid;
-use dits_net::file_pins::FilePins;
-use dits_net::{Options, TransportError};
+use dits_net::TransportError;
 use dits_repo::credential::{self, Credential};
 use dits_repo::{Git, RepoError};
 use dits_store::{ChunkRead, ChunkWrite};
 use dits_sync::address::AddressError;
-use dits_sync::client::{CONNECT_MAX, Client, GitReader, GitWriter, Observer, Report};
+use dits_sync::client::{Client, GitReader, GitWriter, Observer, Report};
 use dits_sync::message::{Purpose, Reason};
 use dits_sync::push::PushItem;
 use dits_sync::{Address, SyncError, Tally};
 use serde_json::json;
 use std::sync::Arc;
+use std::time::Instant;
 
 /// Why a remote could not be used.
 #[derive(Debug, thiserror::Error)]
@@ -49,8 +50,16 @@ pub struct Remote {
 impl Remote {
     /// Connects to `address`; `git` is asked for credentials.
     pub fn connect(git: &Git, address: Address, settings: &Settings) -> Result<Remote, RemoteError> {
-        let pins = FilePins { path: settings.known_hosts.clone() };
-        let client = Client::connect(&address, &Options::new(Arc::new(pins), CONNECT_MAX))?;
+        let started = Instant::now();
+        let client = Client::connect(&address, &options(git, settings)?)?;
+        settings.trace.event(
+            "connected",
+            json!({
+                "remote": address.to_string(),
+                "transport": client.way().name(),
+                "connect_ms": started.elapsed().as_millis() as u64,
+            }),
+        );
         Ok(Remote { git: git.clone(), address, client, settings: settings.clone(), credential: None })
     }
 
@@ -134,9 +143,14 @@ impl Remote {
     /// Ends the connection.
     pub fn close(self) {
         let wire = self.client.wire();
-        self.settings
-            .trace
-            .event("connection", json!({ "udp_sent_bytes": wire.tx, "udp_received_bytes": wire.rx }));
+        self.settings.trace.event(
+            "connection",
+            json!({
+                "transport": self.client.way().name(),
+                "wire_sent_bytes": wire.tx,
+                "wire_received_bytes": wire.rx,
+            }),
+        );
         self.client.close();
     }
 

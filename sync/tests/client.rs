@@ -2,8 +2,8 @@
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail like tests")]
 
+use dits_net::certificate::ServerIdentity;
 use dits_net::file_pins::FilePins;
-use dits_net::quic::server::ServerIdentity;
 use dits_net::{Listener, Options};
 use dits_sync::Address;
 use dits_sync::client::Client;

@@ -41,7 +41,14 @@ pub struct Rig {
 
 pub fn config(dir: &Path) -> ServerConfig {
     let exe = PathBuf::from("/nonexistent/git-dits");
-    ServerConfig { dir: dir.to_owned(), listen: "127.0.0.1:0".parse().unwrap(), anonymous: false, exe }
+    ServerConfig {
+        dir: dir.to_owned(),
+        listen: "127.0.0.1:0".parse().unwrap(),
+        certificate: None,
+        client_ca: None,
+        anonymous: false,
+        exe,
+    }
 }
 
 impl Rig {
