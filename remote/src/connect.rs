@@ -8,17 +8,17 @@
 //! ([`retry`](crate::retry)); counts of all tries add up. Only the first connection is not tried twice: a wrong address should be told at
 //! once.
 
+use crate::options::options;
 use crate::retry::{Moves, Next, Retry, may_pass, sum};
 use crate::{Settings, meter};
 use dits_format::Oid;
+use dits_net::TransportError;
 use dits_net::connection::WireBytes;
-use dits_net::file_pins::FilePins;
-use dits_net::{Options, TransportError};
 use dits_repo::credential::{self, Credential};
 use dits_repo::{Git, RepoError};
 use dits_store::{ChunkRead, ChunkWrite};
 use dits_sync::address::AddressError;
-use dits_sync::client::{CONNECT_MAX, Client, GitReader, GitWriter, Observer, Report};
+use dits_sync::client::{Client, GitReader, GitWriter, Observer, Report};
 use dits_sync::message::{Purpose, Reason};
 use dits_sync::push::PushItem;
 use dits_sync::{Address, SyncError, Tally};
@@ -60,7 +60,7 @@ pub struct Remote {
 impl Remote {
     /// Connects to `address`; `git` is asked for credentials.
     pub fn connect(git: &Git, address: Address, settings: &Settings) -> Result<Remote, RemoteError> {
-        let client = dial(&address, settings)?;
+        let client = dial(git, &address, settings)?;
         let (git, settings) = (git.clone(), settings.clone());
         let first_use = client.first_use().map(ToString::to_string);
         let (credential, earlier) = (None, WireBytes::default());
@@ -159,7 +159,11 @@ impl Remote {
         let (wire, earlier) = (self.client.wire(), self.earlier);
         self.settings.trace.event(
             "connection",
-            json!({ "udp_sent_bytes": earlier.tx + wire.tx, "udp_received_bytes": earlier.rx + wire.rx }),
+            json!({
+                "transport": self.client.way().name(),
+                "wire_sent_bytes": earlier.tx + wire.tx,
+                "wire_received_bytes": earlier.rx + wire.rx,
+            }),
         );
         self.client.close();
     }
@@ -212,7 +216,7 @@ impl Remote {
                 meter::notice(&format!("connection lost, trying again ({number})…"));
             }
             wait(pause);
-            match dial(&self.address, &self.settings) {
+            match dial(&self.git, &self.address, &self.settings) {
                 Ok(client) => {
                     let wire = self.client.wire();
                     self.earlier = WireBytes { tx: self.earlier.tx + wire.tx, rx: self.earlier.rx + wire.rx };
@@ -273,9 +277,18 @@ impl Remote {
 }
 
 /// A new connection.
-fn dial(address: &Address, settings: &Settings) -> Result<Client, RemoteError> {
-    let pins = FilePins { path: settings.known_hosts.clone() };
-    Ok(Client::connect(address, &Options::new(Arc::new(pins), CONNECT_MAX))?)
+fn dial(git: &Git, address: &Address, settings: &Settings) -> Result<Client, RemoteError> {
+    let started = Instant::now();
+    let client = Client::connect(address, &options(git, settings)?)?;
+    settings.trace.event(
+        "connected",
+        json!({
+            "remote": address.to_string(),
+            "transport": client.way().name(),
+            "connect_ms": started.elapsed().as_millis() as u64,
+        }),
+    );
+    Ok(client)
 }
 
 /// A number from 0 to 1 that differs from process to process and from call to call.

@@ -10,6 +10,7 @@ pub mod connect;
 pub mod endpoint;
 pub mod hint;
 pub mod meter;
+pub mod options;
 pub mod progress;
 pub mod proofs;
 pub mod retry;

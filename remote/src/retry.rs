@@ -99,6 +99,7 @@ pub fn may_pass(error: &RemoteError) -> bool {
             error,
             TransportError::Resolve { .. }
                 | TransportError::Unreachable { .. }
+                | TransportError::NobodyListens { .. }
                 | TransportError::TimedOut
                 | TransportError::Failed { .. }
                 | TransportError::StreamAbandoned { .. }

@@ -19,7 +19,8 @@ use crate::memory;
 use crate::prover::{Prover, Tell};
 use crate::session::{self, CLOSE_REASON, Shared};
 use crate::stores::Stores;
-use dits_net::listen::Arrival;
+use dits_net::certificate::ServerTls;
+use dits_net::listen::{Arrival, Arrived};
 use dits_net::{Listener, TransportError};
 use dits_store::StoreError;
 use dits_sync::budget::Budget;
@@ -50,8 +51,12 @@ const EARLY_PROBLEMS_MAX: usize = 100;
 pub struct ServerConfig {
     /// The server's folder; created if need be.
     pub dir: PathBuf,
-    /// UDP address to listen on; port 0 takes a free one.
+    /// Address to listen on, UDP and TCP; port 0 takes one that is free for both.
     pub listen: SocketAddr,
+    /// Files (PEM) of a certificate chain and its key to show in place of the server's own.
+    pub certificate: Option<(PathBuf, PathBuf)>,
+    /// File (PEM) of the authorities that clients must have a certificate of.
+    pub client_ca: Option<PathBuf>,
     /// Whether everybody on this machine may do everything, without tokens.
     pub anonymous: bool,
     /// The `git-dits` program that the pre-receive hook runs.
@@ -149,7 +154,8 @@ impl Server {
         let (access, admin_token) = Access::open(&layout, config.anonymous)?;
         install_hook(&layout, &config)?;
         let identity = identity::load_or_create(&layout)?;
-        let listener = Listener::bind(config.listen, identity)
+        let tls = ServerTls { identity, files: config.certificate, client_ca: config.client_ca };
+        let listener = Listener::bind(config.listen, tls)
             .map_err(|source| ServeError::Listen { address: config.listen, source })?;
         let address = listener.address().map_err(ServeError::Start)?;
 
@@ -235,8 +241,10 @@ async fn all(tasks: &mut JoinSet<()>) {
 }
 
 async fn greet(shared: Arc<Shared>, arrival: Arrival, stop: watch::Receiver<bool>) {
-    if let Ok(Ok(peer)) = timeout(HANDSHAKE_MAX, arrival.greet()).await {
-        session::serve(shared, peer, stop).await;
+    match timeout(HANDSHAKE_MAX, arrival.greet()).await {
+        Ok(Ok(Arrived::Peer(peer))) => session::serve(shared, peer, stop).await,
+        // Nothing is served over HTTP: closing says so.
+        Ok(Ok(Arrived::Http(_)) | Err(_)) | Err(_) => {}
     }
 }
 

@@ -16,12 +16,13 @@ use bytes::Bytes;
 use dits_format::Oid;
 use dits_net::connection::WireBytes;
 use dits_net::pin::Fingerprint;
+use dits_net::route::Way;
 use dits_net::stream::{Receiving, Sending};
 use dits_net::{Connection, Options, TransportError};
 use dits_store::{ChunkRead, ChunkWrite};
 use std::io::{self, Read, Write};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::runtime::{Builder, Handle, Runtime};
 
 /// How long connecting may take, resolving and handshake together.
@@ -81,6 +82,11 @@ impl Client {
     /// The fingerprint that was pinned by this connection, if the server was new.
     pub fn first_use(&self) -> Option<&Fingerprint> {
         self.connection().first_use()
+    }
+
+    /// What carries the streams.
+    pub fn way(&self) -> Way {
+        self.connection().way()
     }
 
     /// Bytes on the wire so far, both ways.
@@ -161,6 +167,7 @@ impl Client {
         observe: Observer<'_>,
     ) -> Result<Report, SyncError> {
         let hello = self.hello(token, purpose);
+        let started = Instant::now();
         let wire = self.runtime().block_on(async {
             let channel = Channel::open(self.connection(), hello).await?;
             let wire = channel.wire();
@@ -169,7 +176,9 @@ impl Client {
             (spent.0, spent.1) = (spent.0 + wire.bytes().0, spent.1 + wire.bytes().1);
             driven.map(|()| wire)
         })?;
-        Ok(Report { tally: machine.tally(), wire: wire.bytes() })
+        let (sent, received) = wire.bytes();
+        self.connection().measured(sent + received, started.elapsed());
+        Ok(Report { tally: machine.tally(), wire: (sent, received) })
     }
 
     fn hello(&self, token: &str, purpose: Purpose) -> Hello {

@@ -21,6 +21,8 @@ use tokio::time::timeout;
 
 /// Messages read and not yet handed to the machine.
 const READ_AHEAD: usize = 8;
+/// Bytes that are written at once: each piece has a deadline of its own.
+const SLICE_BYTES: usize = 64 << 10;
 
 /// A stream of messages.
 #[derive(Debug)]
@@ -214,8 +216,16 @@ async fn write(
     let mut bytes = Vec::new();
     message.encode(&mut bytes);
     wire.sent.fetch_add(bytes.len() as u64, Ordering::Relaxed);
-    // One message fits the send window, so a wait here is a wait for the peer.
-    timeout(SILENCE_MAX, send.write(Bytes::from(bytes))).await.map_err(|_| SyncError::Silence(SILENCE_MAX))
+    let mut bytes = Bytes::from(bytes);
+    // Slice by slice, so that a large message on a slow line has as long as it moves.
+    while !bytes.is_empty() {
+        let slice = bytes.split_to(bytes.len().min(SLICE_BYTES));
+        let written = timeout(SILENCE_MAX, send.write(slice)).await;
+        if let Err(error) = written.map_err(|_| SyncError::Silence(SILENCE_MAX))? {
+            return Ok(Err(error));
+        }
+    }
+    Ok(Ok(()))
 }
 
 fn expect_welcome(body: Option<Body>) -> Result<(), SyncError> {

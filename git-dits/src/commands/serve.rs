@@ -19,13 +19,22 @@ use std::sync::Arc;
 pub struct Args {
     /// Folder for everything the server keeps; made if there is none
     dir: PathBuf,
-    /// Address and UDP port to listen on; port 0 picks a free one [default: 0.0.0.0:4880, with --anonymous
+    /// Address and port to listen on, UDP and TCP; port 0 picks a free one [default: 0.0.0.0:4880, with --anonymous
     /// 127.0.0.1:4880]
     #[arg(long, value_name = "ADDR:PORT")]
     listen: Option<SocketAddr>,
     /// Let everybody do everything; for trials, and only on a loopback address
     #[arg(long)]
     anonymous: bool,
+    /// Show this certificate (a PEM chain) in place of the server's own; read again when it was renewed
+    #[arg(long, value_name = "FILE", requires = "key")]
+    cert: Option<PathBuf>,
+    /// The private key of --cert (PEM)
+    #[arg(long, value_name = "FILE", requires = "cert")]
+    key: Option<PathBuf>,
+    /// Let in only clients with a certificate of one of these authorities (PEM)
+    #[arg(long, value_name = "FILE")]
+    client_ca: Option<PathBuf>,
     /// Memory for messages that arrive, all together, in bytes or like '512m' [default: an eighth of what there is]
     #[arg(long, value_name = "BYTES", value_parser = memory)]
     memory: Option<u64>,
@@ -54,8 +63,16 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     let everywhere = if args.anonymous { Ipv4Addr::LOCALHOST } else { Ipv4Addr::UNSPECIFIED };
     let listen = args.listen.unwrap_or_else(|| (everywhere, DEFAULT_PORT).into());
     let (memory, faults) = (args.memory, args.faults.as_deref().map(read_faults).transpose()?);
-    let config =
-        ServerConfig { dir: args.dir.clone(), listen, anonymous: args.anonymous, exe, memory, faults };
+    let config = ServerConfig {
+        dir: args.dir.clone(),
+        listen,
+        certificate: args.cert.clone().zip(args.key.clone()),
+        client_ca: args.client_ca.clone(),
+        anonymous: args.anonymous,
+        exe,
+        memory,
+        faults,
+    };
     serve_blocking(config, stop_signal(), |server| {
         server.on_problem(report::error);
         // Somebody who waits for this line has it, or has gone away and does not matter.

@@ -44,6 +44,8 @@ pub fn config(dir: &Path) -> ServerConfig {
     ServerConfig {
         dir: dir.to_owned(),
         listen: "127.0.0.1:0".parse().unwrap(),
+        certificate: None,
+        client_ca: None,
         anonymous: false,
         exe,
         memory: None,
