@@ -20,7 +20,7 @@ use crate::stores::Stores;
 use crate::tokens::{Caller, Role};
 use dits_net::Stream;
 use dits_net::listen::Peer;
-use dits_store::{ChunkRead, MemoryStore, StoreError};
+use dits_store::{ChunkRead, MemoryStore, PackStore, StoreError};
 use dits_sync::SyncError;
 use dits_sync::address::realm;
 use dits_sync::driver::{Channel, drive};
@@ -129,7 +129,7 @@ impl Shared {
     }
 
     async fn push(&self, mut channel: Channel, realm: &str) {
-        let opened = block_in_place(|| self.stores.open(realm).and_then(|store| Taker::new(&store)));
+        let opened = block_in_place(|| self.stores.open(realm).and_then(|store| taker(&store)));
         let mut taker = match opened {
             Ok(taker) => taker,
             Err(error) => return self.refuse_for(channel, error).await,
@@ -217,6 +217,14 @@ impl Shared {
             (self.tell)(&error.to_string());
         }
     }
+}
+
+/// What takes a push. Chunks that turn out to be damaged go, so that the client is asked for them.
+fn taker(store: &PackStore) -> Result<Taker, StoreError> {
+    let mut taker = Taker::new(store)?;
+    let store = store.clone();
+    taker.set_mender(Arc::new(move |id| take_away(&store, id)));
+    Ok(taker)
 }
 
 fn git_task(service: &str, protocol: &str, object_format: &str, folder: PathBuf) -> Result<GitTask, Refusal> {
