@@ -21,7 +21,7 @@ use crate::stores::Stores;
 use crate::tokens::{Caller, Role};
 use dits_net::Stream;
 use dits_net::listen::Peer;
-use dits_store::{ChunkRead, MemoryStore, StoreError};
+use dits_store::{ChunkRead, MemoryStore, PackStore, StoreError};
 use dits_sync::SyncError;
 use dits_sync::address::realm;
 use dits_sync::budget::Budget;
@@ -133,10 +133,15 @@ impl Shared {
         }
     }
 
+    /// What takes a push. Chunks that turn out to be damaged go, so that the client is asked for them.
+    fn taker(&self, store: PackStore) -> Result<Taker, StoreError> {
+        let mut taker = Taker::new(&self.faults.store(store.clone()))?;
+        taker.set_mender(Arc::new(move |id| take_away(&store, id)));
+        Ok(taker)
+    }
+
     async fn push(&self, mut channel: Channel, realm: &str) {
-        let opened = block_in_place(|| {
-            self.stores.open(realm).and_then(|store| Taker::new(&self.faults.store(store)))
-        });
+        let opened = block_in_place(|| self.stores.open(realm).and_then(|store| self.taker(store)));
         let mut taker = match opened {
             Ok(taker) => taker,
             Err(error) => return self.refuse_for(channel, error).await,

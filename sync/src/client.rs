@@ -6,9 +6,10 @@
 use crate::address::Address;
 use crate::ask::Asker;
 use crate::driver::{Channel, drive};
+use crate::filter::Filter;
 use crate::machine::{Machine, SyncError, Tally};
 use crate::message::{Hello, Purpose, priority};
-use crate::pull::Puller;
+use crate::pull::{PullItem, Puller};
 use crate::push::{PushItem, Pusher};
 use crate::weigh::Weigher;
 use crate::weigh_push::PushWeigher;
@@ -24,6 +25,8 @@ use std::io::{self, Read, Write};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::runtime::{Builder, Handle, Runtime};
+
+mod extras;
 
 /// How long connecting may take, resolving and handshake together.
 pub const CONNECT_MAX: Duration = Duration::from_secs(10);
@@ -46,6 +49,39 @@ pub struct Report {
     pub tally: Tally,
     /// Bytes of messages sent and received.
     pub wire: (u64, u64),
+}
+
+/// What is to be sent.
+#[derive(Debug, Clone, Default)]
+pub struct Push {
+    /// The contents.
+    pub items: Vec<PushItem>,
+    /// What the server lacked some time ago, surely: it is sent without asking.
+    pub filter: Option<Arc<Filter>>,
+}
+
+impl From<Vec<PushItem>> for Push {
+    fn from(items: Vec<PushItem>) -> Push {
+        Push { items, filter: None }
+    }
+}
+
+/// What is to be fetched.
+#[derive(Debug, Clone)]
+pub struct Pull {
+    /// The contents.
+    pub items: Vec<PullItem>,
+    /// Nothing of them is here: the server need not ask.
+    pub cold: bool,
+    /// See [`priority`].
+    pub priority: u8,
+}
+
+impl From<Vec<Oid>> for Pull {
+    fn from(oids: Vec<Oid>) -> Pull {
+        let items = oids.into_iter().map(PullItem::from).collect();
+        Pull { items, cold: false, priority: priority::NORMAL }
+    }
 }
 
 /// Sees the counts of a push or pull as they grow.
@@ -99,28 +135,35 @@ impl Client {
         *self.spent.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Sends `items` from `store`; when it returns, the server has them all, durably.
+    /// Sends contents from `store`; when it returns, the server has them all, durably.
     pub fn push(
         &self,
         token: &str,
         store: Arc<dyn ChunkRead>,
-        items: Vec<PushItem>,
+        push: impl Into<Push>,
         observe: Observer<'_>,
     ) -> Result<Report, SyncError> {
-        self.run(token, Purpose::Push, &mut Pusher::new(store, items), observe)
+        let Push { items, filter } = push.into();
+        let mut pusher = Pusher::new(store, items);
+        if let Some(filter) = filter {
+            pusher.set_filter(filter);
+        }
+        self.run(self.hello(token, Purpose::Push), &mut pusher, observe)
     }
 
-    /// Fetches `oids` into `store`; also returns those that the server does not have. What arrived before
+    /// Fetches contents into `store`; also returns those that the server does not have. What arrived before
     /// an error is kept.
     pub fn pull(
         &self,
         token: &str,
         store: &(impl ChunkWrite + Clone + 'static),
-        oids: Vec<Oid>,
+        pull: impl Into<Pull>,
         observe: Observer<'_>,
     ) -> Result<(Report, Vec<Oid>), SyncError> {
-        let mut puller = Puller::new(store, oids)?;
-        match self.run(token, Purpose::Pull, &mut puller, observe) {
+        let Pull { items, cold, priority } = pull.into();
+        let mut puller = Puller::new(store, items, cold)?;
+        let hello = Hello { priority, ..self.hello(token, Purpose::Pull) };
+        match self.run(hello, &mut puller, observe) {
             Ok(report) => Ok((report, puller.absent().to_vec())),
             Err(error) => {
                 puller.salvage()?;
@@ -132,7 +175,7 @@ impl Client {
     /// Which of `oids` the server holds whole and proved, in their order.
     pub fn ask(&self, token: &str, oids: Vec<Oid>) -> Result<Vec<bool>, SyncError> {
         let mut asker = Asker::new(oids);
-        self.run(token, Purpose::Pull, &mut asker, &mut |_| {})?;
+        self.run(self.hello(token, Purpose::Pull), &mut asker, &mut |_| {})?;
         Ok(asker.answers().to_vec())
     }
 
@@ -145,7 +188,7 @@ impl Client {
         oids: Vec<Oid>,
     ) -> Result<(Report, Vec<Oid>), SyncError> {
         let mut weigher = Weigher::new(store, oids);
-        let report = self.run(token, Purpose::Pull, &mut weigher, &mut |_| {})?;
+        let report = self.run(self.hello(token, Purpose::Pull), &mut weigher, &mut |_| {})?;
         Ok((report, weigher.absent().to_vec()))
     }
 
@@ -156,17 +199,15 @@ impl Client {
         store: Arc<dyn ChunkRead>,
         items: Vec<PushItem>,
     ) -> Result<Report, SyncError> {
-        self.run(token, Purpose::Pull, &mut PushWeigher::new(store, items), &mut |_| {})
+        self.run(self.hello(token, Purpose::Pull), &mut PushWeigher::new(store, items), &mut |_| {})
     }
 
     fn run<M: Machine>(
         &self,
-        token: &str,
-        purpose: Purpose,
+        hello: Hello,
         machine: &mut M,
         observe: Observer<'_>,
     ) -> Result<Report, SyncError> {
-        let hello = self.hello(token, purpose);
         let started = Instant::now();
         let wire = self.runtime().block_on(async {
             let channel = Channel::open(self.connection(), hello).await?;
