@@ -55,7 +55,14 @@ fn own_hint(cause: &(dyn Error + 'static)) -> Option<String> {
 fn remote_hint(error: &RemoteError) -> Option<String> {
     let text = match error {
         RemoteError::Transport(TransportError::Unreachable { .. }) => {
-            "check the address, that the server runs, and that UDP to its port is not blocked"
+            "check the address, that the server runs, and that its port is not blocked"
+        }
+        RemoteError::Transport(TransportError::NobodyListens { .. }) => {
+            "check the address, and that the server runs"
+        }
+        RemoteError::Transport(TransportError::Version) => "update git-dits on the older side",
+        RemoteError::Transport(TransportError::ClientCertificate) => {
+            "name a certificate that the server knows: 'git config http.sslCert FILE' and 'git config http.sslKey FILE'"
         }
         RemoteError::Transport(TransportError::PinMismatch { host, .. }) => {
             return Some(format!(

@@ -12,12 +12,15 @@
 //! Parts: [`layout`] knows where things are, [`identity`] the certificate, [`tokens`] and [`access`] who may
 //! do what, `stores` and `repositories` what is kept, `session` the streams, `git` the child processes, and
 //! [`prover`] rebuilds in the background what a push could only claim.
+//! [`memory`] says how much memory messages may take, and [`faults`] makes a server fail on purpose.
 //! This crate never prints: what the owner should know is handed to [`Server::on_problem`].
 
 pub mod access;
+pub mod faults;
 mod git;
 pub mod identity;
 pub mod layout;
+pub mod memory;
 pub mod prover;
 mod refusal;
 mod repositories;
@@ -27,5 +30,6 @@ mod stores;
 pub mod tokens;
 
 pub use access::add_token;
+pub use faults::Faults;
 pub use serve::{ServeError, Server, ServerConfig, serve_blocking};
 pub use tokens::{Role, Scope};

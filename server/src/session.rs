@@ -12,6 +12,7 @@
 //! again. Failures of our own are told to the owner ([`Shared::tell`]); the peer learns their class only.
 
 use crate::access::Access;
+use crate::faults::Faults;
 use crate::git::{self, Git, Service};
 use crate::prover::{ProofQueue, Tell, take_away};
 use crate::refusal::Refusal;
@@ -20,9 +21,10 @@ use crate::stores::Stores;
 use crate::tokens::{Caller, Role};
 use dits_net::Stream;
 use dits_net::listen::Peer;
-use dits_store::{ChunkRead, MemoryStore, StoreError};
+use dits_store::{ChunkRead, MemoryStore, PackStore, StoreError};
 use dits_sync::SyncError;
 use dits_sync::address::realm;
+use dits_sync::budget::Budget;
 use dits_sync::driver::{Channel, drive};
 use dits_sync::message::{Hello, Message, Purpose};
 use dits_sync::pull::Giver;
@@ -41,6 +43,8 @@ pub(crate) struct Shared {
     pub stores: Arc<Stores>,
     pub git: Git,
     pub proofs: ProofQueue,
+    pub memory: Budget,
+    pub faults: Arc<Faults>,
     pub tell: Tell,
 }
 
@@ -66,7 +70,8 @@ pub(crate) async fn serve(shared: Arc<Shared>, peer: Peer, mut stop: watch::Rece
 
 async fn serve_stream(shared: Arc<Shared>, stream: Stream) {
     // Who does not say hello gets no answer.
-    let Ok((channel, hello)) = Channel::accept(stream).await else { return };
+    let Ok((channel, hello)) = Channel::accept(stream, &shared.memory).await else { return };
+    let channel = channel.map_stream(|stream| shared.faults.stream(&hello, stream));
     let (task, _caller) = match block_in_place(|| shared.admit(&hello)) {
         Ok(task) => task,
         Err(refusal) => return channel.refuse(&refusal.into_message()).await,
@@ -128,8 +133,15 @@ impl Shared {
         }
     }
 
+    /// What takes a push. Chunks that turn out to be damaged go, so that the client is asked for them.
+    fn taker(&self, store: PackStore) -> Result<Taker, StoreError> {
+        let mut taker = Taker::new(&self.faults.store(store.clone()))?;
+        taker.set_mender(Arc::new(move |id| take_away(&store, id)));
+        Ok(taker)
+    }
+
     async fn push(&self, mut channel: Channel, realm: &str) {
-        let opened = block_in_place(|| self.stores.open(realm).and_then(|store| Taker::new(&store)));
+        let opened = block_in_place(|| self.stores.open(realm).and_then(|store| self.taker(store)));
         let mut taker = match opened {
             Ok(taker) => taker,
             Err(error) => return self.refuse_for(channel, error).await,
@@ -156,7 +168,7 @@ impl Shared {
 
     async fn pull(&self, mut channel: Channel, realm: &str) {
         let store: Arc<dyn ChunkRead> = match block_in_place(|| self.stores.existing(realm)) {
-            Ok(Some(store)) => Arc::new(store),
+            Ok(Some(store)) => Arc::new(self.faults.store(store)),
             Ok(None) => Arc::new(MemoryStore::new()),
             Err(error) => return self.refuse_for(channel, error).await,
         };

@@ -12,6 +12,7 @@ pub mod conformance;
 pub mod content;
 pub mod durable;
 pub mod error;
+pub mod faulty;
 pub mod mark;
 pub mod memory;
 pub mod modes;

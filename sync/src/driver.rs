@@ -3,9 +3,10 @@
 //! [`drive`] sends what the machine has to send, takes what arrives in between, and waits only when there
 //! is nothing to send: a bulk sender never waits for an answer that it does not need yet. Machines read and
 //! write their store, so they run where blocking is allowed (`block_in_place`). Arriving messages are read
-//! ahead by at most [`READ_AHEAD`]. Every wait ends: a write or a read that makes no progress for
+//! ahead by at most [`READ_AHEAD`], in memory of the [`Budget`]. Every wait ends: a write or a read that makes no progress for
 //! [`SILENCE_MAX`] ends the stream.
 
+use crate::budget::{Account, Body, Budget, CLIENT_BUDGET_BYTES, STEP_BYTES};
 use crate::machine::{Machine, Patience, SILENCE_MAX, SyncError, Tally};
 use crate::message::{HELLO_BYTES_MAX, Hello, MESSAGE_BYTES_MAX, Message};
 use bytes::Bytes;
@@ -20,6 +21,8 @@ use tokio::time::timeout;
 
 /// Messages read and not yet handed to the machine.
 const READ_AHEAD: usize = 8;
+/// Bytes that are written at once: each piece has a deadline of its own.
+const SLICE_BYTES: usize = 64 << 10;
 
 /// A stream of messages.
 #[derive(Debug)]
@@ -28,6 +31,7 @@ pub struct Channel {
     /// Whether `Welcome` is still to come from the other side.
     awaits_welcome: bool,
     wire: Arc<Wire>,
+    account: Account,
 }
 
 /// Bytes of messages on a stream, lengths included, the overhead of what carries it not.
@@ -49,23 +53,38 @@ impl Channel {
     pub async fn open(connection: &Connection, hello: Hello) -> Result<Channel, SyncError> {
         let mut stream = connection.open().await.map_err(lost)?;
         stream.send.set_priority(hello.priority);
-        let mut channel = Channel { stream, awaits_welcome: true, wire: Arc::default() };
+        let account = Account::new(&Budget::new(CLIENT_BUDGET_BYTES));
+        let mut channel = Channel { stream, awaits_welcome: true, wire: Arc::default(), account };
         channel.send(&Message::Hello(hello)).await?;
         Ok(channel)
     }
 
-    /// Takes a stream that the peer opened and reads its hello.
-    pub async fn accept(stream: Stream) -> Result<(Channel, Hello), SyncError> {
-        let mut channel = Channel { stream, awaits_welcome: false, wire: Arc::default() };
-        let recv = &mut channel.stream.recv;
-        let body = timeout(SILENCE_MAX, read_body(recv, HELLO_BYTES_MAX, &channel.wire)).await;
-        let body = body.map_err(|_| SyncError::Silence(SILENCE_MAX))??;
-        match body.map(|body| Message::decode(&body)).transpose()? {
+    /// Takes a stream that the peer opened and reads its hello. Messages take memory of `budget`.
+    pub async fn accept(stream: Stream, budget: &Budget) -> Result<(Channel, Hello), SyncError> {
+        let account = Account::new(budget);
+        let mut channel = Channel { stream, awaits_welcome: false, wire: Arc::default(), account };
+        let body = channel.read(HELLO_BYTES_MAX).await?;
+        match body.map(|body| Message::decode(&body.bytes)).transpose()? {
             Some(Message::Hello(hello)) => {
                 channel.stream.send.set_priority(hello.priority);
                 Ok((channel, hello))
             }
             _ => Err(SyncError::Protocol("a stream that does not begin with hello")),
+        }
+    }
+
+    /// Puts something between the stream and its user, as tests and `serve --faults` do.
+    pub fn map_stream(mut self, map: impl FnOnce(Stream) -> Stream) -> Channel {
+        self.stream = map(self.stream);
+        self
+    }
+
+    /// One message of at most `limit` bytes.
+    async fn read(&mut self, limit: usize) -> Result<Option<Body>, SyncError> {
+        let body = read_body(&mut self.stream.recv, limit, &self.wire, &self.account);
+        tokio::select! {
+            body = timeout(SILENCE_MAX, body) => body.map_err(|_| SyncError::Silence(SILENCE_MAX))?,
+            () = self.account.ended() => Err(no_memory()),
         }
     }
 
@@ -82,9 +101,8 @@ impl Channel {
     /// Waits for the welcome and gives the raw stream behind it.
     pub async fn into_raw(mut self) -> Result<Stream, SyncError> {
         if self.awaits_welcome {
-            let body =
-                timeout(SILENCE_MAX, read_body(&mut self.stream.recv, MESSAGE_BYTES_MAX, &self.wire)).await;
-            expect_welcome(body.map_err(|_| SyncError::Silence(SILENCE_MAX))??)?;
+            let body = self.read(MESSAGE_BYTES_MAX).await?;
+            expect_welcome(body)?;
         }
         Ok(self.stream)
     }
@@ -104,11 +122,17 @@ pub async fn drive<M: Machine>(
     channel: Channel,
     observe: &mut (dyn FnMut(Tally) + Send),
 ) -> Result<(), SyncError> {
-    let Channel { stream: Stream { send, recv }, awaits_welcome, wire } = channel;
+    let Channel { stream: Stream { send, recv }, awaits_welcome, wire, account } = channel;
     let (bodies, inbox) = mpsc::channel(READ_AHEAD);
-    let reader = tokio::spawn(read_all(recv, bodies, wire.clone()));
+    let reader = tokio::spawn(read_all(recv, bodies, wire.clone(), account.clone()));
     let mut run = Run { machine, send, inbox, wire, awaits_welcome, observe };
-    let result = run.all().await;
+    let ended = tokio::select! { result = run.all() => Some(result), () = account.ended() => None };
+    let Some(result) = ended else {
+        // What it holds is wanted now. The peer finds its stream given up, and may try again.
+        reader.abort();
+        run.send.abandon();
+        return Err(no_memory());
+    };
     if let Err(error) = &result
         && !matches!(error, SyncError::Refused { .. } | SyncError::Lost(_))
     {
@@ -123,7 +147,7 @@ pub async fn drive<M: Machine>(
 struct Run<'a, M> {
     machine: &'a mut M,
     send: Sending,
-    inbox: mpsc::Receiver<Result<Vec<u8>, SyncError>>,
+    inbox: mpsc::Receiver<Result<Body, SyncError>>,
     wire: Arc<Wire>,
     awaits_welcome: bool,
     observe: &'a mut (dyn FnMut(Tally) + Send),
@@ -157,11 +181,12 @@ impl<M: Machine> Run<'_, M> {
         }
     }
 
-    fn take(&mut self, body: Vec<u8>) -> Result<(), SyncError> {
+    fn take(&mut self, body: Body) -> Result<(), SyncError> {
         if std::mem::take(&mut self.awaits_welcome) {
             return expect_welcome(Some(body));
         }
-        block_in_place(|| self.machine.receive(Message::decode(&body)?))
+        // The body lives until the machine has taken its copy: both count.
+        block_in_place(|| self.machine.receive(Message::decode(&body.bytes)?))
     }
 
     async fn write(&mut self, message: &Message) -> Result<(), SyncError> {
@@ -174,7 +199,7 @@ impl<M: Machine> Run<'_, M> {
 
     async fn last_words(&mut self) -> Option<SyncError> {
         while let Ok(Some(Ok(body))) = timeout(FINISH_MAX, self.inbox.recv()).await {
-            if let Ok(Message::Refuse { reason, text, .. }) = Message::decode(&body) {
+            if let Ok(Message::Refuse { reason, text, .. }) = Message::decode(&body.bytes) {
                 return Some(SyncError::Refused { reason, text });
             }
         }
@@ -191,12 +216,20 @@ async fn write(
     let mut bytes = Vec::new();
     message.encode(&mut bytes);
     wire.sent.fetch_add(bytes.len() as u64, Ordering::Relaxed);
-    // One message fits the send window, so a wait here is a wait for the peer.
-    timeout(SILENCE_MAX, send.write(Bytes::from(bytes))).await.map_err(|_| SyncError::Silence(SILENCE_MAX))
+    let mut bytes = Bytes::from(bytes);
+    // Slice by slice, so that a large message on a slow line has as long as it moves.
+    while !bytes.is_empty() {
+        let slice = bytes.split_to(bytes.len().min(SLICE_BYTES));
+        let written = timeout(SILENCE_MAX, send.write(slice)).await;
+        if let Err(error) = written.map_err(|_| SyncError::Silence(SILENCE_MAX))? {
+            return Ok(Err(error));
+        }
+    }
+    Ok(Ok(()))
 }
 
-fn expect_welcome(body: Option<Vec<u8>>) -> Result<(), SyncError> {
-    match body.map(|body| Message::decode(&body)).transpose()? {
+fn expect_welcome(body: Option<Body>) -> Result<(), SyncError> {
+    match body.map(|body| Message::decode(&body.bytes)).transpose()? {
         Some(Message::Welcome) => Ok(()),
         Some(Message::Refuse { reason, text, .. }) => Err(SyncError::Refused { reason, text }),
         Some(_) => Err(SyncError::Protocol("a message before the welcome")),
@@ -204,9 +237,14 @@ fn expect_welcome(body: Option<Vec<u8>>) -> Result<(), SyncError> {
     }
 }
 
-async fn read_all(mut recv: Receiving, bodies: mpsc::Sender<Result<Vec<u8>, SyncError>>, wire: Arc<Wire>) {
+async fn read_all(
+    mut recv: Receiving,
+    bodies: mpsc::Sender<Result<Body, SyncError>>,
+    wire: Arc<Wire>,
+    account: Account,
+) {
     loop {
-        let item = match read_body(&mut recv, MESSAGE_BYTES_MAX, &wire).await {
+        let item = match read_body(&mut recv, MESSAGE_BYTES_MAX, &wire, &account).await {
             Ok(Some(body)) => Ok(body),
             Ok(None) => return,
             Err(error) => Err(error),
@@ -218,8 +256,14 @@ async fn read_all(mut recv: Receiving, bodies: mpsc::Sender<Result<Vec<u8>, Sync
     }
 }
 
-/// One message of at most `limit` bytes without its length field; `None` at the end of the stream.
-async fn read_body(recv: &mut Receiving, limit: usize, wire: &Wire) -> Result<Option<Vec<u8>>, SyncError> {
+/// One message of at most `limit` bytes without its length field; `None` at the end of the stream. Memory is taken as
+/// bytes arrive.
+async fn read_body(
+    recv: &mut Receiving,
+    limit: usize,
+    wire: &Wire,
+    account: &Account,
+) -> Result<Option<Body>, SyncError> {
     let mut len = [0; 4];
     if !recv.fill(&mut len).await.map_err(lost)? {
         return Ok(None);
@@ -228,12 +272,21 @@ async fn read_body(recv: &mut Receiving, limit: usize, wire: &Wire) -> Result<Op
     if len > limit {
         return Err(SyncError::Protocol("a message over the limit"));
     }
-    let mut body = vec![0; len];
-    if !recv.fill(&mut body).await.map_err(lost)? && !body.is_empty() {
-        return Err(SyncError::Lost("the peer closed the stream".into()));
+    let mut body = account.begin();
+    while body.bytes.len() < len {
+        let (at, left) = (body.bytes.len(), len - body.bytes.len());
+        body.grow(left.min(STEP_BYTES), left).await?;
+        if !recv.fill(&mut body.bytes[at..]).await.map_err(lost)? {
+            return Err(SyncError::Lost("the peer closed the stream".into()));
+        }
     }
     wire.received.fetch_add(len as u64 + 4, Ordering::Relaxed);
     Ok(Some(body))
+}
+
+/// Another stream needs the memory of this one.
+fn no_memory() -> SyncError {
+    SyncError::Lost("too slow while memory for messages is short".into())
 }
 
 fn lost(error: impl std::error::Error) -> SyncError {

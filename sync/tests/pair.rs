@@ -20,6 +20,8 @@ mod cut;
 mod damaged;
 #[path = "pair/edit.rs"]
 mod edit;
+#[path = "pair/figures.rs"]
+mod figures;
 #[path = "pair/hostile.rs"]
 mod hostile;
 #[path = "pair/link.rs"]
