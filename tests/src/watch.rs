@@ -62,6 +62,8 @@ pub struct Watch {
     pub pull: Transfer,
     /// Connections made.
     pub connections: usize,
+    /// What carried them, and how many milliseconds connecting took.
+    pub connected: Vec<(String, u64)>,
     /// Most memory that one of our programs had, as far as it wrote to the trace.
     pub peak_bytes: u64,
     /// Commands of Git that were started, by our programs too.
@@ -127,6 +129,11 @@ impl Watch {
             }
             Some("add") => {
                 self.stored += field("stored");
+                return;
+            }
+            Some("connected") => {
+                let transport = event["transport"].as_str().expect("a connection has a transport");
+                self.connected.push((transport.to_owned(), field("connect_ms")));
                 return;
             }
             Some("connection") => {
