@@ -237,10 +237,7 @@ impl Receiver {
     fn lacking(&mut self) -> Result<Vec<Awaited>, SyncError> {
         loop {
             for id in std::mem::take(&mut self.corrupt) {
-                match &self.mender {
-                    Some(mender) if self.mended.insert(id) => mender(id)?,
-                    _ => return Err(StoreError::Corrupt { id, why: "as read by a push".into() }.into()),
-                }
+                self.mend(id)?;
             }
             let mut lacking = Lacking::new(LACK_MAX);
             let view = Pending { store: &*self.store, batch: Mutex::new(&mut *self.batch) };
@@ -255,6 +252,15 @@ impl Receiver {
             }
             self.corrupt.extend(lacking.corrupt);
         }
+    }
+
+    /// Takes a damaged chunk away. What is known to be damaged is never acknowledged.
+    fn mend(&mut self, id: ChunkId) -> Result<(), SyncError> {
+        match &self.mender {
+            Some(mender) if self.mended.insert(id) => mender(id)?,
+            _ => return Err(StoreError::Corrupt { id, why: "as read by a push".into() }.into()),
+        }
+        Ok(self.batch.read(&id, &mut Vec::new()).map(drop)?)
     }
 
     /// Keeps what arrived of a broken stream, without binding anything.
