@@ -15,7 +15,9 @@
 //! This crate never prints: what the owner should know is handed to [`Server::on_problem`].
 
 pub mod access;
+mod contents;
 mod git;
+mod guard;
 pub mod identity;
 pub mod layout;
 pub mod prover;
@@ -24,7 +26,10 @@ mod repositories;
 pub mod serve;
 mod session;
 mod stores;
+#[cfg(test)]
+mod testing;
 pub mod tokens;
+mod view;
 
 pub use access::add_token;
 pub use serve::{ServeError, Server, ServerConfig, serve_blocking};

@@ -11,6 +11,7 @@
 //! Fails as [`ServeError`], before anything is bound where possible.
 
 use crate::access::{Access, AccessError};
+use crate::contents::Contents;
 use crate::git::{Git, hook_path, hook_script};
 use crate::identity::{self, IdentityError};
 use crate::layout::{Claim, EXECUTABLE, Layout, LayoutError, write_file};
@@ -144,7 +145,8 @@ impl Server {
         let realms = layout.realms_present()?;
         let prover = Prover::start(stores.clone(), realms, tell.clone()).map_err(ServeError::Start)?;
         let git = Git::new(layout, std::env::var_os("PATH"));
-        let shared = Arc::new(Shared { access, stores, git, proofs: prover.queue(), tell });
+        let contents = Arc::new(Contents::new(git.layout().clone()));
+        let shared = Arc::new(Shared { access, stores, contents, git, proofs: prover.queue(), tell });
         Ok(Server { listener, address, admin_token, problems, shared, prover, _claim: claim })
     }
 

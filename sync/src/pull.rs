@@ -56,7 +56,7 @@ impl Machine for Puller {
             Message::Commit => {
                 let receiver = self.receiver.take().ok_or(over)?;
                 self.tally = receiver.tally();
-                let (contents, _) = receiver.commit()?;
+                let contents = receiver.commit()?.len() as u64;
                 self.wishes.say(Message::Done { contents, proved: 0 });
             }
             other => self.wishes.receive(other)?,
@@ -103,7 +103,7 @@ fn weighed(store: &dyn ChunkRead, steps: &[Offer]) -> Result<Message, SyncError>
             return Err(SyncError::Protocol("a description that nobody asked for"));
         };
         for entry in entries {
-            need.push(!store.has(&entry.id)?);
+            need.push(!store.admits(&entry.id)?);
         }
     }
     Ok(Message::Need(need))

@@ -10,7 +10,7 @@ use crate::machine::{COMMIT_SILENCE_MAX, Machine, SILENCE_MAX, SyncError, Tally}
 use crate::message::{Ask, CONTENTS_MAX, Message};
 use crate::receiver::Receiver;
 use crate::sender::{Outgoing, Sender, is_absence};
-use dits_format::{Binding, ChunkId, Oid};
+use dits_format::{Binding, ChunkId, Oid, Proof};
 use dits_store::{ChunkRead, ChunkWrite, StoreError, content};
 use std::collections::{HashSet, VecDeque};
 use std::sync::Arc;
@@ -147,7 +147,7 @@ pub struct Taker {
     store: Arc<dyn ChunkRead>,
     receiver: Option<Receiver>,
     outbox: VecDeque<Message>,
-    claimed: Vec<Binding>,
+    bound: Vec<Binding>,
     done: bool,
     tally: Tally,
 }
@@ -156,20 +156,25 @@ impl Taker {
     /// Takes contents into `store`.
     pub fn new(store: &(impl ChunkWrite + Clone + 'static)) -> Result<Taker, StoreError> {
         let receiver = Some(Receiver::new(store, true)?);
-        let (outbox, claimed) = Default::default();
+        let (outbox, bound) = Default::default();
         Ok(Taker {
             store: Arc::new(store.clone()),
             receiver,
             outbox,
-            claimed,
+            bound,
             done: false,
             tally: Tally::default(),
         })
     }
 
+    /// What was bound.
+    pub fn bound(&self) -> &[Binding] {
+        &self.bound
+    }
+
     /// Contents that were bound and must still be proved.
-    pub fn claimed(&self) -> &[Binding] {
-        &self.claimed
+    pub fn claimed(&self) -> Vec<Binding> {
+        self.bound.iter().filter(|binding| binding.proof == Proof::Claimed).copied().collect()
     }
 
     /// Ends a broken push: keeps the chunks that came, binds nothing.
@@ -196,9 +201,9 @@ impl Machine for Taker {
             Message::Commit => {
                 let receiver = self.receiver.take().ok_or(SyncError::Protocol("a second commit"))?;
                 self.tally = receiver.tally();
-                let (contents, claimed) = receiver.commit()?;
-                let proved = contents - claimed.len() as u64;
-                self.claimed = claimed;
+                self.bound = receiver.commit()?;
+                let contents = self.bound.len() as u64;
+                let proved = contents - self.claimed().len() as u64;
                 self.outbox.push_back(Message::Done { contents, proved });
             }
             Message::Refuse { reason, text, .. } => return Err(SyncError::Refused { reason, text }),

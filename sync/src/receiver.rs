@@ -161,7 +161,7 @@ impl Receiver {
         if entry.bytes == 0 || entry.bytes > CHUNK_BYTES_MAX as u64 || self.awaited.len() >= AWAITED_MAX {
             return Err(SyncError::Protocol("a chunk out of bounds"));
         }
-        let need = !self.requested.contains(&entry.id) && !self.batch.has(&entry.id)?;
+        let need = !self.requested.contains(&entry.id) && !self.batch.admits(&entry.id)?;
         if need {
             self.requested.insert(entry.id);
             self.awaited.push_back(entry);
@@ -288,9 +288,8 @@ impl Receiver {
         Ok(())
     }
 
-    /// Checks the closure of every content, binds them and makes all durable. Returns how many contents
-    /// were bound, and the ones that are only claimed.
-    pub fn commit(mut self) -> Result<(u64, Vec<Binding>), SyncError> {
+    /// Checks the closure of every content, binds them and makes all durable. Returns what was bound.
+    pub fn commit(mut self) -> Result<Vec<Binding>, SyncError> {
         if self.is_expecting() {
             return Err(SyncError::Protocol("a commit before everything came"));
         }
@@ -305,9 +304,7 @@ impl Receiver {
         }
         bindings.iter().for_each(|binding| self.batch.bind(*binding));
         self.batch.commit()?;
-        let contents = bindings.len() as u64;
-        bindings.retain(|binding| binding.proof == Proof::Claimed);
-        Ok((contents, bindings))
+        Ok(bindings)
     }
 
     /// Keeps what arrived of a broken stream, without binding anything.
