@@ -6,7 +6,7 @@
 //! cut entry at the end is what a crash leaves, and never was promised to anybody.
 //!
 //! ```text
-//! head   "DITSLEDG", version u32 = 1, zero u32
+//! head   "DITSLEDG", version u32 = 1, generation u32: how often it was written anew
 //! entry  id 32, manifest 32 (zeros where there is none), seconds since 1970 u64, first 8 bytes of the BLAKE3 of these 72
 //! ```
 
@@ -36,26 +36,24 @@ pub struct Entry {
     pub seconds: u64,
 }
 
-/// The front of each ledger.
-pub fn head() -> [u8; HEAD_BYTES] {
+/// The front of a ledger of this generation.
+pub fn head(generation: u32) -> [u8; HEAD_BYTES] {
     let mut head = [0; HEAD_BYTES];
     head[..8].copy_from_slice(MAGIC);
     head[8..12].copy_from_slice(&VERSION.to_le_bytes());
+    head[12..].copy_from_slice(&generation.to_le_bytes());
     head
 }
 
-/// Checks the front of a ledger.
+/// Reads the front of a ledger: its generation.
 ///
 /// # Errors
 /// When it is not one, or a newer one.
-pub fn check_head(bytes: &[u8]) -> Result<(), FormatError> {
+pub fn decode_head(bytes: &[u8]) -> Result<u32, FormatError> {
     let mut fields = Fields::new(bytes, WHAT);
     fields.magic(MAGIC)?;
     fields.version(VERSION)?;
-    match fields.u32()? {
-        0 => Ok(()),
-        _ => Err(fields.invalid("its head is not zero where it should be")),
-    }
+    fields.u32()
 }
 
 /// Entries in a row, as they stand after the head.
@@ -107,13 +105,13 @@ mod tests {
 
     #[test]
     fn golden_ledger() {
-        let bytes = [&head()[..], &encode(&[entry()])].concat();
+        let bytes = [&head(0)[..], &encode(&[entry()])].concat();
         assert_eq!(bytes.len(), HEAD_BYTES + ENTRY_BYTES);
         assert_eq!(
             blake3::hash(&bytes).to_hex().as_str(),
             "a7419169d2733727812b2a6b9c4fa2d1bf340661552eb8e60a9350a88e71f462"
         );
-        assert_eq!(check_head(&bytes), Ok(()));
+        assert_eq!((decode_head(&bytes), decode_head(&head(7))), (Ok(0), Ok(7)));
         assert_eq!(decode(&bytes[HEAD_BYTES..]), (vec![entry()], 0));
     }
 
@@ -128,18 +126,18 @@ mod tests {
         for len in 0..three.len() {
             assert_eq!(decode(&three[..len]), (vec![entry(); len / ENTRY_BYTES], 0));
         }
-        for at in 0..HEAD_BYTES {
-            let mut bytes = head();
+        for at in 0..12 {
+            let mut bytes = head(0);
             bytes[at] ^= 1;
-            assert!(check_head(&bytes).is_err(), "byte {at}");
-            assert!(check_head(&head()[..at]).is_err());
+            assert!(decode_head(&bytes).is_err(), "byte {at}");
+            assert!(decode_head(&head(0)[..at]).is_err());
         }
     }
 
     proptest! {
         #[test]
         fn what_is_read_is_written_back(bytes in proptest::collection::vec(any::<u8>(), 0..400)) {
-            let _ = check_head(&bytes);
+            let _ = decode_head(&bytes);
             let (entries, damaged) = decode(&bytes);
             prop_assert_eq!(entries.len() + damaged, bytes.len() / ENTRY_BYTES);
             prop_assert_eq!(decode(&encode(&entries)), (entries, 0));

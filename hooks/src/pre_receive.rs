@@ -113,6 +113,14 @@ pub fn pre_receive(input: impl BufRead, env: &PreReceiveEnv) -> Result<(), HookE
         return Ok(());
     }
     found.sort_unstable_by(|one, other| one.path.cmp(&other.path));
+    approve(env, found)
+}
+
+/// Says whether a repository may refer to these files, and notes a yes.
+///
+/// # Errors
+/// Any error means that it may not.
+pub fn approve(env: &PreReceiveEnv, found: Vec<Found>) -> Result<(), HookError> {
     let (store, contents) = (PackStore::open(&env.store_dir)?, Ledger::at(&env.contents));
     let _lease = store.lease()?;
     store.refresh()?;

@@ -112,7 +112,7 @@ impl Contents {
                 seconds: 0,
             }));
         }
-        Ok(ledger.replace(&entries)?)
+        Ok(ledger.create(&entries)?)
     }
 
     /// Attaches contents by these bindings, durably.

@@ -16,6 +16,7 @@
 
 pub mod access;
 mod contents;
+pub mod gc;
 mod git;
 mod guard;
 pub mod identity;

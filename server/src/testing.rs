@@ -55,7 +55,7 @@ pub(crate) fn store(to: &impl ChunkWrite, content: &Content, proof: Proof) {
 
 /// A server's folder with one realm.
 pub(crate) struct Realm {
-    pub dir: tempfile::TempDir,
+    _dir: tempfile::TempDir,
     pub layout: Layout,
     pub store: PackStore,
     pub contents: Arc<Contents>,
@@ -63,17 +63,17 @@ pub(crate) struct Realm {
 }
 
 /// The time that tests live at.
-pub(crate) const NOW: u64 = 1_000_000;
+pub(crate) const NOW: u64 = 100_000_000;
 
 impl Realm {
     pub fn new() -> Realm {
-        let dir = tempfile::tempdir_in(fast()).unwrap();
-        let (layout, _claim) = Layout::claim(dir.path()).unwrap();
+        let _dir = tempfile::tempdir_in(fast()).unwrap();
+        let (layout, _claim) = Layout::claim(_dir.path()).unwrap();
         let store = layout.store("team");
         std::fs::create_dir_all(&store).unwrap();
         let store = PackStore::open(&store).unwrap();
         let contents = Arc::new(Contents::new(layout.clone()));
-        Realm { dir, layout, store, contents, _claim }
+        Realm { _dir, layout, store, contents, _claim }
     }
 
     /// Who talks to `repository` and may read only `readable`, or everything.

@@ -9,7 +9,7 @@
 
 use crate::{StoreError, durable};
 use dits_format::FormatError;
-use dits_format::ledger::{ENTRIES_MAX, ENTRY_BYTES, Entry, HEAD_BYTES, check_head, decode, encode, head};
+use dits_format::ledger::{ENTRIES_MAX, ENTRY_BYTES, Entry, HEAD_BYTES, decode, decode_head, encode, head};
 use std::fs::{File, OpenOptions};
 use std::io::ErrorKind;
 use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
@@ -38,7 +38,8 @@ pub struct Ledger {
 /// How far a ledger was read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Position {
-    file: u64,
+    /// Numbers of files are used again, so the generation counts too.
+    file: (u64, u32),
     bytes: u64,
 }
 
@@ -68,7 +69,7 @@ impl Ledger {
 
     /// Whether anything was ever written.
     pub fn exists(&self) -> bool {
-        self.path.exists()
+        std::fs::metadata(&self.path).is_ok_and(|meta| meta.len() >= HEAD_BYTES as u64)
     }
 
     /// Adds entries at the end, creating the file if need be.
@@ -81,7 +82,7 @@ impl Ledger {
         let file = self.lock()?;
         let len = file.metadata().map_err(write("stat"))?.len();
         let (end, mut bytes) = match whole(len) {
-            0 => (0, head().to_vec()),
+            0 => (0, head(0).to_vec()),
             end => (end, Vec::new()),
         };
         bytes.extend(encode(entries));
@@ -105,7 +106,7 @@ impl Ledger {
         let file = match File::open(&self.path) {
             Ok(file) => file,
             Err(error) if error.kind() == ErrorKind::NotFound => {
-                let end = Position { file: 0, bytes: 0 };
+                let end = Position { file: (0, 0), bytes: 0 };
                 return Ok(Part { entries: Vec::new(), damaged: 0, all: true, end });
             }
             Err(error) => return Err(StoreError::io("open", &self.path)(error)),
@@ -116,34 +117,38 @@ impl Ledger {
 
     fn read_open(&self, file: &File, position: Option<Position>) -> Result<Part, StoreError> {
         let meta = file.metadata().map_err(StoreError::io("stat", &self.path))?;
-        let end = Position { file: meta.ino(), bytes: whole(meta.len()) };
+        let bytes = whole(meta.len());
+        let generation = if bytes == 0 { 0 } else { self.generation(file)? };
+        let end = Position { file: (meta.ino(), generation), bytes };
         let known = position.filter(|known| known.file == end.file && known.bytes <= end.bytes);
         let mut part = Part { entries: Vec::new(), damaged: 0, all: known.is_none(), end };
-        if end.bytes > 0 {
-            self.read_between(file, known.map_or(0, |known| known.bytes), &mut part)?;
+        let from = known.map_or(0, |known| known.bytes).max(HEAD_BYTES as u64);
+        if end.bytes > from {
+            self.read_between(file, from, &mut part)?;
         }
         Ok(part)
     }
 
-    fn read_between(&self, file: &File, from: u64, part: &mut Part) -> Result<(), StoreError> {
-        let broken = |source| StoreError::File { path: self.path.clone(), source };
-        let failed = || StoreError::io("read", &self.path);
-        let mut at = from;
-        if at == 0 {
-            let mut head = [0; HEAD_BYTES];
-            file.read_exact_at(&mut head, 0).map_err(failed())?;
-            check_head(&head).map_err(broken)?;
-            at = HEAD_BYTES as u64;
-        }
+    fn broken(&self, source: FormatError) -> StoreError {
+        StoreError::File { path: self.path.clone(), source }
+    }
+
+    fn generation(&self, file: &File) -> Result<u32, StoreError> {
+        let mut head = [0; HEAD_BYTES];
+        file.read_exact_at(&mut head, 0).map_err(StoreError::io("read", &self.path))?;
+        decode_head(&head).map_err(|source| self.broken(source))
+    }
+
+    fn read_between(&self, file: &File, mut at: u64, part: &mut Part) -> Result<(), StoreError> {
         let found = (part.end.bytes - at) / ENTRY_BYTES as u64;
         if found > ENTRIES_MAX as u64 {
             let what = "entries of a ledger";
-            return Err(broken(FormatError::Limit { what, found, limit: ENTRIES_MAX as u64 }));
+            return Err(self.broken(FormatError::Limit { what, found, limit: ENTRIES_MAX as u64 }));
         }
-        let mut buffer = vec![0; READ_ENTRIES * ENTRY_BYTES];
+        let mut buffer = vec![0; (found as usize).min(READ_ENTRIES) * ENTRY_BYTES];
         while at < part.end.bytes {
             let len = (part.end.bytes - at).min(buffer.len() as u64) as usize;
-            file.read_exact_at(&mut buffer[..len], at).map_err(failed())?;
+            file.read_exact_at(&mut buffer[..len], at).map_err(StoreError::io("read", &self.path))?;
             let (entries, damaged) = decode(&buffer[..len]);
             part.entries.extend(entries);
             part.damaged += damaged;
@@ -159,17 +164,23 @@ impl Ledger {
         }
         let lock = self.lock()?;
         let all = self.read_open(&lock, None)?;
-        self.replace(&choose(all.entries))
+        let generation = all.end.file.1.wrapping_add(1);
+        self.write(&choose(all.entries), generation)
     }
 
-    /// Puts a whole ledger in place of what is there. Only one process at a time may.
-    pub fn replace(&self, entries: &[Entry]) -> Result<(), StoreError> {
-        let parent = self.path.parent().unwrap_or(Path::new("."));
-        durable::create_dir(parent)?;
+    /// Makes a whole ledger, unless somebody did.
+    pub fn create(&self, entries: &[Entry]) -> Result<(), StoreError> {
+        durable::create_dir(self.path.parent().unwrap_or(Path::new(".")))?;
+        let lock = self.lock()?;
+        let len = lock.metadata().map_err(StoreError::io("stat", &self.path))?.len();
+        if whole(len) == 0 { self.write(entries, 0) } else { Ok(()) }
+    }
+
+    fn write(&self, entries: &[Entry], generation: u32) -> Result<(), StoreError> {
         let new = self.path.with_extension("new");
         let mut options = OpenOptions::new();
         options.write(true).create(true).truncate(true).mode(MODE);
-        let bytes = [&head()[..], &encode(entries)].concat();
+        let bytes = [&head(generation)[..], &encode(entries)].concat();
         let written =
             options.open(&new).and_then(|file| file.write_all_at(&bytes, 0).and_then(|()| file.sync_all()));
         written.map_err(StoreError::io("write", &new))?;
