@@ -13,6 +13,7 @@
 use crate::layout::Layout;
 use bytes::Bytes;
 use dits_net::stream::{Activity, Receiving, Sending};
+use dits_store::{StoreError, durable};
 use dits_sync::address::realm;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -67,6 +68,32 @@ pub(crate) fn is_protocol(text: &str) -> bool {
     text.len() <= PROTOCOL_CHARS_MAX && text.chars().all(fine)
 }
 
+/// What the hook of one push gets.
+#[derive(Debug)]
+pub(crate) struct Push {
+    store: PathBuf,
+    contents: PathBuf,
+    /// A ledger that the hook makes when it says yes: refs are about to name these contents.
+    file: PathBuf,
+}
+
+impl Push {
+    /// For a push to the repository `name`, its path as clients write it.
+    pub fn begin(layout: &Layout, name: &str) -> Result<Push, StoreError> {
+        let mut random = [0; 16];
+        let failed = |error| StoreError::io("name a file in", layout.root())(std::io::Error::other(error));
+        getrandom::fill(&mut random).map_err(failed)?;
+        let file = layout.pushes(realm(name)).join(format!("{:032x}", u128::from_le_bytes(random)));
+        Ok(Push { store: layout.store(realm(name)), contents: layout.ledgers(name).0, file })
+    }
+
+    /// Git has ended.
+    pub fn end(&self) {
+        // One that stays keeps its contents for a day.
+        let _ = durable::remove_file(&self.file);
+    }
+}
+
 /// How `git` is run by this server.
 #[derive(Debug)]
 pub(crate) struct Git {
@@ -102,17 +129,20 @@ impl Git {
         command
     }
 
-    /// Starts a service on a repository; `name` is its path as clients write it.
+    /// Starts a service on a repository.
     pub fn serve(
         &self,
         service: Service,
-        name: &str,
+        push: Option<&Push>,
         repository: &Path,
         protocol: &str,
     ) -> std::io::Result<Child> {
         let mut command = self.command();
         command.args(service.arguments()).arg(repository);
-        command.env("DITS_STORE", self.layout.store(realm(name)));
+        if let Some(push) = push {
+            command.env("DITS_STORE", &push.store);
+            command.env("DITS_CONTENTS", &push.contents).env("DITS_PUSH", &push.file);
+        }
         if !protocol.is_empty() {
             command.env("GIT_PROTOCOL", protocol);
         }

@@ -16,8 +16,11 @@
 //! This crate never prints: what the owner should know is handed to [`Server::on_problem`].
 
 pub mod access;
+mod contents;
 pub mod faults;
+pub mod gc;
 mod git;
+mod guard;
 pub mod identity;
 pub mod layout;
 pub mod memory;
@@ -27,7 +30,10 @@ mod repositories;
 pub mod serve;
 mod session;
 mod stores;
+#[cfg(test)]
+mod testing;
 pub mod tokens;
+mod view;
 
 pub use access::add_token;
 pub use faults::Faults;

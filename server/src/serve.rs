@@ -11,6 +11,7 @@
 //! Fails as [`ServeError`], before anything is bound where possible.
 
 use crate::access::{Access, AccessError};
+use crate::contents::Contents;
 use crate::faults::Faults;
 use crate::git::{Git, hook_path, hook_script};
 use crate::identity::{self, IdentityError};
@@ -169,7 +170,9 @@ impl Server {
             usize::try_from(config.memory.unwrap_or_else(memory::for_messages)).unwrap_or(usize::MAX),
         );
         let faults = config.faults.unwrap_or_default();
-        let shared = Arc::new(Shared { access, stores, git, proofs: prover.queue(), memory, faults, tell });
+        let contents = Arc::new(Contents::new(git.layout().clone()));
+        let proofs = prover.queue();
+        let shared = Arc::new(Shared { access, stores, contents, git, proofs, memory, faults, tell });
         Ok(Server { listener, address, admin_token, problems, shared, prover, _claim: claim })
     }
 

@@ -12,25 +12,30 @@
 //! again. Failures of our own are told to the owner ([`Shared::tell`]); the peer learns their class only.
 
 use crate::access::Access;
+use crate::contents::{Contents, ContentsError};
 use crate::faults::Faults;
-use crate::git::{self, Git, Service};
+use crate::git::{self, Git, Push, Service};
+use crate::guard::{Guard, Keeper};
 use crate::prover::{ProofQueue, Tell, take_away};
 use crate::refusal::Refusal;
 use crate::repositories;
 use crate::stores::Stores;
 use crate::tokens::{Caller, Role};
+use crate::view::{Scope, View};
 use dits_net::Stream;
 use dits_net::listen::Peer;
-use dits_store::{ChunkRead, MemoryStore, PackStore, StoreError};
+use dits_store::{MemoryStore, PackStore, StoreError};
 use dits_sync::SyncError;
 use dits_sync::address::realm;
 use dits_sync::budget::Budget;
 use dits_sync::driver::{Channel, drive};
+use dits_sync::machine::Machine;
 use dits_sync::message::{Hello, Message, Purpose};
 use dits_sync::pull::Giver;
 use dits_sync::push::Taker;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
 use tokio::sync::watch;
 use tokio::task::{JoinSet, block_in_place};
 
@@ -41,6 +46,7 @@ pub(crate) const CLOSE_REASON: &[u8] = b"the server is shutting down";
 pub(crate) struct Shared {
     pub access: Access,
     pub stores: Arc<Stores>,
+    pub contents: Arc<Contents>,
     pub git: Git,
     pub proofs: ProofQueue,
     pub memory: Budget,
@@ -72,13 +78,13 @@ async fn serve_stream(shared: Arc<Shared>, stream: Stream) {
     // Who does not say hello gets no answer.
     let Ok((channel, hello)) = Channel::accept(stream, &shared.memory).await else { return };
     let channel = channel.map_stream(|stream| shared.faults.stream(&hello, stream));
-    let (task, _caller) = match block_in_place(|| shared.admit(&hello)) {
+    let (task, caller) = match block_in_place(|| shared.admit(&hello)) {
         Ok(task) => task,
         Err(refusal) => return channel.refuse(&refusal.into_message()).await,
     };
     match task {
-        Task::Push => shared.push(channel, realm(&hello.repository)).await,
-        Task::Pull => shared.pull(channel, realm(&hello.repository)).await,
+        Task::Push => shared.push(channel, &hello.repository, &caller).await,
+        Task::Pull => shared.pull(channel, &hello.repository, &caller).await,
         Task::Git(task) => shared.git(channel, &hello.repository, task).await,
     }
 }
@@ -134,22 +140,46 @@ impl Shared {
     }
 
     /// What takes a push. Chunks that turn out to be damaged go, so that the client is asked for them.
-    fn taker(&self, store: PackStore) -> Result<Taker, StoreError> {
-        let mut taker = Taker::new(&self.faults.store(store.clone()))?;
+    fn taker(&self, keeper: &Keeper) -> Result<Taker, StoreError> {
+        let mut taker = Taker::new(&self.faults.store(keeper.view.clone()))?;
+        let store = keeper.store.clone();
         taker.set_mender(Arc::new(move |id| take_away(&store, id)));
         Ok(taker)
     }
 
-    async fn push(&self, mut channel: Channel, realm: &str) {
-        let opened = block_in_place(|| self.stores.open(realm).and_then(|store| self.taker(store)));
-        let mut taker = match opened {
-            Ok(taker) => taker,
+    /// What a caller may see of a realm's store, and where is noted what he is told.
+    fn keeper(&self, store: PackStore, name: &str, caller: &Caller) -> Result<Keeper, ContentsError> {
+        let realm = realm(name).to_owned();
+        let contents = self.contents.clone();
+        let scope = if caller.reads_all_of(&realm) {
+            None
+        } else {
+            let all = self.git.layout().repositories(&realm)?;
+            let mut readable: Vec<String> =
+                all.into_iter().filter(|other| other != name && caller.role_in(other).is_some()).collect();
+            readable.push(name.to_owned());
+            readable.iter().try_for_each(|readable| contents.ensure(readable, &store))?;
+            Some(Scope { contents: contents.clone(), repository: name.to_owned(), readable, clock: now })
+        };
+        let view = View::new(store.clone(), scope);
+        Ok(Keeper { contents, store, view, realm, repository: name.to_owned(), clock: now })
+    }
+
+    async fn push(&self, mut channel: Channel, name: &str, caller: &Caller) {
+        let realm = realm(name);
+        let opened = block_in_place(|| {
+            let keeper = self.keeper(self.stores.open(realm)?, name, caller)?;
+            Ok(Guard::taking(self.taker(&keeper)?, keeper, Taker::bound))
+        });
+        let mut guard = match opened {
+            Ok(guard) => guard,
             Err(error) => return self.refuse_for(channel, error).await,
         };
         let result = match channel.send(&Message::Welcome).await {
-            Ok(()) => drive(&mut taker, channel, &mut |_| {}).await,
+            Ok(()) => drive(&mut guard, channel, &mut |_| {}).await,
             Err(error) => Err(error),
         };
+        let taker = guard.into_inner();
         // Bound is bound, even if the peer did not live to hear of it.
         taker.claimed().iter().for_each(|binding| self.proofs.add(realm, *binding));
         if let Err(error) = result {
@@ -166,14 +196,24 @@ impl Shared {
         }
     }
 
-    async fn pull(&self, mut channel: Channel, realm: &str) {
-        let store: Arc<dyn ChunkRead> = match block_in_place(|| self.stores.existing(realm)) {
-            Ok(Some(store)) => Arc::new(self.faults.store(store)),
-            Ok(None) => Arc::new(MemoryStore::new()),
-            Err(error) => return self.refuse_for(channel, error).await,
-        };
+    async fn pull(&self, channel: Channel, name: &str, caller: &Caller) {
+        let opened = block_in_place(|| {
+            let store = self.stores.existing(realm(name))?;
+            store.map(|store| self.keeper(store, name, caller)).transpose()
+        });
+        match opened {
+            Ok(Some(keeper)) => {
+                let giver = Giver::new(Arc::new(self.faults.store(keeper.view.clone())));
+                self.give(channel, Guard::giving(giver, keeper)).await;
+            }
+            Ok(None) => self.give(channel, Giver::new(Arc::new(MemoryStore::new()))).await,
+            Err(error) => self.refuse_for(channel, error).await,
+        }
+    }
+
+    async fn give(&self, mut channel: Channel, mut machine: impl Machine) {
         let result = match channel.send(&Message::Welcome).await {
-            Ok(()) => drive(&mut Giver::new(store), channel, &mut |_| {}).await,
+            Ok(()) => drive(&mut machine, channel, &mut |_| {}).await,
             Err(error) => Err(error),
         };
         if let Err(error) = result {
@@ -182,8 +222,8 @@ impl Shared {
     }
 
     async fn git(&self, mut channel: Channel, name: &str, task: GitTask) {
-        let child = match self.start(name, &task).await {
-            Ok(child) => child,
+        let (child, push) = match self.start(name, &task).await {
+            Ok(started) => started,
             Err(refusal) => return channel.refuse(&refusal.into_message()).await,
         };
         // Leaving early drops the child, and so ends it.
@@ -192,6 +232,10 @@ impl Shared {
         }
         let Ok(Stream { mut send, recv }) = channel.into_raw().await else { return };
         let moved = git::pump(child, &mut send, recv).await;
+        // Git has moved its refs, or never will: from here on they say what is needed.
+        if let Some(push) = &push {
+            push.end();
+        }
         // Before the client hears the end: who clones after a push finds the branch.
         if task.service == Service::ReceivePack
             && let Err(error) = repositories::settle_head(&self.git, &task.folder).await
@@ -205,22 +249,40 @@ impl Shared {
     }
 
     /// Finds or creates the repository and starts its service.
-    async fn start(&self, name: &str, task: &GitTask) -> Result<tokio::process::Child, Refusal> {
+    async fn start(
+        &self,
+        name: &str,
+        task: &GitTask,
+    ) -> Result<(tokio::process::Child, Option<Push>), Refusal> {
         let GitTask { service, protocol, object_format, folder } = task;
+        let mut push = None;
         if *service == Service::ReceivePack {
             let made = repositories::create(&self.git, folder, object_format).await;
             made.map_err(|error| self.trouble(&format!("cannot create repository '{name}'"), &error))?;
+            let prepared = block_in_place(|| {
+                self.contents.ensure(name, &self.stores.open(realm(name))?)?;
+                Ok::<_, ContentsError>(Push::begin(self.git.layout(), name)?)
+            });
+            let prepared =
+                prepared.map_err(|error| self.trouble(&format!("cannot push to '{name}'"), &error));
+            push = Some(prepared?);
         } else if !repositories::exists(Path::new(folder)) {
             return Err(Refusal::not_found(name));
         }
-        let child = self.git.serve(*service, name, folder, protocol);
-        child.map_err(|error| self.trouble("cannot run git", &error))
+        let child = self.git.serve(*service, push.as_ref(), folder, protocol);
+        Ok((child.map_err(|error| self.trouble("cannot run git", &error))?, push))
     }
 
-    async fn refuse_for(&self, channel: Channel, error: StoreError) {
-        let error = SyncError::from(error);
-        self.tell_if_ours(&error);
-        channel.refuse(&error.to_refusal()).await;
+    async fn refuse_for(&self, channel: Channel, error: ContentsError) {
+        let refusal = match error {
+            ContentsError::Store(error) => {
+                let error = SyncError::from(error);
+                self.tell_if_ours(&error);
+                error.to_refusal()
+            }
+            ContentsError::Repo(error) => self.trouble("cannot list refs", &error).into_message(),
+        };
+        channel.refuse(&refusal).await;
     }
 
     /// Peers come and go, and some send nonsense; what our own disk does is news.
@@ -229,6 +291,11 @@ impl Shared {
             (self.tell)(&error.to_string());
         }
     }
+}
+
+/// The time, in seconds since 1970.
+pub(crate) fn now() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
 }
 
 fn git_task(service: &str, protocol: &str, object_format: &str, folder: PathBuf) -> Result<GitTask, Refusal> {

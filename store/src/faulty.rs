@@ -39,6 +39,11 @@ impl<S: ChunkRead> ChunkRead for Faulty<S> {
         self.store.has(id)
     }
 
+    fn admits(&self, id: &ChunkId) -> Result<bool, StoreError> {
+        self.plan.call(Operation::Has)?;
+        self.store.admits(id)
+    }
+
     fn read(&self, id: &ChunkId, out: &mut Vec<u8>) -> Result<Option<Kind>, StoreError> {
         read(&self.plan, id, out, |out| self.store.read(id, out))
     }
@@ -105,6 +110,11 @@ impl Batch for FaultyBatch {
     fn has(&mut self, id: &ChunkId) -> Result<bool, StoreError> {
         self.plan.call(Operation::Has)?;
         self.batch.has(id)
+    }
+
+    fn admits(&mut self, id: &ChunkId) -> Result<bool, StoreError> {
+        self.plan.call(Operation::Has)?;
+        self.batch.admits(id)
     }
 
     fn read(&mut self, id: &ChunkId, out: &mut Vec<u8>) -> Result<Option<Kind>, StoreError> {

@@ -13,6 +13,7 @@ pub mod content;
 pub mod durable;
 pub mod error;
 pub mod faulty;
+pub mod ledger;
 pub mod mark;
 pub mod memory;
 pub mod modes;
@@ -22,6 +23,7 @@ pub mod traits;
 
 pub use cache::Cache;
 pub use error::StoreError;
+pub use ledger::Ledger;
 pub use memory::MemoryStore;
 pub use modes::Modes;
 pub use pack::{Options, PackStore};

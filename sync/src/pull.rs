@@ -75,7 +75,9 @@ impl Puller {
         let receiver = self.receiver.take().ok_or(SyncError::Protocol("a message after the commit"))?;
         self.tally = receiver.tally();
         match receiver.commit()? {
-            Committed::Bound { contents, .. } => self.wishes.say(Message::Done { contents, proved: 0 }),
+            Committed::Bound(bound) => {
+                self.wishes.say(Message::Done { contents: bound.len() as u64, proved: 0 });
+            }
             Committed::Lacking(receiver, ids) => {
                 self.receiver = Some(*receiver);
                 self.wishes.say(Message::Lack(ids));
@@ -176,7 +178,7 @@ fn weighed(store: &dyn ChunkRead, steps: &[Offer]) -> Result<Message, SyncError>
             return Err(SyncError::Protocol("a description that nobody asked for"));
         };
         for entry in entries {
-            need.push(!store.has(&entry.id)?);
+            need.push(!store.admits(&entry.id)?);
         }
     }
     Ok(Message::Need(need))

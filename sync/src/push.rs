@@ -16,7 +16,7 @@ use crate::machine::{COMMIT_SILENCE_MAX, Machine, SILENCE_MAX, SyncError, Tally}
 use crate::message::{Ask, CONTENTS_MAX, FILTER_PART_BYTES_MAX, Message};
 use crate::receiver::{Committed, Mender, Receiver};
 use crate::sender::{Hint, Outgoing, Sender, is_absence};
-use dits_format::{Binding, ChunkId, Oid};
+use dits_format::{Binding, ChunkId, Oid, Proof};
 use dits_store::{ChunkRead, ChunkWrite, StoreError, content};
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
@@ -203,7 +203,7 @@ pub struct Taker {
     filters: Option<FilterSource>,
     /// The filter that is being sent, and how much of it was.
     giving: Option<(Arc<Vec<u8>>, usize)>,
-    claimed: Vec<Binding>,
+    bound: Vec<Binding>,
     done: bool,
     tally: Tally,
 }
@@ -212,9 +212,9 @@ impl Taker {
     /// Takes contents into `store`.
     pub fn new(store: &(impl ChunkWrite + Clone + 'static)) -> Result<Taker, StoreError> {
         let receiver = Some(Receiver::new(store, true)?);
-        let (outbox, claimed) = Default::default();
+        let (outbox, bound) = Default::default();
         let (store, tally) = (Arc::new(store.clone()), Tally::default());
-        Ok(Taker { store, receiver, outbox, filters: None, giving: None, claimed, done: false, tally })
+        Ok(Taker { store, receiver, outbox, filters: None, giving: None, bound, done: false, tally })
     }
 
     /// Lets damaged chunks that are met be taken away, so that the pusher can send them anew.
@@ -229,9 +229,14 @@ impl Taker {
         self.filters = Some(filters);
     }
 
+    /// What was bound.
+    pub fn bound(&self) -> &[Binding] {
+        &self.bound
+    }
+
     /// Contents that were bound and must still be proved.
-    pub fn claimed(&self) -> &[Binding] {
-        &self.claimed
+    pub fn claimed(&self) -> Vec<Binding> {
+        self.bound.iter().filter(|binding| binding.proof == Proof::Claimed).copied().collect()
     }
 
     /// Ends a broken push: keeps the chunks that came, binds nothing.
@@ -259,9 +264,10 @@ impl Taker {
         let receiver = self.receiver.take().ok_or(SyncError::Protocol("a second commit"))?;
         self.tally = receiver.tally();
         match receiver.commit()? {
-            Committed::Bound { contents, claimed } => {
-                let proved = contents - claimed.len() as u64;
-                self.claimed = claimed;
+            Committed::Bound(bound) => {
+                self.bound = bound;
+                let contents = self.bound.len() as u64;
+                let proved = contents - self.claimed().len() as u64;
                 self.outbox.push_back(Message::Done { contents, proved });
             }
             Committed::Lacking(receiver, ids) => {

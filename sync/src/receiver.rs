@@ -84,13 +84,8 @@ struct Described {
 
 /// What a commit came to.
 pub enum Committed {
-    /// All is bound and durable.
-    Bound {
-        /// How many contents.
-        contents: u64,
-        /// Those of them that are only claimed.
-        claimed: Vec<Binding>,
-    },
+    /// All is durable, and this is bound.
+    Bound(Vec<Binding>),
     /// These chunks are missing and must come, in this order; then commit again.
     Lacking(Box<Receiver>, Vec<ChunkId>),
 }
@@ -220,16 +215,14 @@ impl Receiver {
             return Ok(Committed::Lacking(Box::new(self), ids));
         }
         let proof = |proved| if proved { Proof::Proved } else { Proof::Claimed };
-        let (contents, mut claimed) = (self.done.len() as u64, Vec::new());
-        for Described { oid, size, manifest, proved } in self.done {
-            let binding = Binding { oid, manifest, size, proof: proof(proved) };
-            self.batch.bind(binding);
-            if !proved {
-                claimed.push(binding);
-            }
-        }
+        let binding = |described: Described| {
+            let Described { oid, size, manifest, proved } = described;
+            Binding { oid, manifest, size, proof: proof(proved) }
+        };
+        let bindings: Vec<Binding> = self.done.into_iter().map(binding).collect();
+        bindings.iter().for_each(|binding| self.batch.bind(*binding));
         self.batch.commit()?;
-        Ok(Committed::Bound { contents, claimed })
+        Ok(Committed::Bound(bindings))
     }
 
     /// What is not here of what would be bound. Damaged chunks are taken away first, if that is allowed: those that

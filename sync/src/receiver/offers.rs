@@ -139,7 +139,7 @@ impl Receiver {
         if matches!(self.current, Current::PassingOver(_)) {
             return Ok(false);
         }
-        let need = !self.on_their_way.contains(&entry.id) && !self.batch.has(&entry.id)?;
+        let need = !self.on_their_way.contains(&entry.id) && !self.batch.admits(&entry.id)?;
         if need {
             self.on_their_way.insert(entry.id);
             self.awaited.push_back(Awaited { id: entry.id, kind: Kind::Data, bytes: Some(entry.bytes) });
