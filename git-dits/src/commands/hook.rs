@@ -4,12 +4,11 @@
 //! refs whose content is not whole in the server's store. The server says where that is with `DITS_STORE`, where the
 //! contents of the repository are listed with `DITS_CONTENTS`, and where to note a yes with `DITS_PUSH`.
 
-use crate::report;
+use crate::{context, report};
 use anyhow::{Context, Result};
 use clap::{Parser, Subcommand};
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 /// Run a Git hook
 #[derive(Debug, Parser)]
@@ -32,7 +31,7 @@ pub fn run(args: &Args) -> Result<ExitCode> {
         store_dir: path("DITS_STORE")?,
         contents: path("DITS_CONTENTS")?,
         push: path("DITS_PUSH")?,
-        now: SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs(),
+        now: context::now()?,
         repository: PathBuf::from("."),
     };
     match dits_hooks::pre_receive(std::io::stdin().lock(), &env) {
