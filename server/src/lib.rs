@@ -19,6 +19,7 @@ mod contents;
 pub mod gc;
 mod git;
 mod guard;
+mod hooks;
 pub mod identity;
 pub mod layout;
 pub mod prover;
