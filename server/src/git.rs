@@ -1,7 +1,7 @@
 //! Running `git`: with an environment of our own, and as the far end of a stream.
 //!
-//! Nothing of the owner's shell, settings or hooks reaches these processes, and nothing of the client but the
-//! three fields of its hello, each checked against a fixed form. What the server wants of Git is passed as
+//! Nothing of the owner's shell or settings reaches these processes but those of the repository itself, and nothing of the
+//! client but the three fields of its hello, each checked against a fixed form. What the server wants of Git is passed as
 //! configuration by environment, so repositories hold no settings that could go stale. Their error output is
 //! the server's: that is where its owner reads why a repository fails.
 //!
@@ -19,6 +19,7 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::pin::pin;
 use std::process::{ExitStatus, Stdio};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::process::{Child, ChildStdin, ChildStdout, Command};
@@ -68,9 +69,11 @@ pub(crate) fn is_protocol(text: &str) -> bool {
     text.len() <= PROTOCOL_CHARS_MAX && text.chars().all(fine)
 }
 
-/// What the hook of one push gets.
+/// What the hooks of one push get.
 #[derive(Debug)]
 pub(crate) struct Push {
+    /// Where they are.
+    settings: Vec<(&'static str, OsString)>,
     store: PathBuf,
     contents: PathBuf,
     /// A ledger that the hook makes when it says yes: refs are about to name these contents.
@@ -79,12 +82,16 @@ pub(crate) struct Push {
 
 impl Push {
     /// For a push to the repository `name`, its path as clients write it.
-    pub fn begin(layout: &Layout, name: &str) -> Result<Push, StoreError> {
+    pub fn begin(
+        layout: &Layout,
+        name: &str,
+        settings: Vec<(&'static str, OsString)>,
+    ) -> Result<Push, StoreError> {
         let mut random = [0; 16];
         let failed = |error| StoreError::io("name a file in", layout.root())(std::io::Error::other(error));
         getrandom::fill(&mut random).map_err(failed)?;
         let file = layout.pushes(realm(name)).join(format!("{:032x}", u128::from_le_bytes(random)));
-        Ok(Push { store: layout.store(realm(name)), contents: layout.ledgers(name).0, file })
+        Ok(Push { settings, store: layout.store(realm(name)), contents: layout.ledgers(name).0, file })
     }
 
     /// Git has ended.
@@ -99,18 +106,23 @@ impl Push {
 pub(crate) struct Git {
     layout: Layout,
     path: Option<OsString>,
+    hooks: Mutex<()>,
 }
 
 impl Git {
     /// `path` is the search path for `git` and for what its hook runs.
     pub fn new(layout: Layout, path: Option<OsString>) -> Git {
-        Git { layout, path }
+        Git { layout, path, hooks: Mutex::default() }
     }
 
-    /// A command without anything of our own environment.
-    fn command(&self) -> Command {
-        let config = [
-            ("core.hooksPath", self.layout.hooks().into_os_string()),
+    /// Whoever holds this may write hooks.
+    pub fn writing_hooks(&self) -> MutexGuard<'_, ()> {
+        self.hooks.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A command without anything of our own environment, with this in its configuration besides.
+    pub fn command(&self, settings: &[(&str, OsString)]) -> Command {
+        let ours = [
             // By itself Git syncs neither loose objects nor refs: a push we confirmed must survive a power cut.
             ("core.fsync", "committed,loose-object,reference".into()),
             ("receive.advertisePushOptions", "true".into()),
@@ -121,8 +133,8 @@ impl Git {
         command.envs(self.path.as_ref().map(|path| ("PATH", path)));
         command.env("HOME", self.layout.root()).env("LC_ALL", "C");
         command.env("GIT_CONFIG_NOSYSTEM", "1").env("GIT_CONFIG_GLOBAL", "/dev/null");
-        command.env("GIT_CONFIG_COUNT", config.len().to_string());
-        for (index, (key, value)) in config.iter().enumerate() {
+        command.env("GIT_CONFIG_COUNT", (ours.len() + settings.len()).to_string());
+        for (index, (key, value)) in ours.iter().chain(settings).enumerate() {
             command.env(format!("GIT_CONFIG_KEY_{index}"), key);
             command.env(format!("GIT_CONFIG_VALUE_{index}"), value);
         }
@@ -137,7 +149,7 @@ impl Git {
         repository: &Path,
         protocol: &str,
     ) -> std::io::Result<Child> {
-        let mut command = self.command();
+        let mut command = self.command(push.map_or(&[], |push| &push.settings));
         command.args(service.arguments()).arg(repository);
         if let Some(push) = push {
             command.env("DITS_STORE", &push.store);
@@ -155,7 +167,7 @@ impl Git {
         repository: Option<&Path>,
         arguments: &[&str],
     ) -> std::io::Result<(ExitStatus, Vec<u8>)> {
-        let mut command = self.command();
+        let mut command = self.command(&[]);
         if let Some(repository) = repository {
             command.arg("--git-dir").arg(repository);
         }
@@ -173,6 +185,38 @@ impl Git {
 /// The peer went away, or nothing moved any more.
 #[derive(Debug)]
 pub(crate) struct GivenUp;
+
+/// What a service says first in `repository`: its refs, and what it can do.
+pub(crate) async fn advertisement(git: &Git, repository: &Path, protocol: &str) -> std::io::Result<Vec<u8>> {
+    let mut command = git.command(&[]);
+    command.args(["receive-pack", "--advertise-refs"]).arg(repository).env("GIT_PROTOCOL", protocol);
+    command.stdin(Stdio::null()).stderr(Stdio::inherit());
+    let output = timeout(COMMAND_MAX, command.output()).await.map_err(std::io::Error::from)??;
+    if output.status.success() {
+        Ok(output.stdout)
+    } else {
+        Err(std::io::Error::other("git receive-pack failed"))
+    }
+}
+
+/// Gives a child the start of its input, and passes over what it says first, up to the flush packet.
+pub(crate) async fn catch_up(child: &mut Child, input: &[u8]) -> Result<(), GivenUp> {
+    let (Some(stdin), Some(stdout)) = (&mut child.stdin, &mut child.stdout) else { return Err(GivenUp) };
+    stdin.write_all(input).await.map_err(|_| GivenUp)?;
+    let mut packet = vec![0; 4];
+    loop {
+        packet.resize(4, 0);
+        stdout.read_exact(&mut packet).await.map_err(|_| GivenUp)?;
+        let len = std::str::from_utf8(&packet).ok().and_then(|len| usize::from_str_radix(len, 16).ok());
+        match len.ok_or(GivenUp)? {
+            0 => return Ok(()),
+            len => {
+                packet.resize(len.checked_sub(4).ok_or(GivenUp)?, 0);
+                stdout.read_exact(&mut packet).await.map_err(|_| GivenUp)?;
+            }
+        }
+    }
+}
 
 /// Moves bytes between a child and a stream until the child has said everything, and waits for its end.
 pub(crate) async fn pump(mut child: Child, send: &mut Sending, recv: Receiving) -> Result<(), GivenUp> {
@@ -250,40 +294,9 @@ async fn stall(activity: &Activity) {
     }
 }
 
-/// What the pre-receive hook's file says: it hands over to `git-dits`, whatever characters its path has.
-pub(crate) fn hook_script(exe: &Path) -> Vec<u8> {
-    use std::os::unix::ffi::OsStrExt;
-    let mut script = b"#!/bin/sh\nexec '".to_vec();
-    for byte in exe.as_os_str().as_bytes() {
-        match byte {
-            b'\'' => script.extend_from_slice(b"'\\''"),
-            other => script.push(*other),
-        }
-    }
-    script.extend_from_slice(b"' hook pre-receive \"$@\"\n");
-    script
-}
-
-/// The file of the pre-receive hook.
-pub(crate) fn hook_path(layout: &Layout) -> PathBuf {
-    layout.hooks().join("pre-receive")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_hook_survives_any_path() {
-        let dir = tempfile::tempdir().unwrap();
-        let exe = dir.path().join("it's $HOME \"x\" `y`\n\\z");
-        std::fs::write(&exe, "#!/bin/sh\necho \"$@\"\n").unwrap();
-        std::fs::set_permissions(&exe, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
-        let hook = dir.path().join("hook");
-        std::fs::write(&hook, hook_script(&exe)).unwrap();
-        let output = std::process::Command::new("/bin/sh").arg(&hook).arg("a b").output().unwrap();
-        assert_eq!(output.stdout, b"hook pre-receive a b\n");
-    }
 
     #[tokio::test(flavor = "multi_thread")]
     async fn what_git_writes_is_synced() {

@@ -5,6 +5,7 @@
 //! DIR/lock                        held exclusively while a server runs
 //! DIR/cert.der key.der tokens     the last two for the owner's eyes only
 //! DIR/hooks/pre-receive           rewritten at each start
+//! DIR/empty/<format>.git          repositories that stay empty, one an object format
 //! DIR/realms/<realm>/store        chunks
 //! DIR/realms/<realm>/leases       ledger: contents that somebody was told are here
 //! DIR/realms/<realm>/pushes/…     ledgers: contents of pushes between the hook's yes and the end of Git
@@ -152,6 +153,11 @@ impl Layout {
     /// Hooks that Git runs in every repository.
     pub fn hooks(&self) -> PathBuf {
         self.root.join("hooks")
+    }
+
+    /// A repository that stays empty, of an object format: what it says stands for those that do not exist yet.
+    pub(crate) fn empty(&self, object_format: &str) -> PathBuf {
+        self.root.join("empty").join(format!("{object_format}.git"))
     }
 
     /// The token file.

@@ -21,6 +21,7 @@ pub mod faults;
 pub mod gc;
 mod git;
 mod guard;
+mod hooks;
 pub mod identity;
 pub mod layout;
 pub mod memory;

@@ -13,9 +13,10 @@
 use crate::access::{Access, AccessError};
 use crate::contents::Contents;
 use crate::faults::Faults;
-use crate::git::{Git, hook_path, hook_script};
+use crate::git::Git;
+use crate::hooks;
 use crate::identity::{self, IdentityError};
-use crate::layout::{Claim, EXECUTABLE, Layout, LayoutError, write_file};
+use crate::layout::{Claim, Layout, LayoutError};
 use crate::memory;
 use crate::prover::{Prover, Tell};
 use crate::session::{self, CLOSE_REASON, Shared};
@@ -31,7 +32,7 @@ use std::path::PathBuf;
 use std::pin::pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
-use tokio::sync::watch;
+use tokio::sync::{OnceCell, watch};
 use tokio::task::{JoinSet, block_in_place};
 use tokio::time::timeout;
 
@@ -153,7 +154,8 @@ impl Server {
         }
         let (layout, claim) = Layout::claim(&config.dir)?;
         let (access, admin_token) = Access::open(&layout, config.anonymous)?;
-        install_hook(&layout, &config)?;
+        let git = Git::new(layout.clone(), std::env::var_os("PATH"));
+        install_hook(&git, &config)?;
         let identity = identity::load_or_create(&layout)?;
         let tls = ServerTls { identity, files: config.certificate, client_ca: config.client_ca };
         let listener = Listener::bind(config.listen, tls)
@@ -165,14 +167,22 @@ impl Server {
         let stores = Arc::new(Stores::new(layout.clone()));
         let realms = layout.realms_present()?;
         let prover = Prover::start(stores.clone(), realms, tell.clone()).map_err(ServeError::Start)?;
-        let git = Git::new(layout, std::env::var_os("PATH"));
         let memory = Budget::new(
             usize::try_from(config.memory.unwrap_or_else(memory::for_messages)).unwrap_or(usize::MAX),
         );
-        let faults = config.faults.unwrap_or_default();
-        let contents = Arc::new(Contents::new(git.layout().clone()));
-        let proofs = prover.queue();
-        let shared = Arc::new(Shared { access, stores, contents, git, proofs, memory, faults, tell });
+        let contents = Arc::new(Contents::new(layout));
+        let shared = Arc::new(Shared {
+            access,
+            stores,
+            contents,
+            git,
+            exe: config.exe,
+            way: OnceCell::new(),
+            proofs: prover.queue(),
+            memory,
+            faults: config.faults.unwrap_or_default(),
+            tell,
+        });
         Ok(Server { listener, address, admin_token, problems, shared, prover, _claim: claim })
     }
 
@@ -251,9 +261,8 @@ async fn greet(shared: Arc<Shared>, arrival: Arrival, stop: watch::Receiver<bool
     }
 }
 
-fn install_hook(layout: &Layout, config: &ServerConfig) -> Result<(), ServeError> {
-    let path = hook_path(layout);
-    write_file(&path, EXECUTABLE, &hook_script(&config.exe))?;
+fn install_hook(git: &Git, config: &ServerConfig) -> Result<(), ServeError> {
+    let path = hooks::install(git, &config.exe)?;
     rustix::fs::access(&path, rustix::fs::Access::EXEC_OK)
         .map_err(|error| ServeError::Hook { path, source: error.into() })
 }

@@ -16,6 +16,7 @@ use crate::contents::{Contents, ContentsError};
 use crate::faults::Faults;
 use crate::git::{self, Git, Push, Service};
 use crate::guard::{Guard, Keeper};
+use crate::hooks::Way;
 use crate::prover::{ProofQueue, Tell, take_away};
 use crate::refusal::Refusal;
 use crate::repositories;
@@ -24,6 +25,7 @@ use crate::tokens::{Caller, Role};
 use crate::view::{Scope, View};
 use dits_net::Stream;
 use dits_net::listen::Peer;
+use dits_net::stream::{Receiving, Sending};
 use dits_store::{MemoryStore, PackStore, StoreError};
 use dits_sync::SyncError;
 use dits_sync::address::realm;
@@ -33,14 +35,18 @@ use dits_sync::machine::Machine;
 use dits_sync::message::{Hello, Message, Purpose};
 use dits_sync::pull::Giver;
 use dits_sync::push::Taker;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
-use tokio::sync::watch;
+use tokio::sync::{OnceCell, watch};
 use tokio::task::{JoinSet, block_in_place};
+use tokio::time::timeout;
 
 /// What clients are told when the server ends.
 pub(crate) const CLOSE_REASON: &[u8] = b"the server is shutting down";
+
+/// Git's packet that ends a list; a list of nothing is only that.
+const FLUSH: &[u8; 4] = b"0000";
 
 /// What all streams of a server work with.
 pub(crate) struct Shared {
@@ -48,6 +54,9 @@ pub(crate) struct Shared {
     pub stores: Arc<Stores>,
     pub contents: Arc<Contents>,
     pub git: Git,
+    /// The program that hooks run, and how Git is told of them once that is known.
+    pub exe: PathBuf,
+    pub way: OnceCell<Way>,
     pub proofs: ProofQueue,
     pub memory: Budget,
     pub faults: Arc<Faults>,
@@ -88,6 +97,9 @@ async fn serve_stream(shared: Arc<Shared>, stream: Stream) {
         Task::Git(task) => shared.git(channel, &hello.repository, task).await,
     }
 }
+
+/// A service that runs, and what belongs to a push.
+type Started = (tokio::process::Child, Option<Push>);
 
 /// What an admitted stream does.
 enum Task {
@@ -222,7 +234,14 @@ impl Shared {
     }
 
     async fn git(&self, mut channel: Channel, name: &str, task: GitTask) {
-        let (child, push) = match self.start(name, &task).await {
+        let is_push = task.service == Service::ReceivePack;
+        let exists = repositories::exists(&task.folder);
+        let started = match (is_push, exists) {
+            (_, true) => self.start(name, &task).await.map(Some),
+            (true, false) => Ok(None),
+            (false, false) => Err(Refusal::not_found(name)),
+        };
+        let started = match started {
             Ok(started) => started,
             Err(refusal) => return channel.refuse(&refusal.into_message()).await,
         };
@@ -230,16 +249,22 @@ impl Shared {
         if channel.send(&Message::Welcome).await.is_err() {
             return;
         }
-        let Ok(Stream { mut send, recv }) = channel.into_raw().await else { return };
+        let Ok(Stream { mut send, mut recv }) = channel.into_raw().await else { return };
+        let (child, push) = match started {
+            Some(started) => started,
+            None => match self.first_push(name, &task, &mut send, &mut recv).await {
+                Ok(Some(started)) => started,
+                Ok(None) => return send.finish().await,
+                Err(git::GivenUp) => return send.abandon(),
+            },
+        };
         let moved = git::pump(child, &mut send, recv).await;
         // Git has moved its refs, or never will: from here on they say what is needed.
-        if let Some(push) = &push {
+        if let (Some(push), Ok(())) = (&push, &moved) {
             push.end();
         }
         // Before the client hears the end: who clones after a push finds the branch.
-        if task.service == Service::ReceivePack
-            && let Err(error) = repositories::settle_head(&self.git, &task.folder).await
-        {
+        if is_push && let Err(error) = repositories::settle_head(&self.git, &task.folder).await {
             self.trouble(&format!("cannot set HEAD of '{name}'"), &error);
         }
         match moved {
@@ -248,26 +273,52 @@ impl Shared {
         }
     }
 
-    /// Finds or creates the repository and starts its service.
-    async fn start(
+    /// A push to a repository that does not exist: it is made when the client says what it pushes. Before that it
+    /// hears what an empty one would say, so a dry run makes nothing.
+    async fn first_push(
         &self,
         name: &str,
         task: &GitTask,
-    ) -> Result<(tokio::process::Child, Option<Push>), Refusal> {
-        let GitTask { service, protocol, object_format, folder } = task;
+        send: &mut Sending,
+        recv: &mut Receiving,
+    ) -> Result<Option<Started>, git::GivenUp> {
+        let failed = |what: &str, error: &dyn std::fmt::Display| {
+            self.trouble(&format!("{what} '{name}'"), error);
+            git::GivenUp
+        };
+        let empty = self.git.layout().empty(&task.object_format);
+        let made = repositories::create(&self.git, &empty, &task.object_format).await;
+        made.map_err(|error| failed("cannot make an empty repository for", &error))?;
+        let said = git::advertisement(&self.git, &empty, &task.protocol).await;
+        let said = said.map_err(|error| failed("cannot answer for", &error))?;
+        send.write(said.into()).await.map_err(|_| git::GivenUp)?;
+        let mut first = [0; 4];
+        let more = timeout(git::STALL_MAX, recv.fill(&mut first)).await.map_err(|_| git::GivenUp)?;
+        if !more.map_err(|_| git::GivenUp)? || first == *FLUSH {
+            return Ok(None);
+        }
+        let made = repositories::create(&self.git, &task.folder, &task.object_format).await;
+        made.map_err(|error| failed("cannot create repository", &error))?;
+        let (mut child, push) = self.start(name, task).await.map_err(|_| git::GivenUp)?;
+        git::catch_up(&mut child, &first).await?;
+        Ok(Some((child, push)))
+    }
+
+    /// Starts a service on a repository that exists.
+    async fn start(&self, name: &str, task: &GitTask) -> Result<Started, Refusal> {
+        let GitTask { service, protocol, folder, .. } = task;
         let mut push = None;
         if *service == Service::ReceivePack {
-            let made = repositories::create(&self.git, folder, object_format).await;
-            made.map_err(|error| self.trouble(&format!("cannot create repository '{name}'"), &error))?;
+            let failed =
+                |error: &dyn std::fmt::Display| self.trouble(&format!("cannot push to '{name}'"), error);
+            let way = self.way.get_or_init(|| Way::probe(&self.git, folder, &self.exe)).await;
+            let settings =
+                way.configure(&self.git, folder, &self.exe).await.map_err(|error| failed(&error))?;
             let prepared = block_in_place(|| {
                 self.contents.ensure(name, &self.stores.open(realm(name))?)?;
-                Ok::<_, ContentsError>(Push::begin(self.git.layout(), name)?)
+                Ok::<_, ContentsError>(Push::begin(self.git.layout(), name, settings)?)
             });
-            let prepared =
-                prepared.map_err(|error| self.trouble(&format!("cannot push to '{name}'"), &error));
-            push = Some(prepared?);
-        } else if !repositories::exists(Path::new(folder)) {
-            return Err(Refusal::not_found(name));
+            push = Some(prepared.map_err(|error| failed(&error))?);
         }
         let child = self.git.serve(*service, push.as_ref(), folder, protocol);
         Ok((child.map_err(|error| self.trouble("cannot run git", &error))?, push))

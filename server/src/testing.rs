@@ -1,4 +1,5 @@
-//! For this package's tests: contents from seeds, and machines that talk without a network.
+//! For this package's tests: contents whose chunks are told by letters, a server's folder with one realm, and machines
+//! that talk without a network. The time stands still at [`NOW`].
 
 use crate::contents::Contents;
 use crate::guard::{Guard, Keeper};

@@ -72,6 +72,11 @@ impl Server {
         call.args(["--add-token", name, "--role", role, "--scope", scope]).ok().line()
     }
 
+    /// Collects garbage in its folder, whether it runs or not.
+    pub fn gc(&self, args: &[&str]) -> Call {
+        self.call(&["serve", "gc"]).args([&self.dir]).args(args)
+    }
+
     /// Its port.
     pub fn port(&self) -> u16 {
         self.port

@@ -3,10 +3,15 @@
 //! Everything it keeps is below DIR. The first line on standard output is its address, for scripts and tests
 //! that start it; an admin token is printed once, when the folder is new. SIGTERM and SIGINT let running
 //! transfers end (up to ten seconds) and stop it with exit code 0.
+//!
+//! The subcommands work on the folder, whether a server runs or not. A folder that is named like one of them is
+//! served as `./gc`.
+
+mod gc;
 
 use crate::report;
 use anyhow::{Context, Result};
-use clap::Parser;
+use clap::{Parser, Subcommand};
 use dits_server::{Faults, Role, Scope, ServerConfig, add_token, serve_blocking};
 use dits_sync::address::DEFAULT_PORT;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -14,11 +19,15 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 
-/// Serve repositories and their content from a folder
+/// Serve repositories and their content from a folder, or manage such a folder
 #[derive(Debug, Parser)]
+#[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
 pub struct Args {
+    #[command(subcommand)]
+    command: Option<Command>,
     /// Folder for everything the server keeps; made if there is none
-    dir: PathBuf,
+    #[arg(required = true)]
+    dir: Option<PathBuf>,
     /// Address and port to listen on, UDP and TCP; port 0 picks a free one [default: 0.0.0.0:4880, with --anonymous
     /// 127.0.0.1:4880]
     #[arg(long, value_name = "ADDR:PORT")]
@@ -52,10 +61,23 @@ pub struct Args {
     scope: Scope,
 }
 
+#[derive(Debug, Subcommand)]
+enum Command {
+    Gc(gc::Args),
+}
+
 /// Runs the command.
 pub fn run(args: &Args) -> Result<ExitCode> {
+    match &args.command {
+        Some(Command::Gc(args)) => gc::run(args),
+        None => serve(args),
+    }
+}
+
+fn serve(args: &Args) -> Result<ExitCode> {
+    let dir = args.dir.as_ref().context("no folder was named")?;
     if let Some(name) = &args.add_token {
-        let token = add_token(&args.dir, name, args.role, &args.scope)?;
+        let token = add_token(dir, name, args.role, &args.scope)?;
         report::line(&token)?;
         return Ok(ExitCode::SUCCESS);
     }
@@ -64,7 +86,7 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     let listen = args.listen.unwrap_or_else(|| (everywhere, DEFAULT_PORT).into());
     let (memory, faults) = (args.memory, args.faults.as_deref().map(read_faults).transpose()?);
     let config = ServerConfig {
-        dir: args.dir.clone(),
+        dir: dir.clone(),
         listen,
         certificate: args.cert.clone().zip(args.key.clone()),
         client_ca: args.client_ca.clone(),

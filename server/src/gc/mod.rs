@@ -127,5 +127,6 @@ pub fn collect(dir: &Path, options: &Options, tell: &dyn Fn(&str, u64, u64)) -> 
 }
 
 #[cfg(test)]
-#[path = "tests.rs"]
+mod steps;
+#[cfg(test)]
 mod tests;

@@ -1,4 +1,5 @@
-//! What the Git repositories of a realm refer to.
+//! What the Git repositories of a realm refer to. Git is asked, in an environment without the owner's settings; a
+//! repository that it cannot read is an error, as nobody knows what that needs.
 
 use super::GcError;
 use crate::contents::git_in;
