@@ -2,10 +2,12 @@
 //!
 //! [`drive`] sends what the machine has to send, takes what arrives in between, and waits only when there
 //! is nothing to send: a bulk sender never waits for an answer that it does not need yet. Machines read and
-//! write their store, so they run where blocking is allowed (`block_in_place`). Arriving messages are read
-//! ahead by at most [`READ_AHEAD`]. Every wait ends: a write or a read that makes no progress for
-//! [`SILENCE_MAX`] ends the stream.
+//! write their store, so they run where blocking is allowed (`block_in_place`). Going there costs the runtime a change of
+//! threads, so a machine is asked for several messages at once ([`SEND_BYTES_TARGET`]), and is given all that have arrived.
+//! Arriving messages are read ahead by at most [`READ_AHEAD`]. Every wait ends: a write or a read that makes no
+//! progress for [`SILENCE_MAX`] ends the stream.
 
+use crate::buffers::{Received, Sent};
 use crate::machine::{Machine, Patience, SILENCE_MAX, SyncError, Tally};
 use crate::message::{HELLO_BYTES_MAX, Hello, MESSAGE_BYTES_MAX, Message};
 use bytes::Bytes;
@@ -20,6 +22,8 @@ use tokio::time::timeout;
 
 /// Messages read and not yet handed to the machine.
 const READ_AHEAD: usize = 8;
+/// A machine is asked for messages until there are this many bytes of them.
+const SEND_BYTES_TARGET: usize = 1 << 20;
 /// Bytes that are written at once: each piece has a deadline of its own.
 const SLICE_BYTES: usize = 64 << 10;
 
@@ -60,7 +64,7 @@ impl Channel {
     pub async fn accept(stream: Stream) -> Result<(Channel, Hello), SyncError> {
         let mut channel = Channel { stream, awaits_welcome: false, wire: Arc::default() };
         let recv = &mut channel.stream.recv;
-        let body = timeout(SILENCE_MAX, read_body(recv, HELLO_BYTES_MAX, &channel.wire)).await;
+        let body = timeout(SILENCE_MAX, read_body(recv, HELLO_BYTES_MAX, &channel.wire, Vec::new())).await;
         let body = body.map_err(|_| SyncError::Silence(SILENCE_MAX))??;
         match body.map(|body| Message::decode(&body)).transpose()? {
             Some(Message::Hello(hello)) => {
@@ -78,14 +82,14 @@ impl Channel {
 
     /// Sends one message.
     pub async fn send(&mut self, message: &Message) -> Result<(), SyncError> {
-        write(&mut self.stream.send, message, &self.wire).await?.map_err(lost)
+        write(&mut self.stream.send, encoded(message), &self.wire).await?.map_err(lost)
     }
 
     /// Waits for the welcome and gives the raw stream behind it.
     pub async fn into_raw(mut self) -> Result<Stream, SyncError> {
         if self.awaits_welcome {
-            let body =
-                timeout(SILENCE_MAX, read_body(&mut self.stream.recv, MESSAGE_BYTES_MAX, &self.wire)).await;
+            let body = read_body(&mut self.stream.recv, MESSAGE_BYTES_MAX, &self.wire, Vec::new());
+            let body = timeout(SILENCE_MAX, body).await;
             expect_welcome(body.map_err(|_| SyncError::Silence(SILENCE_MAX))??)?;
         }
         Ok(self.stream)
@@ -108,13 +112,15 @@ pub async fn drive<M: Machine>(
 ) -> Result<(), SyncError> {
     let Channel { stream: Stream { send, recv }, awaits_welcome, wire } = channel;
     let (bodies, inbox) = mpsc::channel(READ_AHEAD);
-    let reader = tokio::spawn(read_all(recv, bodies, wire.clone()));
-    let mut run = Run { machine, send, inbox, wire, awaits_welcome, observe };
+    let received = Arc::<Received>::default();
+    let reader = tokio::spawn(read_all(recv, bodies, wire.clone(), received.clone()));
+    let sent = Sent::default();
+    let mut run = Run { machine, send, inbox, wire, awaits_welcome, observe, received, sent };
     let result = run.all().await;
     if let Err(error) = &result
         && !matches!(error, SyncError::Refused { .. } | SyncError::Lost(_))
     {
-        let _ = run.write(&error.to_refusal()).await;
+        let _ = run.write(encoded(&error.to_refusal())).await;
     }
     run.send.finish().await;
     reader.abort();
@@ -129,6 +135,8 @@ struct Run<'a, M> {
     wire: Arc<Wire>,
     awaits_welcome: bool,
     observe: &'a mut (dyn FnMut(Tally) + Send),
+    received: Arc<Received>,
+    sent: Sent,
 }
 
 impl<M: Machine> Run<'_, M> {
@@ -136,10 +144,16 @@ impl<M: Machine> Run<'_, M> {
         let start = Instant::now();
         let mut patience = Patience::new(Duration::ZERO);
         loop {
-            while let Some(message) = block_in_place(|| self.machine.poll())? {
-                self.write(&message).await?;
-                patience.heard(start.elapsed());
-                while let Ok(body) = self.inbox.try_recv() {
+            loop {
+                let messages = block_in_place(|| self.poll())?;
+                if messages.is_empty() {
+                    break;
+                }
+                for message in messages {
+                    self.write(message).await?;
+                    patience.heard(start.elapsed());
+                }
+                if let Ok(body) = self.inbox.try_recv() {
                     self.take(body?)?;
                 }
                 (self.observe)(self.machine.tally());
@@ -159,14 +173,39 @@ impl<M: Machine> Run<'_, M> {
         }
     }
 
-    fn take(&mut self, body: Vec<u8>) -> Result<(), SyncError> {
-        if std::mem::take(&mut self.awaits_welcome) {
-            return expect_welcome(Some(body));
+    /// Messages that the machine has to send now, encoded.
+    fn poll(&mut self) -> Result<Vec<Bytes>, SyncError> {
+        let (mut messages, mut bytes) = (Vec::new(), 0);
+        while bytes < SEND_BYTES_TARGET
+            && let Some(message) = self.machine.poll()?
+        {
+            let mut buffer = self.sent.take();
+            message.encode(&mut buffer);
+            let message = Bytes::from(buffer);
+            self.sent.keep(&message);
+            bytes += message.len();
+            messages.push(message);
         }
-        block_in_place(|| self.machine.receive(Message::decode(&body)?))
+        Ok(messages)
     }
 
-    async fn write(&mut self, message: &Message) -> Result<(), SyncError> {
+    /// Hands in a message, and those that have arrived behind it.
+    fn take(&mut self, first: Vec<u8>) -> Result<(), SyncError> {
+        let mut next = Some(Ok(first));
+        if std::mem::take(&mut self.awaits_welcome) {
+            expect_welcome(next.take().transpose()?)?;
+        }
+        block_in_place(|| {
+            while let Some(body) = next.take().or_else(|| self.inbox.try_recv().ok()) {
+                let body = body?;
+                self.machine.receive(Message::decode(&body)?)?;
+                self.received.give(body);
+            }
+            Ok(())
+        })
+    }
+
+    async fn write(&mut self, message: Bytes) -> Result<(), SyncError> {
         match write(&mut self.send, message, &self.wire).await? {
             Ok(()) => Ok(()),
             // The peer may have said why before it stopped listening.
@@ -184,16 +223,19 @@ impl<M: Machine> Run<'_, M> {
     }
 }
 
-/// Sends one message. The outer error is ours, the inner one the connection's.
-async fn write(
-    send: &mut Sending,
-    message: &Message,
-    wire: &Wire,
-) -> Result<Result<(), TransportError>, SyncError> {
+fn encoded(message: &Message) -> Bytes {
     let mut bytes = Vec::new();
     message.encode(&mut bytes);
+    Bytes::from(bytes)
+}
+
+/// Sends one encoded message. The outer error is ours, the inner one the connection's.
+async fn write(
+    send: &mut Sending,
+    mut bytes: Bytes,
+    wire: &Wire,
+) -> Result<Result<(), TransportError>, SyncError> {
     wire.sent.fetch_add(bytes.len() as u64, Ordering::Relaxed);
-    let mut bytes = Bytes::from(bytes);
     // Slice by slice, so that a large message on a slow line has as long as it moves.
     while !bytes.is_empty() {
         let slice = bytes.split_to(bytes.len().min(SLICE_BYTES));
@@ -214,9 +256,14 @@ fn expect_welcome(body: Option<Vec<u8>>) -> Result<(), SyncError> {
     }
 }
 
-async fn read_all(mut recv: Receiving, bodies: mpsc::Sender<Result<Vec<u8>, SyncError>>, wire: Arc<Wire>) {
+async fn read_all(
+    mut recv: Receiving,
+    bodies: mpsc::Sender<Result<Vec<u8>, SyncError>>,
+    wire: Arc<Wire>,
+    buffers: Arc<Received>,
+) {
     loop {
-        let item = match read_body(&mut recv, MESSAGE_BYTES_MAX, &wire).await {
+        let item = match read_body(&mut recv, MESSAGE_BYTES_MAX, &wire, buffers.take()).await {
             Ok(Some(body)) => Ok(body),
             Ok(None) => return,
             Err(error) => Err(error),
@@ -229,7 +276,12 @@ async fn read_all(mut recv: Receiving, bodies: mpsc::Sender<Result<Vec<u8>, Sync
 }
 
 /// One message of at most `limit` bytes without its length field; `None` at the end of the stream.
-async fn read_body(recv: &mut Receiving, limit: usize, wire: &Wire) -> Result<Option<Vec<u8>>, SyncError> {
+async fn read_body(
+    recv: &mut Receiving,
+    limit: usize,
+    wire: &Wire,
+    mut body: Vec<u8>,
+) -> Result<Option<Vec<u8>>, SyncError> {
     let mut len = [0; 4];
     if !recv.fill(&mut len).await.map_err(lost)? {
         return Ok(None);
@@ -238,7 +290,7 @@ async fn read_body(recv: &mut Receiving, limit: usize, wire: &Wire) -> Result<Op
     if len > limit {
         return Err(SyncError::Protocol("a message over the limit"));
     }
-    let mut body = vec![0; len];
+    body.resize(len, 0);
     if !recv.fill(&mut body).await.map_err(lost)? && !body.is_empty() {
         return Err(SyncError::Lost("the peer closed the stream".into()));
     }

@@ -9,6 +9,7 @@
 
 pub mod address;
 pub mod ask;
+mod buffers;
 pub mod client;
 pub mod driver;
 pub mod machine;
