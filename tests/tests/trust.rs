@@ -1,5 +1,7 @@
 //! A server with a certificate that an authority vouches for: nobody is asked to trust it, and it may be renewed.
 
+#![expect(clippy::unwrap_used, reason = "helpers of tests fail like tests")]
+
 use dits_tests::{User, World, bytes, wait_for};
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 use std::fs;
