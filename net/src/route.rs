@@ -9,13 +9,15 @@
 //!
 //! Always holds: nothing here decides whether a server is trusted or can be reached, only who is asked first, so a
 //! lost or wrong memory costs time and nothing else. A text with any damage is forgotten as a whole. At most
-//! [`LINES_MAX`] lines are kept, the newest; lines older than [`KEPT_FOR`] count for nothing.
+//! [`LINES_MAX`] lines are kept, the newest; lines older than [`KEPT_FOR`] count for nothing, those of a closed way sooner.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 /// How long something is remembered, seconds.
 pub const KEPT_FOR: u64 = 60 * 60;
+/// How long a way counts as closed, seconds: a first packet may also have been lost, and asking again costs little.
+pub const CLOSED_FOR: u64 = 10 * 60;
 /// Most lines that are kept.
 pub const LINES_MAX: usize = 256;
 /// Largest text that is read, bytes.
@@ -195,8 +197,9 @@ fn is_below(goodput: u64, other: u64, percent: u64) -> bool {
 }
 
 fn is_fresh(seen: &Seen, now: u64) -> bool {
+    let kept_for = if seen.state == State::Closed { CLOSED_FOR } else { KEPT_FOR };
     // A line from the future was written under a wrong clock.
-    seen.at <= now && now - seen.at < KEPT_FOR
+    seen.at <= now && now - seen.at < kept_for
 }
 
 fn parse_line(line: &str) -> Option<((String, String, Way), Seen)> {
@@ -263,6 +266,8 @@ mod tests {
         assert_eq!(plan(&[(Way::Quic, 1, State::Open), (Way::Tcp, 1, State::Open)]), Plan::First(Way::Quic));
         let blocked = [(Way::Quic, 1, State::Closed), (Way::Tcp, 1, speed(1, EXPLORE_FROM))];
         assert_eq!(plan(&blocked), Plan::First(Way::Tcp));
+        let once = [(Way::Quic, CLOSED_FOR, State::Closed), (Way::Tcp, 1, State::Open)];
+        assert_eq!(plan(&once), Plan::Race);
     }
 
     #[test]
@@ -299,7 +304,7 @@ mod tests {
         #[test]
         fn what_is_learned_is_read_back(
             lines in proptest::collection::vec(
-                ("[!-~]{1,12}", "[!-~]{1,12}", any::<bool>(), 0..KEPT_FOR, state()), 0..20),
+                ("[!-~]{1,12}", "[!-~]{1,12}", any::<bool>(), 0..CLOSED_FOR, state()), 0..20),
         ) {
             let mut memory = Memory::default();
             for (network, server, quic, age, state) in lines {

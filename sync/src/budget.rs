@@ -18,6 +18,7 @@
 //!
 //! Always holds: the bodies of all streams that share a budget, and their copies, take no more than its bytes.
 
+use crate::buffers::Received;
 use crate::machine::SyncError;
 use crate::message::MESSAGE_BYTES_MAX;
 use std::collections::BTreeMap;
@@ -51,6 +52,8 @@ struct Shared {
     /// Messages that hold memory, oldest first.
     held: Mutex<BTreeMap<u64, Held>>,
     next: AtomicU64,
+    /// Memory that is used again; it is beyond the budget, and bounded by itself.
+    spare: Received,
     pressure_max: Duration,
     hold_min: Duration,
 }
@@ -69,9 +72,9 @@ impl Budget {
 
     fn with(bytes: usize, pressure_max: Duration, hold_min: Duration) -> Budget {
         let bytes = bytes.clamp(BUDGET_BYTES_MIN, Semaphore::MAX_PERMITS);
-        let (held, next) = (Mutex::default(), AtomicU64::new(0));
+        let (held, next, spare) = Default::default();
         let bytes = Arc::new(Semaphore::new(bytes));
-        Budget(Arc::new(Shared { bytes, held, next, pressure_max, hold_min }))
+        Budget(Arc::new(Shared { bytes, held, next, spare, pressure_max, hold_min }))
     }
 
     /// Bytes that nobody holds.
@@ -109,7 +112,8 @@ impl Account {
         let number = self.budget.0.next.fetch_add(1, Ordering::Relaxed);
         let held = Held { since: Instant::now(), stream: self.ended.clone() };
         self.budget.0.held.lock().unwrap_or_else(PoisonError::into_inner).insert(number, held);
-        Body { bytes: Vec::new(), permit: None, number, account: self.clone() }
+        let bytes = self.budget.0.spare.take();
+        Body { bytes, permit: None, number, account: self.clone() }
     }
 
     /// Returns when the stream must end for others to have memory.
@@ -161,8 +165,9 @@ impl Body {
 
 impl Drop for Body {
     fn drop(&mut self) {
-        let held = &self.account.budget.0.held;
-        held.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.number);
+        let shared = &self.account.budget.0;
+        shared.held.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.number);
+        shared.spare.give(std::mem::take(&mut self.bytes));
     }
 }
 

@@ -2,11 +2,13 @@
 //!
 //! [`drive`] sends what the machine has to send, takes what arrives in between, and waits only when there
 //! is nothing to send: a bulk sender never waits for an answer that it does not need yet. Machines read and
-//! write their store, so they run where blocking is allowed (`block_in_place`). Arriving messages are read
-//! ahead by at most [`READ_AHEAD`], in memory of the [`Budget`]. Every wait ends: a write or a read that makes no progress for
-//! [`SILENCE_MAX`] ends the stream.
+//! write their store, so they run where blocking is allowed (`block_in_place`). Going there costs the runtime a change of
+//! threads, so a machine is asked for several messages at once ([`SEND_BYTES_TARGET`]), and is given all that have arrived.
+//! Arriving messages are read ahead by at most [`READ_AHEAD`], in memory of the [`Budget`]. Every wait ends: a write or a
+//! read that makes no progress for [`SILENCE_MAX`] ends the stream.
 
 use crate::budget::{Account, Body, Budget, CLIENT_BUDGET_BYTES, STEP_BYTES};
+use crate::buffers::Sent;
 use crate::machine::{Machine, Patience, SILENCE_MAX, SyncError, Tally};
 use crate::message::{HELLO_BYTES_MAX, Hello, MESSAGE_BYTES_MAX, Message};
 use bytes::Bytes;
@@ -21,6 +23,8 @@ use tokio::time::timeout;
 
 /// Messages read and not yet handed to the machine.
 const READ_AHEAD: usize = 8;
+/// A machine is asked for messages until there are this many bytes of them.
+const SEND_BYTES_TARGET: usize = 1 << 20;
 /// Bytes that are written at once: each piece has a deadline of its own.
 const SLICE_BYTES: usize = 64 << 10;
 
@@ -95,7 +99,7 @@ impl Channel {
 
     /// Sends one message.
     pub async fn send(&mut self, message: &Message) -> Result<(), SyncError> {
-        write(&mut self.stream.send, message, &self.wire).await?.map_err(lost)
+        write(&mut self.stream.send, encoded(message), &self.wire).await?.map_err(lost)
     }
 
     /// Waits for the welcome and gives the raw stream behind it.
@@ -125,7 +129,8 @@ pub async fn drive<M: Machine>(
     let Channel { stream: Stream { send, recv }, awaits_welcome, wire, account } = channel;
     let (bodies, inbox) = mpsc::channel(READ_AHEAD);
     let reader = tokio::spawn(read_all(recv, bodies, wire.clone(), account.clone()));
-    let mut run = Run { machine, send, inbox, wire, awaits_welcome, observe };
+    let sent = Sent::default();
+    let mut run = Run { machine, send, inbox, wire, awaits_welcome, observe, sent };
     let ended = tokio::select! { result = run.all() => Some(result), () = account.ended() => None };
     let Some(result) = ended else {
         // What it holds is wanted now. The peer finds its stream given up, and may try again.
@@ -136,7 +141,7 @@ pub async fn drive<M: Machine>(
     if let Err(error) = &result
         && !matches!(error, SyncError::Refused { .. } | SyncError::Lost(_))
     {
-        let _ = run.write(&error.to_refusal()).await;
+        let _ = run.write(encoded(&error.to_refusal())).await;
     }
     run.send.finish().await;
     reader.abort();
@@ -151,6 +156,7 @@ struct Run<'a, M> {
     wire: Arc<Wire>,
     awaits_welcome: bool,
     observe: &'a mut (dyn FnMut(Tally) + Send),
+    sent: Sent,
 }
 
 impl<M: Machine> Run<'_, M> {
@@ -158,10 +164,16 @@ impl<M: Machine> Run<'_, M> {
         let start = Instant::now();
         let mut patience = Patience::new(Duration::ZERO);
         loop {
-            while let Some(message) = block_in_place(|| self.machine.poll())? {
-                self.write(&message).await?;
-                patience.heard(start.elapsed());
-                while let Ok(body) = self.inbox.try_recv() {
+            loop {
+                let messages = block_in_place(|| self.poll())?;
+                if messages.is_empty() {
+                    break;
+                }
+                for message in messages {
+                    self.write(message).await?;
+                    patience.heard(start.elapsed());
+                }
+                if let Ok(body) = self.inbox.try_recv() {
                     self.take(body?)?;
                 }
                 (self.observe)(self.machine.tally());
@@ -181,15 +193,39 @@ impl<M: Machine> Run<'_, M> {
         }
     }
 
-    fn take(&mut self, body: Body) -> Result<(), SyncError> {
-        if std::mem::take(&mut self.awaits_welcome) {
-            return expect_welcome(Some(body));
+    /// Messages that the machine has to send now, encoded.
+    fn poll(&mut self) -> Result<Vec<Bytes>, SyncError> {
+        let (mut messages, mut bytes) = (Vec::new(), 0);
+        while bytes < SEND_BYTES_TARGET
+            && let Some(message) = self.machine.poll()?
+        {
+            let mut buffer = self.sent.take();
+            message.encode(&mut buffer);
+            let message = Bytes::from(buffer);
+            self.sent.keep(&message);
+            bytes += message.len();
+            messages.push(message);
         }
-        // The body lives until the machine has taken its copy: both count.
-        block_in_place(|| self.machine.receive(Message::decode(&body.bytes)?))
+        Ok(messages)
     }
 
-    async fn write(&mut self, message: &Message) -> Result<(), SyncError> {
+    /// Hands in a message, and those that have arrived behind it.
+    fn take(&mut self, first: Body) -> Result<(), SyncError> {
+        let mut next = Some(Ok(first));
+        if std::mem::take(&mut self.awaits_welcome) {
+            expect_welcome(next.take().transpose()?)?;
+        }
+        block_in_place(|| {
+            while let Some(body) = next.take().or_else(|| self.inbox.try_recv().ok()) {
+                let body = body?;
+                // The body lives until the machine has taken its copy: both count.
+                self.machine.receive(Message::decode(&body.bytes)?)?;
+            }
+            Ok(())
+        })
+    }
+
+    async fn write(&mut self, message: Bytes) -> Result<(), SyncError> {
         match write(&mut self.send, message, &self.wire).await? {
             Ok(()) => Ok(()),
             // The peer may have said why before it stopped listening.
@@ -207,16 +243,19 @@ impl<M: Machine> Run<'_, M> {
     }
 }
 
-/// Sends one message. The outer error is ours, the inner one the connection's.
-async fn write(
-    send: &mut Sending,
-    message: &Message,
-    wire: &Wire,
-) -> Result<Result<(), TransportError>, SyncError> {
+fn encoded(message: &Message) -> Bytes {
     let mut bytes = Vec::new();
     message.encode(&mut bytes);
+    Bytes::from(bytes)
+}
+
+/// Sends one encoded message. The outer error is ours, the inner one the connection's.
+async fn write(
+    send: &mut Sending,
+    mut bytes: Bytes,
+    wire: &Wire,
+) -> Result<Result<(), TransportError>, SyncError> {
     wire.sent.fetch_add(bytes.len() as u64, Ordering::Relaxed);
-    let mut bytes = Bytes::from(bytes);
     // Slice by slice, so that a large message on a slow line has as long as it moves.
     while !bytes.is_empty() {
         let slice = bytes.split_to(bytes.len().min(SLICE_BYTES));

@@ -10,6 +10,7 @@
 pub mod address;
 pub mod ask;
 pub mod budget;
+mod buffers;
 pub mod client;
 mod descent;
 pub mod driver;

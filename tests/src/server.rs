@@ -39,9 +39,15 @@ impl Server {
     /// Starts it again, on the same folder and port.
     #[track_caller]
     pub fn restart(&mut self) {
+        self.restart_with(&[]);
+    }
+
+    /// The same with more arguments.
+    #[track_caller]
+    pub fn restart_with(&mut self, more: &[&str]) {
         assert!(self.running.is_none(), "it still runs");
         let listen = format!("127.0.0.1:{}", self.port);
-        let mut call = self.call(&["serve"]).args([&self.dir]).args(["--listen", &listen]);
+        let mut call = self.call(&["serve"]).args([&self.dir]).args(["--listen", &listen]).args(more);
         if self.access == Access::Anonymous {
             call = call.args(["--anonymous"]);
         }

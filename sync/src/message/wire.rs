@@ -221,6 +221,7 @@ fn take_oids(fields: &mut Fields<'_>) -> Result<Vec<Oid>, FormatError> {
 }
 
 fn put_chunks(out: &mut Vec<u8>, kind: u8, chunks: &[Vec<u8>]) {
+    out.reserve(chunks.iter().map(|chunk| chunk.len() + 4).sum::<usize>() + 5);
     put_count(out, kind, chunks.len());
     chunks.iter().for_each(|chunk| {
         out.extend_from_slice(&(chunk.len() as u32).to_le_bytes());
