@@ -7,13 +7,13 @@
 //!
 //! Always holds: a child ends with its stream. Closing its pipes is what ends it in good order (Git then cleans
 //! up behind itself); one that is still there after [`EXIT_MAX`] is killed. A stream is given up when nothing
-//! at all moved on its connection for [`STALL_MAX`]: on its own it may be quiet for hours, while the contents
-//! of a push travel beside it.
+//! at all moved on its connection for [`GIT_SILENCE_MAX`].
 
 use crate::layout::Layout;
 use bytes::Bytes;
 use dits_net::stream::{Activity, Receiving, Sending};
 use dits_sync::address::realm;
+use dits_sync::machine::GIT_SILENCE_MAX;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::pin::pin;
@@ -23,8 +23,6 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::process::{Child, ChildStdin, ChildStdout, Command};
 use tokio::time::{sleep, timeout};
 
-/// Time without any stream data on a connection after which its Git streams are given up.
-pub(crate) const STALL_MAX: Duration = Duration::from_secs(600);
 /// Time a child has to end by itself once its pipes are closed.
 pub(crate) const EXIT_MAX: Duration = Duration::from_secs(10);
 /// Time for a command on a repository that takes no input.
@@ -209,11 +207,11 @@ async fn drain(mut stdout: ChildStdout, send: &mut Sending) -> Result<(), GivenU
     }
 }
 
-/// Returns when nothing moved between the two machines for [`STALL_MAX`].
+/// Returns when nothing moved between the two machines for [`GIT_SILENCE_MAX`].
 async fn stall(activity: &Activity) {
     loop {
         let before = activity.bytes();
-        sleep(STALL_MAX).await;
+        sleep(GIT_SILENCE_MAX).await;
         if activity.bytes() == before {
             return;
         }

@@ -17,6 +17,7 @@ use crate::identity::{self, IdentityError};
 use crate::layout::{Claim, EXECUTABLE, Layout, LayoutError, write_file};
 use crate::memory;
 use crate::prover::{Prover, Tell};
+use crate::pushes::Pushes;
 use crate::session::{self, CLOSE_REASON, Shared};
 use crate::stores::Stores;
 use dits_net::certificate::ServerTls;
@@ -169,7 +170,8 @@ impl Server {
             usize::try_from(config.memory.unwrap_or_else(memory::for_messages)).unwrap_or(usize::MAX),
         );
         let faults = config.faults.unwrap_or_default();
-        let shared = Arc::new(Shared { access, stores, git, proofs: prover.queue(), memory, faults, tell });
+        let (proofs, pushes) = (prover.queue(), Pushes::default());
+        let shared = Arc::new(Shared { access, stores, git, proofs, memory, pushes, faults, tell });
         Ok(Server { listener, address, admin_token, problems, shared, prover, _claim: claim })
     }
 

@@ -15,6 +15,7 @@ use crate::access::Access;
 use crate::faults::Faults;
 use crate::git::{self, Git, Service};
 use crate::prover::{ProofQueue, Tell, take_away};
+use crate::pushes::Pushes;
 use crate::refusal::Refusal;
 use crate::repositories;
 use crate::stores::Stores;
@@ -31,11 +32,16 @@ use dits_sync::pull::Giver;
 use dits_sync::push::Taker;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::sync::watch;
 use tokio::task::{JoinSet, block_in_place};
+use tokio::time::sleep;
 
 /// What clients are told when the server ends.
 pub(crate) const CLOSE_REASON: &[u8] = b"the server is shutting down";
+
+/// A connection without any stream is ended after this long.
+pub(crate) const UNUSED_MAX: Duration = Duration::from_secs(10 * 60);
 
 /// What all streams of a server work with.
 pub(crate) struct Shared {
@@ -44,6 +50,7 @@ pub(crate) struct Shared {
     pub git: Git,
     pub proofs: ProofQueue,
     pub memory: Budget,
+    pub pushes: Pushes,
     pub faults: Arc<Faults>,
     pub tell: Tell,
 }
@@ -58,6 +65,8 @@ pub(crate) async fn serve(shared: Arc<Shared>, peer: Peer, mut stop: watch::Rece
                 None => break,
             },
             Some(ended) = streams.join_next() => shared.told_of(ended),
+            // A client that comes back to it connects anew.
+            () = sleep(UNUSED_MAX), if streams.is_empty() => break,
             _ = stop.wait_for(|stop| *stop) => break,
         }
     }
@@ -77,7 +86,7 @@ async fn serve_stream(shared: Arc<Shared>, stream: Stream) {
         Err(refusal) => return channel.refuse(&refusal.into_message()).await,
     };
     match task {
-        Task::Push => shared.push(channel, realm(&hello.repository)).await,
+        Task::Push => shared.push(channel, &hello.repository).await,
         Task::Pull => shared.pull(channel, realm(&hello.repository)).await,
         Task::Git(task) => shared.git(channel, &hello.repository, task).await,
     }
@@ -140,7 +149,10 @@ impl Shared {
         Ok(taker)
     }
 
-    async fn push(&self, mut channel: Channel, realm: &str) {
+    async fn push(&self, mut channel: Channel, repository: &str) {
+        let realm = realm(repository);
+        // Until its chunks are kept.
+        let _running = self.pushes.enter(repository, channel.pulse()).await;
         let opened = block_in_place(|| self.stores.open(realm).and_then(|store| self.taker(store)));
         let mut taker = match opened {
             Ok(taker) => taker,

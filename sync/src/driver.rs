@@ -4,7 +4,8 @@
 //! is nothing to send: a bulk sender never waits for an answer that it does not need yet. Machines read and
 //! write their store, so they run where blocking is allowed (`block_in_place`). Arriving messages are read
 //! ahead by at most [`READ_AHEAD`], in memory of the [`Budget`]. Every wait ends: a write or a read that makes no progress for
-//! [`SILENCE_MAX`] ends the stream.
+//! [`SILENCE_MAX`] ends the stream. Progress is [`STEP_BYTES`], or the rest of a message: so a slow way may take long for a
+//! large message, and one that trickles may not.
 
 use crate::budget::{Account, Body, Budget, CLIENT_BUDGET_BYTES, STEP_BYTES};
 use crate::machine::{Machine, Patience, SILENCE_MAX, SyncError, Tally};
@@ -13,11 +14,14 @@ use bytes::Bytes;
 use dits_net::stream::{FINISH_MAX, Receiving, Sending};
 use dits_net::{Connection, Stream, TransportError};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
 use tokio::task::block_in_place;
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
+
+/// Between two looks at a stream of which a sign of life is wanted.
+const PULSE_LOOK: Duration = Duration::from_millis(10);
 
 /// Messages read and not yet handed to the machine.
 const READ_AHEAD: usize = 8;
@@ -39,6 +43,8 @@ pub struct Channel {
 pub struct Wire {
     sent: AtomicU64,
     received: AtomicU64,
+    /// The machine is at work, so it is not the peer that is waited for.
+    works: AtomicBool,
 }
 
 impl Wire {
@@ -48,10 +54,43 @@ impl Wire {
     }
 }
 
+/// A look at a stream that runs, from outside.
+#[derive(Debug, Clone)]
+pub struct Pulse {
+    wire: Arc<Wire>,
+    account: Account,
+}
+
+impl Pulse {
+    /// Returns after `max` if the peer sent nothing all the time and nothing was done with what it had sent; at once,
+    /// with `false`, when there is a sign of life.
+    pub async fn is_silent_for(&self, max: Duration) -> bool {
+        let (start, before) = (Instant::now(), self.wire.bytes().1);
+        while start.elapsed() < max {
+            sleep(PULSE_LOOK).await;
+            if self.wire.works.load(Ordering::Relaxed) || self.wire.bytes().1 != before {
+                return false;
+            }
+        }
+        true
+    }
+
+    /// Ends the stream, as if its connection were lost.
+    pub fn end(&self) {
+        self.account.end();
+    }
+}
+
 impl Channel {
+    /// A look at this stream while [`drive`] runs it.
+    pub fn pulse(&self) -> Pulse {
+        Pulse { wire: self.wire.clone(), account: self.account.clone() }
+    }
+
     /// Opens a stream and says hello; the answer is checked when the first message arrives.
     pub async fn open(connection: &Connection, hello: Hello) -> Result<Channel, SyncError> {
-        let mut stream = connection.open().await.map_err(lost)?;
+        let stream = timeout(SILENCE_MAX, connection.open()).await;
+        let mut stream = stream.map_err(|_| SyncError::Silence(SILENCE_MAX))?.map_err(lost)?;
         stream.send.set_priority(hello.priority);
         let account = Account::new(&Budget::new(CLIENT_BUDGET_BYTES));
         let mut channel = Channel { stream, awaits_welcome: true, wire: Arc::default(), account };
@@ -84,7 +123,7 @@ impl Channel {
         let body = read_body(&mut self.stream.recv, limit, &self.wire, &self.account);
         tokio::select! {
             body = timeout(SILENCE_MAX, body) => body.map_err(|_| SyncError::Silence(SILENCE_MAX))?,
-            () = self.account.ended() => Err(no_memory()),
+            () = self.account.ended() => Err(given_up()),
         }
     }
 
@@ -128,17 +167,21 @@ pub async fn drive<M: Machine>(
     let mut run = Run { machine, send, inbox, wire, awaits_welcome, observe };
     let ended = tokio::select! { result = run.all() => Some(result), () = account.ended() => None };
     let Some(result) = ended else {
-        // What it holds is wanted now. The peer finds its stream given up, and may try again.
+        // The peer finds its stream given up, and may try again.
         reader.abort();
         run.send.abandon();
-        return Err(no_memory());
+        return Err(given_up());
     };
     if let Err(error) = &result
         && !matches!(error, SyncError::Refused { .. } | SyncError::Lost(_))
     {
         let _ = run.write(&error.to_refusal()).await;
     }
-    run.send.finish().await;
+    match &result {
+        // Nobody to wait for: what arrived is to be kept now.
+        Err(SyncError::Lost(_)) => run.send.abandon(),
+        _ => run.send.finish().await,
+    }
     reader.abort();
     result
 }
@@ -158,7 +201,7 @@ impl<M: Machine> Run<'_, M> {
         let start = Instant::now();
         let mut patience = Patience::new(Duration::ZERO);
         loop {
-            while let Some(message) = block_in_place(|| self.machine.poll())? {
+            while let Some(message) = self.work(Machine::poll)? {
                 self.write(&message).await?;
                 patience.heard(start.elapsed());
                 while let Ok(body) = self.inbox.try_recv() {
@@ -171,9 +214,12 @@ impl<M: Machine> Run<'_, M> {
             }
             let silence_max = self.machine.silence_max();
             let wait = patience.deadline(silence_max).saturating_sub(start.elapsed());
+            let received = self.wire.bytes().1;
             match timeout(wait, self.inbox.recv()).await {
                 Ok(Some(body)) => self.take(body?)?,
                 Ok(None) => return Err(SyncError::Lost("the peer closed the stream".into())),
+                // A part of a message came.
+                Err(_) if self.wire.bytes().1 > received => {}
                 Err(_) => return Err(SyncError::Silence(silence_max)),
             }
             patience.heard(start.elapsed());
@@ -181,12 +227,19 @@ impl<M: Machine> Run<'_, M> {
         }
     }
 
+    fn work<T>(&mut self, work: impl FnOnce(&mut M) -> T) -> T {
+        self.wire.works.store(true, Ordering::Relaxed);
+        let done = block_in_place(|| work(self.machine));
+        self.wire.works.store(false, Ordering::Relaxed);
+        done
+    }
+
     fn take(&mut self, body: Body) -> Result<(), SyncError> {
         if std::mem::take(&mut self.awaits_welcome) {
             return expect_welcome(Some(body));
         }
         // The body lives until the machine has taken its copy: both count.
-        block_in_place(|| self.machine.receive(Message::decode(&body.bytes)?))
+        self.work(|machine| machine.receive(Message::decode(&body.bytes)?))
     }
 
     async fn write(&mut self, message: &Message) -> Result<(), SyncError> {
@@ -268,6 +321,7 @@ async fn read_body(
     if !recv.fill(&mut len).await.map_err(lost)? {
         return Ok(None);
     }
+    wire.received.fetch_add(len.len() as u64, Ordering::Relaxed);
     let len = u32::from_le_bytes(len) as usize;
     if len > limit {
         return Err(SyncError::Protocol("a message over the limit"));
@@ -279,14 +333,14 @@ async fn read_body(
         if !recv.fill(&mut body.bytes[at..]).await.map_err(lost)? {
             return Err(SyncError::Lost("the peer closed the stream".into()));
         }
+        wire.received.fetch_add((body.bytes.len() - at) as u64, Ordering::Relaxed);
     }
-    wire.received.fetch_add(len as u64 + 4, Ordering::Relaxed);
     Ok(Some(body))
 }
 
-/// Another stream needs the memory of this one.
-fn no_memory() -> SyncError {
-    SyncError::Lost("too slow while memory for messages is short".into())
+/// Another stream needs what this one holds.
+fn given_up() -> SyncError {
+    SyncError::Lost("too slow while others wait".into())
 }
 
 fn lost(error: impl std::error::Error) -> SyncError {
