@@ -127,6 +127,11 @@ impl Client {
         self.connection().way()
     }
 
+    /// Whether streams can still be opened, as far as is known.
+    pub fn is_open(&self) -> bool {
+        self.connection().is_open()
+    }
+
     /// Bytes on the wire so far, both ways.
     pub fn wire(&self) -> WireBytes {
         self.connection().stats()
@@ -297,7 +302,7 @@ impl GitWriter {
     /// No more bytes follow; the server's Git sees the end of its input.
     pub fn finish(&mut self) {
         // A peer that takes no end is found silent by whoever reads.
-        let _ = self.wait.handle.block_on(timeout(FINISH_MAX, self.send.end()));
+        let _ = self.wait.handle.block_on(async { timeout(FINISH_MAX, self.send.end()).await });
     }
 }
 

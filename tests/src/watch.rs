@@ -62,6 +62,10 @@ pub struct Watch {
     pub pull: Transfer,
     /// Connections made.
     pub connections: usize,
+    /// Tries that began because a connection was lost.
+    pub retries: usize,
+    /// Bytes of chunks that were moved in the tries before.
+    pub lost_chunk_bytes: u64,
     /// Most memory that one of our programs had, as far as it wrote to the trace.
     pub peak_bytes: u64,
     /// Commands of Git that were started, by our programs too.
@@ -131,6 +135,11 @@ impl Watch {
             }
             Some("connection") => {
                 self.connections += 1;
+                return;
+            }
+            Some("retry") => {
+                self.retries += 1;
+                self.lost_chunk_bytes += field("chunk_bytes");
                 return;
             }
             _ => return,
