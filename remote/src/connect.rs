@@ -4,8 +4,8 @@
 //! says "unauthorized", `git credential` is asked once, and told how it went. In a filter nobody is asked on
 //! the terminal. A server seen for the first time is pinned; the caller learns of it and may say so.
 //!
-//! A connection that is lost is made anew, and what ran on it runs again as long as that brings something
-//! ([`retry`](crate::retry)); counts of all tries add up. Only the first connection is not tried twice: a wrong address should be told at
+//! What ran on a connection that is lost runs again on a new one, as long as that brings something; if only its stream broke, on
+//! the same one ([`retry`](crate::retry)); counts of all tries add up. Only the first connection is not tried twice: a wrong address should be told at
 //! once.
 
 use crate::options::options;
@@ -55,6 +55,10 @@ pub struct Remote {
     first_use: Option<String>,
     /// What connections have cost that were lost.
     earlier: WireBytes,
+    /// Whether a Git stream runs on the connection.
+    has_git: bool,
+    /// Connections that Git streams ran on.
+    lost: Vec<Client>,
 }
 
 impl Remote {
@@ -63,8 +67,8 @@ impl Remote {
         let client = dial(git, &address, settings)?;
         let (git, settings) = (git.clone(), settings.clone());
         let first_use = client.first_use().map(ToString::to_string);
-        let (credential, earlier) = (None, WireBytes::default());
-        Ok(Remote { git, address, client, settings, credential, first_use, earlier })
+        let (credential, earlier, has_git, lost) = Default::default();
+        Ok(Remote { git, address, client, settings, credential, first_use, earlier, has_git, lost })
     }
 
     /// What the program brought along.
@@ -151,6 +155,7 @@ impl Remote {
         let (_, stream) = self.retrying(Moves::Here, &mut |_| {}, |client, token, _| {
             Ok((Report::default(), client.git(token, purpose.clone())?))
         })?;
+        self.has_git = true;
         Ok(stream)
     }
 
@@ -207,20 +212,32 @@ impl Remote {
         mut error: RemoteError,
     ) -> Result<(), RemoteError> {
         loop {
-            let Next::Again { pause, number } = retry.failed(tally, chance()) else { return Err(error) };
+            let Next::Again { pause, number, anew } = retry.failed(tally, chance()) else {
+                return Err(error);
+            };
             self.settings.trace.event(
                 "retry",
-                json!({ "remote": self.address.to_string(), "number": number, "why": error.to_string() }),
+                json!({
+                    "remote": self.address.to_string(),
+                    "number": number,
+                    "why": error.to_string(),
+                    "chunk_bytes": tally.chunk_bytes,
+                }),
             );
             if self.settings.terminal || self.settings.progress.forced {
                 meter::notice(&format!("connection lost, trying again ({number})…"));
             }
             wait(pause);
+            if self.client.is_open() && !anew {
+                return Ok(());
+            }
             match dial(&self.git, &self.address, &self.settings) {
                 Ok(client) => {
                     let wire = self.client.wire();
                     self.earlier = WireBytes { tx: self.earlier.tx + wire.tx, rx: self.earlier.rx + wire.rx };
-                    self.client = client;
+                    let lost = std::mem::replace(&mut self.client, client);
+                    // A Git stream on it finds out by itself.
+                    self.lost.extend(std::mem::take(&mut self.has_git).then_some(lost));
                     return Ok(());
                 }
                 Err(again) if may_pass(&again) => (error, tally) = (again, Tally::default()),

@@ -51,6 +51,8 @@ pub enum Next {
         pause: Duration,
         /// The number of the try.
         number: u32,
+        /// The try before brought nothing: whatever the connection seems to be, it needs a new one.
+        anew: bool,
     },
     /// It is no use.
     GiveUp,
@@ -75,7 +77,7 @@ impl Retry {
         }
         let pause = PAUSE_FIRST * (1 << (self.in_vain - 1).min(10));
         let pause = pause.min(PAUSE_MAX).mul_f64(1.0 - chance.clamp(0.0, 1.0) / 2.0);
-        Next::Again { pause, number: self.tries + 1 }
+        Next::Again { pause, number: self.tries + 1, anew: self.in_vain > 1 }
     }
 
     fn brought(&self, now: &Tally) -> bool {
@@ -133,7 +135,7 @@ mod tests {
 
     fn pauses(retry: &mut Retry, tally: Tally, chance: f64) -> Vec<u64> {
         let mut pauses = Vec::new();
-        while let Next::Again { pause, number } = retry.failed(tally, chance) {
+        while let Next::Again { pause, number, .. } = retry.failed(tally, chance) {
             pauses.push(pause.as_millis() as u64);
             assert!(number < 100, "it never ends");
         }
@@ -154,7 +156,7 @@ mod tests {
     fn what_arrived_here_begins_the_count_anew() {
         let mut retry = Retry::new(Moves::Here);
         for number in 2..50 {
-            let again = Next::Again { pause: PAUSE_FIRST, number };
+            let again = Next::Again { pause: PAUSE_FIRST, number, anew: false };
             assert_eq!(retry.failed(moved(1, 9), 0.0), again);
         }
         assert_eq!(pauses(&mut retry, moved(0, 9), 0.0), [1000, 2000, 4000]);

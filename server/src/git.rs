@@ -7,14 +7,14 @@
 //!
 //! Always holds: a child ends with its stream. Closing its pipes is what ends it in good order (Git then cleans
 //! up behind itself); one that is still there after [`EXIT_MAX`] is killed. A stream is given up when nothing
-//! at all moved on its connection for [`STALL_MAX`]: on its own it may be quiet for hours, while the contents
-//! of a push travel beside it.
+//! at all moved on its connection for [`GIT_SILENCE_MAX`].
 
 use crate::layout::Layout;
 use bytes::Bytes;
 use dits_net::stream::{Activity, Receiving, Sending};
 use dits_store::{StoreError, durable};
 use dits_sync::address::realm;
+use dits_sync::machine::GIT_SILENCE_MAX;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::pin::pin;
@@ -25,8 +25,6 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::process::{Child, ChildStdin, ChildStdout, Command};
 use tokio::time::{sleep, timeout};
 
-/// Time without any stream data on a connection after which its Git streams are given up.
-pub(crate) const STALL_MAX: Duration = Duration::from_secs(600);
 /// Time a child has to end by itself once its pipes are closed.
 pub(crate) const EXIT_MAX: Duration = Duration::from_secs(10);
 /// Time for a command on a repository that takes no input.
@@ -283,11 +281,11 @@ async fn drain(mut stdout: ChildStdout, send: &mut Sending) -> Result<(), GivenU
     }
 }
 
-/// Returns when nothing moved between the two machines for [`STALL_MAX`].
-async fn stall(activity: &Activity) {
+/// Returns when nothing moved between the two machines for [`GIT_SILENCE_MAX`].
+pub(crate) async fn stall(activity: &Activity) {
     loop {
         let before = activity.bytes();
-        sleep(STALL_MAX).await;
+        sleep(GIT_SILENCE_MAX).await;
         if activity.bytes() == before {
             return;
         }

@@ -19,6 +19,7 @@ use crate::identity::{self, IdentityError};
 use crate::layout::{Claim, Layout, LayoutError};
 use crate::memory;
 use crate::prover::{Prover, Tell};
+use crate::pushes::Pushes;
 use crate::session::{self, CLOSE_REASON, Shared};
 use crate::stores::Stores;
 use dits_net::certificate::ServerTls;
@@ -180,6 +181,7 @@ impl Server {
             way: OnceCell::new(),
             proofs: prover.queue(),
             memory,
+            pushes: Pushes::default(),
             faults: config.faults.unwrap_or_default(),
             tell,
         });

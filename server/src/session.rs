@@ -18,6 +18,7 @@ use crate::git::{self, Git, Push, Service};
 use crate::guard::{Guard, Keeper};
 use crate::hooks::Way;
 use crate::prover::{ProofQueue, Tell, take_away};
+use crate::pushes::Pushes;
 use crate::refusal::Refusal;
 use crate::repositories;
 use crate::stores::Stores;
@@ -37,16 +38,18 @@ use dits_sync::pull::Giver;
 use dits_sync::push::Taker;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tokio::sync::{OnceCell, watch};
 use tokio::task::{JoinSet, block_in_place};
-use tokio::time::timeout;
+use tokio::time::sleep;
 
 /// What clients are told when the server ends.
 pub(crate) const CLOSE_REASON: &[u8] = b"the server is shutting down";
 
 /// Git's packet that ends a list; a list of nothing is only that.
 const FLUSH: &[u8; 4] = b"0000";
+/// A connection without any stream is ended after this long.
+pub(crate) const UNUSED_MAX: Duration = Duration::from_secs(10 * 60);
 
 /// What all streams of a server work with.
 pub(crate) struct Shared {
@@ -59,6 +62,7 @@ pub(crate) struct Shared {
     pub way: OnceCell<Way>,
     pub proofs: ProofQueue,
     pub memory: Budget,
+    pub pushes: Pushes,
     pub faults: Arc<Faults>,
     pub tell: Tell,
 }
@@ -73,6 +77,8 @@ pub(crate) async fn serve(shared: Arc<Shared>, peer: Peer, mut stop: watch::Rece
                 None => break,
             },
             Some(ended) = streams.join_next() => shared.told_of(ended),
+            // A client that comes back to it connects anew.
+            () = sleep(UNUSED_MAX), if streams.is_empty() => break,
             _ = stop.wait_for(|stop| *stop) => break,
         }
     }
@@ -179,6 +185,8 @@ impl Shared {
 
     async fn push(&self, mut channel: Channel, name: &str, caller: &Caller) {
         let realm = realm(name);
+        // Until its chunks are kept.
+        let _running = self.pushes.enter(name, channel.pulse()).await;
         let opened = block_in_place(|| {
             let keeper = self.keeper(self.stores.open(realm)?, name, caller)?;
             Ok(Guard::taking(self.taker(&keeper)?, keeper, Taker::bound))
@@ -293,7 +301,12 @@ impl Shared {
         let said = said.map_err(|error| failed("cannot answer for", &error))?;
         send.write(said.into()).await.map_err(|_| git::GivenUp)?;
         let mut first = [0; 4];
-        let more = timeout(git::STALL_MAX, recv.fill(&mut first)).await.map_err(|_| git::GivenUp)?;
+        let activity = send.activity();
+        // Quiet for hours, perhaps, while the contents travel beside it.
+        let more = tokio::select! {
+            more = recv.fill(&mut first) => more,
+            () = git::stall(&activity) => return Err(git::GivenUp),
+        };
         if !more.map_err(|_| git::GivenUp)? || first == *FLUSH {
             return Ok(None);
         }

@@ -116,7 +116,12 @@ impl Account {
         Body { bytes, permit: None, number, account: self.clone() }
     }
 
-    /// Returns when the stream must end for others to have memory.
+    /// Ends the stream.
+    pub(crate) fn end(&self) {
+        self.ended.send_replace(true);
+    }
+
+    /// Returns when the stream must end for others to go on.
     pub(crate) async fn ended(&self) {
         // The sender is ours, so it cannot fail.
         let _ = self.ended.subscribe().wait_for(|ended| *ended).await;

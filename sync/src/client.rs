@@ -7,7 +7,7 @@ use crate::address::Address;
 use crate::ask::Asker;
 use crate::driver::{Channel, drive};
 use crate::filter::Filter;
-use crate::machine::{Machine, SyncError, Tally};
+use crate::machine::{GIT_SILENCE_MAX, Machine, SyncError, Tally};
 use crate::message::{Hello, Purpose, priority};
 use crate::pull::{PullItem, Puller};
 use crate::push::{PushItem, Pusher};
@@ -18,13 +18,15 @@ use dits_format::Oid;
 use dits_net::connection::WireBytes;
 use dits_net::pin::Fingerprint;
 use dits_net::route::Way;
-use dits_net::stream::{Receiving, Sending};
+use dits_net::stream::{Activity, FINISH_MAX, Receiving, Sending};
 use dits_net::{Connection, Options, TransportError};
 use dits_store::{ChunkRead, ChunkWrite};
 use std::io::{self, Read, Write};
+use std::pin::pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::runtime::{Builder, Handle, Runtime};
+use tokio::time::timeout;
 
 mod extras;
 
@@ -123,6 +125,11 @@ impl Client {
     /// What carries the streams.
     pub fn way(&self) -> Way {
         self.connection().way()
+    }
+
+    /// Whether streams can still be opened, as far as is known.
+    pub fn is_open(&self) -> bool {
+        self.connection().is_open()
     }
 
     /// Bytes on the wire so far, both ways.
@@ -238,8 +245,9 @@ impl Client {
         self.runtime().block_on(async {
             let channel = Channel::open(self.connection(), hello).await?;
             let stream = channel.into_raw().await?;
-            let writer = GitWriter { handle: handle.clone(), send: stream.send };
-            Ok((writer, GitReader { handle, recv: stream.recv }))
+            let wait = Wait { handle, activity: stream.send.activity() };
+            let writer = GitWriter { wait: wait.clone(), send: stream.send };
+            Ok((writer, GitReader { wait, recv: stream.recv }))
         })
     }
 
@@ -260,25 +268,48 @@ impl Drop for Client {
     }
 }
 
+/// How one half of a Git stream waits: as long as anything moves between the two machines.
+#[derive(Debug, Clone)]
+struct Wait {
+    handle: Handle,
+    activity: Arc<Activity>,
+}
+
+impl Wait {
+    fn on<T>(&self, moves: impl Future<Output = Result<T, TransportError>>) -> io::Result<T> {
+        self.handle.block_on(async {
+            let mut moves = pin!(moves);
+            loop {
+                let before = self.activity.bytes();
+                match timeout(GIT_SILENCE_MAX, &mut moves).await {
+                    Ok(moved) => return moved.map_err(io::Error::other),
+                    Err(_) if self.activity.bytes() != before => {}
+                    Err(_) => return Err(io::Error::other(SyncError::Silence(GIT_SILENCE_MAX))),
+                }
+            }
+        })
+    }
+}
+
 /// The sending half of a Git stream.
 #[derive(Debug)]
 pub struct GitWriter {
-    handle: Handle,
+    wait: Wait,
     send: Sending,
 }
 
 impl GitWriter {
     /// No more bytes follow; the server's Git sees the end of its input.
     pub fn finish(&mut self) {
-        self.handle.block_on(self.send.end());
+        // A peer that takes no end is found silent by whoever reads.
+        let _ = self.wait.handle.block_on(async { timeout(FINISH_MAX, self.send.end()).await });
     }
 }
 
 impl Write for GitWriter {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let len = bytes.len();
-        let written = self.handle.block_on(self.send.write(Bytes::copy_from_slice(bytes)));
-        written.map(|()| len).map_err(io::Error::other)
+        let sent = self.send.write(Bytes::copy_from_slice(bytes));
+        self.wait.on(sent).map(|()| bytes.len())
     }
 
     fn flush(&mut self) -> io::Result<()> {
@@ -289,12 +320,12 @@ impl Write for GitWriter {
 /// The receiving half of a Git stream.
 #[derive(Debug)]
 pub struct GitReader {
-    handle: Handle,
+    wait: Wait,
     recv: Receiving,
 }
 
 impl Read for GitReader {
     fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
-        self.handle.block_on(self.recv.read(out)).map_err(io::Error::other)
+        self.wait.on(self.recv.read(out))
     }
 }

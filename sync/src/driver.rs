@@ -5,7 +5,8 @@
 //! write their store, so they run where blocking is allowed (`block_in_place`). Going there costs the runtime a change of
 //! threads, so a machine is asked for several messages at once ([`SEND_BYTES_TARGET`]), and is given all that have arrived.
 //! Arriving messages are read ahead by at most [`READ_AHEAD`], in memory of the [`Budget`]. Every wait ends: a write or a
-//! read that makes no progress for [`SILENCE_MAX`] ends the stream.
+//! read that makes no progress for [`SILENCE_MAX`] ends the stream. Progress is [`STEP_BYTES`], or the rest of a message: so
+//! a slow way may take long for a large message, and one that trickles may not.
 
 use crate::budget::{Account, Body, Budget, CLIENT_BUDGET_BYTES, STEP_BYTES};
 use crate::buffers::Sent;
@@ -15,11 +16,14 @@ use bytes::Bytes;
 use dits_net::stream::{FINISH_MAX, Receiving, Sending};
 use dits_net::{Connection, Stream, TransportError};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
 use tokio::task::block_in_place;
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
+
+/// Between two looks at a stream of which a sign of life is wanted.
+const PULSE_LOOK: Duration = Duration::from_millis(10);
 
 /// Messages read and not yet handed to the machine.
 const READ_AHEAD: usize = 8;
@@ -43,6 +47,8 @@ pub struct Channel {
 pub struct Wire {
     sent: AtomicU64,
     received: AtomicU64,
+    /// The machine is at work, so it is not the peer that is waited for.
+    works: AtomicBool,
 }
 
 impl Wire {
@@ -52,10 +58,43 @@ impl Wire {
     }
 }
 
+/// A look at a stream that runs, from outside.
+#[derive(Debug, Clone)]
+pub struct Pulse {
+    wire: Arc<Wire>,
+    account: Account,
+}
+
+impl Pulse {
+    /// Returns after `max` if the peer sent nothing all the time and nothing was done with what it had sent; at once,
+    /// with `false`, when there is a sign of life.
+    pub async fn is_silent_for(&self, max: Duration) -> bool {
+        let (start, before) = (Instant::now(), self.wire.bytes().1);
+        while start.elapsed() < max {
+            sleep(PULSE_LOOK).await;
+            if self.wire.works.load(Ordering::Relaxed) || self.wire.bytes().1 != before {
+                return false;
+            }
+        }
+        true
+    }
+
+    /// Ends the stream, as if its connection were lost.
+    pub fn end(&self) {
+        self.account.end();
+    }
+}
+
 impl Channel {
+    /// A look at this stream while [`drive`] runs it.
+    pub fn pulse(&self) -> Pulse {
+        Pulse { wire: self.wire.clone(), account: self.account.clone() }
+    }
+
     /// Opens a stream and says hello; the answer is checked when the first message arrives.
     pub async fn open(connection: &Connection, hello: Hello) -> Result<Channel, SyncError> {
-        let mut stream = connection.open().await.map_err(lost)?;
+        let stream = timeout(SILENCE_MAX, connection.open()).await;
+        let mut stream = stream.map_err(|_| SyncError::Silence(SILENCE_MAX))?.map_err(lost)?;
         stream.send.set_priority(hello.priority);
         let account = Account::new(&Budget::new(CLIENT_BUDGET_BYTES));
         let mut channel = Channel { stream, awaits_welcome: true, wire: Arc::default(), account };
@@ -88,7 +127,7 @@ impl Channel {
         let body = read_body(&mut self.stream.recv, limit, &self.wire, &self.account);
         tokio::select! {
             body = timeout(SILENCE_MAX, body) => body.map_err(|_| SyncError::Silence(SILENCE_MAX))?,
-            () = self.account.ended() => Err(no_memory()),
+            () = self.account.ended() => Err(given_up()),
         }
     }
 
@@ -133,17 +172,21 @@ pub async fn drive<M: Machine>(
     let mut run = Run { machine, send, inbox, wire, awaits_welcome, observe, sent };
     let ended = tokio::select! { result = run.all() => Some(result), () = account.ended() => None };
     let Some(result) = ended else {
-        // What it holds is wanted now. The peer finds its stream given up, and may try again.
+        // The peer finds its stream given up, and may try again.
         reader.abort();
         run.send.abandon();
-        return Err(no_memory());
+        return Err(given_up());
     };
     if let Err(error) = &result
         && !matches!(error, SyncError::Refused { .. } | SyncError::Lost(_))
     {
         let _ = run.write(encoded(&error.to_refusal())).await;
     }
-    run.send.finish().await;
+    match &result {
+        // Nobody to wait for: what arrived is to be kept now.
+        Err(SyncError::Lost(_)) => run.send.abandon(),
+        _ => run.send.finish().await,
+    }
     reader.abort();
     result
 }
@@ -165,7 +208,8 @@ impl<M: Machine> Run<'_, M> {
         let mut patience = Patience::new(Duration::ZERO);
         loop {
             loop {
-                let messages = block_in_place(|| self.poll())?;
+                let wire = self.wire.clone();
+                let messages = at_work(&wire, || self.poll())?;
                 if messages.is_empty() {
                     break;
                 }
@@ -183,9 +227,12 @@ impl<M: Machine> Run<'_, M> {
             }
             let silence_max = self.machine.silence_max();
             let wait = patience.deadline(silence_max).saturating_sub(start.elapsed());
+            let received = self.wire.bytes().1;
             match timeout(wait, self.inbox.recv()).await {
                 Ok(Some(body)) => self.take(body?)?,
                 Ok(None) => return Err(SyncError::Lost("the peer closed the stream".into())),
+                // A part of a message came.
+                Err(_) if self.wire.bytes().1 > received => {}
                 Err(_) => return Err(SyncError::Silence(silence_max)),
             }
             patience.heard(start.elapsed());
@@ -215,7 +262,8 @@ impl<M: Machine> Run<'_, M> {
         if std::mem::take(&mut self.awaits_welcome) {
             expect_welcome(next.take().transpose()?)?;
         }
-        block_in_place(|| {
+        let wire = self.wire.clone();
+        at_work(&wire, || {
             while let Some(body) = next.take().or_else(|| self.inbox.try_recv().ok()) {
                 let body = body?;
                 // The body lives until the machine has taken its copy: both count.
@@ -241,6 +289,14 @@ impl<M: Machine> Run<'_, M> {
         }
         None
     }
+}
+
+/// Lets the machine work, where blocking is allowed.
+fn at_work<T>(wire: &Wire, work: impl FnOnce() -> T) -> T {
+    wire.works.store(true, Ordering::Relaxed);
+    let done = block_in_place(work);
+    wire.works.store(false, Ordering::Relaxed);
+    done
 }
 
 fn encoded(message: &Message) -> Bytes {
@@ -307,6 +363,7 @@ async fn read_body(
     if !recv.fill(&mut len).await.map_err(lost)? {
         return Ok(None);
     }
+    wire.received.fetch_add(len.len() as u64, Ordering::Relaxed);
     let len = u32::from_le_bytes(len) as usize;
     if len > limit {
         return Err(SyncError::Protocol("a message over the limit"));
@@ -318,14 +375,14 @@ async fn read_body(
         if !recv.fill(&mut body.bytes[at..]).await.map_err(lost)? {
             return Err(SyncError::Lost("the peer closed the stream".into()));
         }
+        wire.received.fetch_add((body.bytes.len() - at) as u64, Ordering::Relaxed);
     }
-    wire.received.fetch_add(len as u64 + 4, Ordering::Relaxed);
     Ok(Some(body))
 }
 
-/// Another stream needs the memory of this one.
-fn no_memory() -> SyncError {
-    SyncError::Lost("too slow while memory for messages is short".into())
+/// Another stream needs what this one holds.
+fn given_up() -> SyncError {
+    SyncError::Lost("too slow while others wait".into())
 }
 
 fn lost(error: impl std::error::Error) -> SyncError {
