@@ -5,7 +5,7 @@
 
 use crate::TransportError;
 use crate::options::Options;
-use crate::pin::Fingerprint;
+use crate::pin::{Fingerprint, fingerprint};
 use crate::quic;
 use crate::stream::{Activity, Stream};
 use std::sync::Arc;
@@ -45,6 +45,13 @@ impl Connection {
     /// The fingerprint that was pinned by this connection, if the server was new.
     pub fn first_use(&self) -> Option<&Fingerprint> {
         self.quic.first_use.as_ref()
+    }
+
+    /// The fingerprint of the certificate that the server showed.
+    pub fn fingerprint(&self) -> Option<Fingerprint> {
+        let shown = self.quic.connection.peer_identity()?;
+        let chain = shown.downcast::<Vec<rustls::pki_types::CertificateDer<'static>>>().ok()?;
+        Some(fingerprint(chain.first()?))
     }
 
     /// What the connection has cost on the wire so far.

@@ -1,19 +1,16 @@
 //! One server, with the token question settled.
 //!
-//! The first try goes without a token (an anonymous server needs none) unless one is known; when the server
-//! says "unauthorized", `git credential` is asked once, and told how it went. In a filter nobody is asked on
-//! the terminal. A server seen for the first time is pinned; the caller learns of it and may say so.
+//! Which token it is shown is decided in [`crate::login`]. A server seen for the first time is pinned; the caller learns of it and may say so.
 
-use crate::Settings;
+use crate::{Settings, login};
 use dits_format::Oid;
 use dits_net::file_pins::FilePins;
 use dits_net::{Options, TransportError};
-use dits_repo::credential::{self, Credential};
 use dits_repo::{Git, RepoError};
 use dits_store::{ChunkRead, ChunkWrite};
 use dits_sync::address::AddressError;
 use dits_sync::client::{CONNECT_MAX, Client, GitReader, GitWriter, Observer, Report};
-use dits_sync::message::{Purpose, Reason};
+use dits_sync::message::Purpose;
 use dits_sync::push::PushItem;
 use dits_sync::{Address, SyncError, Tally};
 use serde_json::json;
@@ -34,6 +31,15 @@ pub enum RemoteError {
     /// Git or the repository failed.
     #[error(transparent)]
     Repo(#[from] RepoError),
+    /// The server wants a token and nobody has one.
+    #[error("authentication failed for '{0}': no access token is known")]
+    NoToken(Address),
+    /// The server does not accept the token of the environment.
+    #[error("the token in DITS_TOKEN was refused: {0}")]
+    TokenRefused(String),
+    /// The token of the environment would begin a line of its own somewhere.
+    #[error("the value of DITS_TOKEN holds a line break, or another control character")]
+    UnsafeToken,
 }
 
 /// A connection to one repository's server.
@@ -43,7 +49,6 @@ pub struct Remote {
     address: Address,
     client: Client,
     settings: Settings,
-    credential: Option<Credential>,
 }
 
 impl Remote {
@@ -51,7 +56,7 @@ impl Remote {
     pub fn connect(git: &Git, address: Address, settings: &Settings) -> Result<Remote, RemoteError> {
         let pins = FilePins { path: settings.known_hosts.clone() };
         let client = Client::connect(&address, &Options::new(Arc::new(pins), CONNECT_MAX))?;
-        Ok(Remote { git: git.clone(), address, client, settings: settings.clone(), credential: None })
+        Ok(Remote { git: git.clone(), address, client, settings: settings.clone() })
     }
 
     /// What the program brought along.
@@ -144,29 +149,7 @@ impl Remote {
         &mut self,
         mut run: impl FnMut(&Client, &str) -> Result<T, SyncError>,
     ) -> Result<T, RemoteError> {
-        let token = self.credential.as_ref().map_or("", |credential| &credential.token).to_owned();
-        match run(&self.client, &token) {
-            Err(SyncError::Refused { reason: Reason::Unauthorized, .. }) if token.is_empty() => {}
-            other => return Ok(other?),
-        }
-        let (host, user) = (self.address.authority(), self.address.user.as_deref());
-        let unauthorized = SyncError::Refused {
-            reason: Reason::Unauthorized,
-            text: format!("authentication failed for '{}'", self.address),
-        };
-        let credential = credential::fill(&self.git, &host, user, self.settings.interactive)?;
-        let credential = credential.ok_or(unauthorized)?;
-        match run(&self.client, &credential.token) {
-            Err(SyncError::Refused { reason: Reason::Unauthorized, text }) => {
-                credential.reject(&self.git);
-                Err(SyncError::Refused { reason: Reason::Unauthorized, text }.into())
-            }
-            other => {
-                credential.approve(&self.git);
-                self.credential = Some(credential);
-                Ok(other?)
-            }
-        }
+        login::authorized(&self.git, &self.client, &self.address, &self.settings, &mut run)
     }
 
     fn report(&self, event: &str, report: &Report) {

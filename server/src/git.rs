@@ -15,9 +15,10 @@ use bytes::Bytes;
 use dits_net::stream::{Activity, Receiving, Sending};
 use dits_sync::address::realm;
 use std::ffi::OsString;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::pin::pin;
 use std::process::{ExitStatus, Stdio};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::process::{Child, ChildStdin, ChildStdout, Command};
@@ -49,6 +50,15 @@ impl Service {
             "git-receive-pack" => Some(Service::ReceivePack),
             "git-upload-archive" => Some(Service::UploadArchive),
             _ => None,
+        }
+    }
+
+    /// As clients name it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Service::UploadPack => "git-upload-pack",
+            Service::ReceivePack => "git-receive-pack",
+            Service::UploadArchive => "git-upload-archive",
         }
     }
 
@@ -102,15 +112,17 @@ impl Git {
         command
     }
 
-    /// Starts a service on a repository; `name` is its path as clients write it.
+    /// Starts a service on a repository; `name` is its path as clients write it, `notes` are for its hooks.
     pub fn serve(
         &self,
         service: Service,
         name: &str,
         repository: &Path,
         protocol: &str,
+        notes: &[(&str, String)],
     ) -> std::io::Result<Child> {
         let mut command = self.command();
+        command.envs(notes.iter().map(|(name, value)| (name, value)));
         command.args(service.arguments()).arg(repository);
         command.env("DITS_STORE", self.layout.store(realm(name)));
         if !protocol.is_empty() {
@@ -144,13 +156,25 @@ impl Git {
 #[derive(Debug)]
 pub(crate) struct GivenUp;
 
+/// Bytes that a Git stream moved.
+#[derive(Debug, Default)]
+pub(crate) struct Moved {
+    pub received: AtomicU64,
+    pub sent: AtomicU64,
+}
+
 /// Moves bytes between a child and a stream until the child has said everything, and waits for its end.
-pub(crate) async fn pump(mut child: Child, send: &mut Sending, recv: Receiving) -> Result<(), GivenUp> {
+pub(crate) async fn pump(
+    mut child: Child,
+    send: &mut Sending,
+    recv: Receiving,
+    count: &Moved,
+) -> Result<(), GivenUp> {
     let activity = send.activity();
     let (Some(stdin), Some(stdout)) = (child.stdin.take(), child.stdout.take()) else { return Err(GivenUp) };
     // The pipes are closed when the futures that own them are gone, which is here.
     let moved = tokio::select! {
-        moved = move_both(stdin, stdout, send, recv) => moved,
+        moved = move_both(stdin, stdout, send, recv, count) => moved,
         () = stall(&activity) => Err(GivenUp),
     };
     if timeout(EXIT_MAX, child.wait()).await.is_err() {
@@ -165,9 +189,10 @@ async fn move_both(
     stdout: ChildStdout,
     send: &mut Sending,
     recv: Receiving,
+    count: &Moved,
 ) -> Result<(), GivenUp> {
-    let mut input = pin!(feed(recv, stdin));
-    let mut output = pin!(drain(stdout, send));
+    let mut input = pin!(feed(recv, stdin, &count.received));
+    let mut output = pin!(drain(stdout, send, &count.sent));
     let mut fed = false;
     loop {
         tokio::select! {
@@ -181,7 +206,7 @@ async fn move_both(
 }
 
 /// Stream to child, until the peer ends its half; then the child sees the end of its input.
-async fn feed(mut recv: Receiving, stdin: ChildStdin) -> Result<(), GivenUp> {
+async fn feed(mut recv: Receiving, stdin: ChildStdin, count: &AtomicU64) -> Result<(), GivenUp> {
     let mut stdin = Some(stdin);
     let mut buffer = vec![0; PIPE_BYTES];
     loop {
@@ -189,6 +214,7 @@ async fn feed(mut recv: Receiving, stdin: ChildStdin) -> Result<(), GivenUp> {
         if read == 0 {
             return Ok(());
         }
+        count.fetch_add(read as u64, Ordering::Relaxed);
         // A child that reads no more may still have something to say; the rest of its input is dropped.
         if let Some(pipe) = &mut stdin
             && pipe.write_all(&buffer[..read]).await.is_err()
@@ -199,12 +225,15 @@ async fn feed(mut recv: Receiving, stdin: ChildStdin) -> Result<(), GivenUp> {
 }
 
 /// Child to stream, until the child closes its output.
-async fn drain(mut stdout: ChildStdout, send: &mut Sending) -> Result<(), GivenUp> {
+async fn drain(mut stdout: ChildStdout, send: &mut Sending, count: &AtomicU64) -> Result<(), GivenUp> {
     let mut buffer = vec![0; PIPE_BYTES];
     loop {
         match stdout.read(&mut buffer).await.map_err(|_| GivenUp)? {
             0 => return Ok(()),
-            read => send.write(Bytes::copy_from_slice(&buffer[..read])).await.map_err(|_| GivenUp)?,
+            read => {
+                send.write(Bytes::copy_from_slice(&buffer[..read])).await.map_err(|_| GivenUp)?;
+                count.fetch_add(read as u64, Ordering::Relaxed);
+            }
         }
     }
 }
@@ -220,8 +249,8 @@ async fn stall(activity: &Activity) {
     }
 }
 
-/// What the pre-receive hook's file says: it hands over to `git-dits`, whatever characters its path has.
-pub(crate) fn hook_script(exe: &Path) -> Vec<u8> {
+/// What a hook's file says: it hands over to `git-dits`, whatever characters its path has.
+pub(crate) fn hook_script(exe: &Path, hook: &str) -> Vec<u8> {
     use std::os::unix::ffi::OsStrExt;
     let mut script = b"#!/bin/sh\nexec '".to_vec();
     for byte in exe.as_os_str().as_bytes() {
@@ -230,14 +259,12 @@ pub(crate) fn hook_script(exe: &Path) -> Vec<u8> {
             other => script.push(*other),
         }
     }
-    script.extend_from_slice(b"' hook pre-receive \"$@\"\n");
+    script.extend_from_slice(format!("' hook {hook} \"$@\"\n").as_bytes());
     script
 }
 
-/// The file of the pre-receive hook.
-pub(crate) fn hook_path(layout: &Layout) -> PathBuf {
-    layout.hooks().join("pre-receive")
-}
+/// The hooks of all repositories: one that checks, one that writes down what moved.
+pub(crate) const HOOKS: [&str; 2] = ["pre-receive", "post-receive"];
 
 #[cfg(test)]
 mod tests {
@@ -250,7 +277,7 @@ mod tests {
         std::fs::write(&exe, "#!/bin/sh\necho \"$@\"\n").unwrap();
         std::fs::set_permissions(&exe, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
         let hook = dir.path().join("hook");
-        std::fs::write(&hook, hook_script(&exe)).unwrap();
+        std::fs::write(&hook, hook_script(&exe, "pre-receive")).unwrap();
         let output = std::process::Command::new("/bin/sh").arg(&hook).arg("a b").output().unwrap();
         assert_eq!(output.stdout, b"hook pre-receive a b\n");
     }

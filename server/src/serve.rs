@@ -11,7 +11,9 @@
 //! Fails as [`ServeError`], before anything is bound where possible.
 
 use crate::access::{Access, AccessError};
-use crate::git::{Git, hook_path, hook_script};
+use crate::audit::{AuditLog, Event};
+use crate::door::{Door, now};
+use crate::git::{Git, HOOKS, hook_script};
 use crate::identity::{self, IdentityError};
 use crate::layout::{Claim, EXECUTABLE, Layout, LayoutError, write_file};
 use crate::prover::{Prover, Tell};
@@ -131,20 +133,23 @@ impl Server {
             return Err(ServeError::AnonymousNetwork(config.listen));
         }
         let (layout, claim) = Layout::claim(&config.dir)?;
-        let (access, admin_token) = Access::open(&layout, config.anonymous)?;
+        let problems = Arc::new(Mutex::new(Problems::default()));
+        let tell = teller(problems.clone());
+        let (access, admin_token) = Access::open(&layout, config.anonymous, tell.clone(), now())?;
         install_hook(&layout, &config)?;
         let identity = identity::load_or_create(&layout)?;
+        let fingerprint = dits_net::pin::fingerprint(&identity.cert_der).to_string();
         let listener = Listener::bind(config.listen, identity)
             .map_err(|source| ServeError::Listen { address: config.listen, source })?;
         let address = listener.address().map_err(ServeError::Start)?;
 
-        let problems = Arc::new(Mutex::new(Problems::default()));
-        let tell = teller(problems.clone());
         let stores = Arc::new(Stores::new(layout.clone()));
         let realms = layout.realms_present()?;
         let prover = Prover::start(stores.clone(), realms, tell.clone()).map_err(ServeError::Start)?;
+        let door = Door::new(access, AuditLog::of(&layout), fingerprint, tell.clone());
+        door.note(Event::of("start", &address.to_string()));
         let git = Git::new(layout, std::env::var_os("PATH"));
-        let shared = Arc::new(Shared { access, stores, git, proofs: prover.queue(), tell });
+        let shared = Arc::new(Shared { door, stores, git, proofs: prover.queue(), tell });
         Ok(Server { listener, address, admin_token, problems, shared, prover, _claim: claim })
     }
 
@@ -192,6 +197,7 @@ impl Server {
         let _ = timeout(CLOSE_MAX, all(&mut connections)).await;
         let _ = timeout(CLOSE_MAX, self.listener.wait_idle()).await;
         block_in_place(|| drop(self.prover));
+        self.shared.door.note(Event::of("stop", if result.is_ok() { "ok" } else { "failed" }));
         result
     }
 }
@@ -221,10 +227,13 @@ async fn greet(shared: Arc<Shared>, arrival: Arrival, stop: watch::Receiver<bool
 }
 
 fn install_hook(layout: &Layout, config: &ServerConfig) -> Result<(), ServeError> {
-    let path = hook_path(layout);
-    write_file(&path, EXECUTABLE, &hook_script(&config.exe))?;
-    rustix::fs::access(&path, rustix::fs::Access::EXEC_OK)
-        .map_err(|error| ServeError::Hook { path, source: error.into() })
+    for hook in HOOKS {
+        let path = layout.hooks().join(hook);
+        write_file(&path, EXECUTABLE, &hook_script(&config.exe, hook))?;
+        rustix::fs::access(&path, rustix::fs::Access::EXEC_OK)
+            .map_err(|error| ServeError::Hook { path, source: error.into() })?;
+    }
+    Ok(())
 }
 
 /// Serves in a runtime of its own until `shutdown` ends; `ready` sees the server once it listens.

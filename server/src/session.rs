@@ -2,7 +2,7 @@
 //!
 //! Each stream is independent: it says hello with its own token, is refused or welcomed, and runs on a task of
 //! its own. A stream that fails ends alone. The order of checks is part of the promise to people without
-//! rights: form of the request, then token, then right, and only then whether a repository exists.
+//! rights: form of the request, then token and right ([`crate::door`]), and only then whether a repository exists.
 //!
 //! A push of contents does not need the Git repository to exist: chunks belong to the realm, and a repository
 //! may have its refs at another host. For the same reason a pull from a realm that has no store yet finds every
@@ -11,13 +11,13 @@
 //! A push that breaks keeps the chunks that arrived, bound to nothing, so that the next try does not send them
 //! again. Failures of our own are told to the owner ([`Shared::tell`]); the peer learns their class only.
 
-use crate::access::Access;
+use crate::access::{Caller, Role};
+use crate::door::Door;
 use crate::git::{self, Git, Service};
 use crate::prover::{ProofQueue, Tell, take_away};
 use crate::refusal::Refusal;
 use crate::repositories;
 use crate::stores::Stores;
-use crate::tokens::{Caller, Role};
 use dits_net::Stream;
 use dits_net::listen::Peer;
 use dits_store::{ChunkRead, MemoryStore, StoreError};
@@ -27,6 +27,7 @@ use dits_sync::driver::{Channel, drive};
 use dits_sync::message::{Hello, Message, Purpose};
 use dits_sync::pull::Giver;
 use dits_sync::push::Taker;
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use tokio::sync::watch;
@@ -37,7 +38,7 @@ pub(crate) const CLOSE_REASON: &[u8] = b"the server is shutting down";
 
 /// What all streams of a server work with.
 pub(crate) struct Shared {
-    pub access: Access,
+    pub door: Door,
     pub stores: Arc<Stores>,
     pub git: Git,
     pub proofs: ProofQueue,
@@ -50,7 +51,7 @@ pub(crate) async fn serve(shared: Arc<Shared>, peer: Peer, mut stop: watch::Rece
     loop {
         tokio::select! {
             stream = peer.next_stream() => match stream {
-                Some(stream) => drop(streams.spawn(serve_stream(shared.clone(), stream))),
+                Some(stream) => drop(streams.spawn(serve_stream(shared.clone(), stream, peer.address().ip()))),
                 None => break,
             },
             Some(ended) = streams.join_next() => shared.told_of(ended),
@@ -64,18 +65,24 @@ pub(crate) async fn serve(shared: Arc<Shared>, peer: Peer, mut stop: watch::Rece
     peer.close(CLOSE_REASON);
 }
 
-async fn serve_stream(shared: Arc<Shared>, stream: Stream) {
+async fn serve_stream(shared: Arc<Shared>, stream: Stream, from: IpAddr) {
     // Who does not say hello gets no answer.
     let Ok((channel, hello)) = Channel::accept(stream).await else { return };
-    let (task, _caller) = match block_in_place(|| shared.admit(&hello)) {
-        Ok(task) => task,
+    let (task, caller) = match shared.admit(&hello, from).await {
+        Ok(admitted) => admitted,
         Err(refusal) => return channel.refuse(&refusal.into_message()).await,
     };
-    match task {
+    let wire = channel.wire();
+    let (what, moved) = (task.name(), git::Moved::default());
+    let failure = match task {
+        Task::Login { user, key } => return shared.door.log_in(channel, &hello, &user, &key, from).await,
         Task::Push => shared.push(channel, realm(&hello.repository)).await,
         Task::Pull => shared.pull(channel, realm(&hello.repository)).await,
-        Task::Git(task) => shared.git(channel, &hello.repository, task).await,
-    }
+        Task::Git(task) => shared.git(channel, &hello, task, (&caller, from), &moved).await,
+    };
+    let (sent, received) = wire.bytes();
+    let bytes = (sent + moved.sent.into_inner(), received + moved.received.into_inner());
+    shared.door.ended(what, &caller, &hello, from, failure, bytes);
 }
 
 /// What an admitted stream does.
@@ -83,6 +90,23 @@ enum Task {
     Push,
     Pull,
     Git(GitTask),
+    /// Whoever comes to log in is nobody yet.
+    Login {
+        user: String,
+        key: String,
+    },
+}
+
+impl Task {
+    /// As in the audit log.
+    fn name(&self) -> &'static str {
+        match self {
+            Task::Push => "push",
+            Task::Pull => "pull",
+            Task::Git(task) => task.service.name(),
+            Task::Login { .. } => "login",
+        }
+    }
 }
 
 /// A checked wish for a Git service.
@@ -106,29 +130,28 @@ impl Shared {
     }
 
     /// Checks a hello in full.
-    fn admit(&self, hello: &Hello) -> Result<(Task, Caller), Refusal> {
+    async fn admit(&self, hello: &Hello, from: IpAddr) -> Result<(Task, Caller), Refusal> {
         let folder = self.git.layout().repository(&hello.repository)?;
         let (task, needed) = match &hello.purpose {
             Purpose::Push => (Task::Push, Role::Write),
             Purpose::Pull => (Task::Pull, Role::Read),
-            // Only tokens are known here.
-            Purpose::Login { .. } => return Err(Refusal::bad_request("no login by key at this server")),
+            Purpose::Login { user, key } => {
+                return Ok((Task::Login { user: user.clone(), key: key.clone() }, Caller::nobody()));
+            }
             Purpose::Git { service, protocol, object_format } => {
                 let task = git_task(service, protocol, object_format, folder)?;
                 let needed = if task.service == Service::ReceivePack { Role::Write } else { Role::Read };
                 (Task::Git(task), needed)
             }
         };
-        let caller = self.access.caller(&hello.token);
-        let caller = caller.map_err(|error| self.trouble("cannot check a token", &error))?;
-        let caller = caller.ok_or_else(|| Refusal::unauthorized(&hello.token))?;
-        match caller.role_in(&hello.repository) {
-            Some(role) if role >= needed => Ok((task, caller)),
-            _ => Err(Refusal::forbidden(needed, &hello.repository)),
+        let caller = self.door.let_in(hello, needed, from).await?;
+        if needed >= Role::Write {
+            self.door.writes(task.name(), &caller, hello, from)?;
         }
+        Ok((task, caller))
     }
 
-    async fn push(&self, mut channel: Channel, realm: &str) {
+    async fn push(&self, mut channel: Channel, realm: &str) -> Option<String> {
         let opened = block_in_place(|| self.stores.open(realm).and_then(|store| Taker::new(&store)));
         let mut taker = match opened {
             Ok(taker) => taker,
@@ -140,6 +163,7 @@ impl Shared {
         };
         // Bound is bound, even if the peer did not live to hear of it.
         taker.claimed().iter().for_each(|binding| self.proofs.add(realm, *binding));
+        let failure = result.as_ref().err().map(ToString::to_string);
         if let Err(error) = result {
             self.tell_if_ours(&error);
             if let Err(error) = block_in_place(|| taker.salvage()) {
@@ -152,9 +176,10 @@ impl Shared {
                 (self.tell)(&format!("cannot drop the corrupt chunk {id}: {error}"));
             }
         }
+        failure
     }
 
-    async fn pull(&self, mut channel: Channel, realm: &str) {
+    async fn pull(&self, mut channel: Channel, realm: &str) -> Option<String> {
         let store: Arc<dyn ChunkRead> = match block_in_place(|| self.stores.existing(realm)) {
             Ok(Some(store)) => Arc::new(store),
             Ok(None) => Arc::new(MemoryStore::new()),
@@ -164,22 +189,35 @@ impl Shared {
             Ok(()) => drive(&mut Giver::new(store), channel, &mut |_| {}).await,
             Err(error) => Err(error),
         };
-        if let Err(error) = result {
-            self.tell_if_ours(&error);
-        }
+        let error = result.err()?;
+        self.tell_if_ours(&error);
+        Some(error.to_string())
     }
 
-    async fn git(&self, mut channel: Channel, name: &str, task: GitTask) {
-        let child = match self.start(name, &task).await {
+    async fn git(
+        &self,
+        mut channel: Channel,
+        hello: &Hello,
+        task: GitTask,
+        who: (&Caller, IpAddr),
+        count: &git::Moved,
+    ) -> Option<String> {
+        let name = &hello.repository;
+        let child = match self.start(name, &task, who).await {
             Ok(child) => child,
-            Err(refusal) => return channel.refuse(&refusal.into_message()).await,
+            Err(refusal) => {
+                let failure = refusal.text.clone();
+                channel.refuse(&refusal.into_message()).await;
+                return Some(failure);
+            }
         };
+        let gone = || Some("the client has gone away".to_owned());
         // Leaving early drops the child, and so ends it.
         if channel.send(&Message::Welcome).await.is_err() {
-            return;
+            return gone();
         }
-        let Ok(Stream { mut send, recv }) = channel.into_raw().await else { return };
-        let moved = git::pump(child, &mut send, recv).await;
+        let Ok(Stream { mut send, recv }) = channel.into_raw().await else { return gone() };
+        let moved = git::pump(child, &mut send, recv, count).await;
         // Before the client hears the end: who clones after a push finds the branch.
         if task.service == Service::ReceivePack
             && let Err(error) = repositories::settle_head(&self.git, &task.folder).await
@@ -188,12 +226,21 @@ impl Shared {
         }
         match moved {
             Ok(()) => send.finish().await,
-            Err(git::GivenUp) => send.abandon(),
+            Err(git::GivenUp) => {
+                send.abandon();
+                return gone();
+            }
         }
+        None
     }
 
     /// Finds or creates the repository and starts its service.
-    async fn start(&self, name: &str, task: &GitTask) -> Result<tokio::process::Child, Refusal> {
+    async fn start(
+        &self,
+        name: &str,
+        task: &GitTask,
+        (caller, from): (&Caller, IpAddr),
+    ) -> Result<tokio::process::Child, Refusal> {
         let GitTask { service, protocol, object_format, folder } = task;
         if *service == Service::ReceivePack {
             let made = repositories::create(&self.git, folder, object_format).await;
@@ -201,14 +248,23 @@ impl Shared {
         } else if !repositories::exists(Path::new(folder)) {
             return Err(Refusal::not_found(name));
         }
-        let child = self.git.serve(*service, name, folder, protocol);
+        // For the hook that writes down which refs moved.
+        let notes = [
+            ("DITS_SERVER", self.git.layout().root().to_string_lossy().into_owned()),
+            ("DITS_REPOSITORY", name.to_owned()),
+            ("DITS_CALLER", caller.name.clone()),
+            ("DITS_CALLER_BY", caller.by.clone()),
+            ("DITS_CALLER_FROM", from.to_string()),
+        ];
+        let child = self.git.serve(*service, name, folder, protocol, &notes);
         child.map_err(|error| self.trouble("cannot run git", &error))
     }
 
-    async fn refuse_for(&self, channel: Channel, error: StoreError) {
+    async fn refuse_for(&self, channel: Channel, error: StoreError) -> Option<String> {
         let error = SyncError::from(error);
         self.tell_if_ours(&error);
         channel.refuse(&error.to_refusal()).await;
+        Some(error.to_string())
     }
 
     /// Peers come and go, and some send nonsense; what our own disk does is news.

@@ -6,6 +6,7 @@
 use crate::address::Address;
 use crate::ask::Asker;
 use crate::driver::{Channel, Wire, drive};
+use crate::login::KeyHolder;
 use crate::machine::{Machine, SyncError, Tally};
 use crate::message::{Hello, Purpose, priority};
 use crate::pull::Puller;
@@ -143,6 +144,24 @@ impl Client {
         items: Vec<PushItem>,
     ) -> Result<Report, SyncError> {
         self.run(token, Purpose::Pull, &mut PushWeigher::new(store, items), &mut |_| {})
+    }
+
+    /// Logs in with a key; `sign` gives the signature of a challenge, to be made over [`crate::login::to_be_signed`].
+    pub fn log_in(
+        &self,
+        user: &str,
+        key: &str,
+        sign: &mut (dyn FnMut(&[u8; 32]) -> Option<String> + Send),
+    ) -> Result<String, SyncError> {
+        let purpose = Purpose::Login { user: user.into(), key: key.into() };
+        let mut holder = KeyHolder::new(sign);
+        self.run("", purpose, &mut holder, &mut |_| {})?;
+        holder.token().ok_or(SyncError::Protocol("a login without a token"))
+    }
+
+    /// The fingerprint of the server's certificate, where the server's own is seen from here.
+    pub fn fingerprint(&self) -> Option<Fingerprint> {
+        self.connection().fingerprint()
     }
 
     fn run<M: Machine>(

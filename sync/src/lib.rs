@@ -11,6 +11,7 @@ pub mod address;
 pub mod ask;
 pub mod client;
 pub mod driver;
+pub mod login;
 pub mod machine;
 pub mod message;
 pub mod pull;

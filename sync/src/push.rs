@@ -104,7 +104,9 @@ impl Machine for Pusher {
                 self.done = true;
                 Ok(())
             }
-            Message::Refuse { reason, text, .. } => Err(SyncError::Refused { reason, text }),
+            Message::Refuse { reason, text, challenges } => {
+                Err(SyncError::Refused { reason, text, challenges })
+            }
             _ => Err(SyncError::Protocol("a message out of place")),
         }
     }
@@ -201,7 +203,9 @@ impl Machine for Taker {
                 self.claimed = claimed;
                 self.outbox.push_back(Message::Done { contents, proved });
             }
-            Message::Refuse { reason, text, .. } => return Err(SyncError::Refused { reason, text }),
+            Message::Refuse { reason, text, challenges } => {
+                return Err(SyncError::Refused { reason, text, challenges });
+            }
             _ => return Err(SyncError::Protocol("a message out of place")),
         }
         Ok(())

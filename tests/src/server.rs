@@ -72,6 +72,11 @@ impl Server {
         call.args(["--add-token", name, "--role", role, "--scope", scope]).ok().line()
     }
 
+    /// Runs `git dits serve COMMAND… DIR REST…`, as the server's owner does.
+    pub fn owner(&self, command: &[&str], rest: &[&str]) -> Call {
+        self.call(&["serve"]).args(command).args([&self.dir]).args(rest)
+    }
+
     /// Its port.
     pub fn port(&self) -> u16 {
         self.port
