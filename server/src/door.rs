@@ -28,7 +28,8 @@ pub fn now() -> u64 {
 pub(crate) struct Door {
     access: Access,
     limiter: Mutex<Limiter>,
-    sampler: Mutex<Sampler>,
+    denied: Mutex<Sampler>,
+    anonymous: Mutex<Sampler>,
     audit: AuditLog,
     /// Whether the owner has been told that the log cannot be written.
     audit_fails: AtomicBool,
@@ -39,8 +40,8 @@ pub(crate) struct Door {
 
 impl Door {
     pub fn new(access: Access, audit: AuditLog, fingerprint: String, tell: Tell) -> Door {
-        let (limiter, sampler, audit_fails) = Default::default();
-        Door { access, limiter, sampler, audit, audit_fails, tell, fingerprint }
+        let (limiter, denied, anonymous, audit_fails) = Default::default();
+        Door { access, limiter, denied, anonymous, audit, audit_fails, tell, fingerprint }
     }
 
     /// Who says this hello, if that one may do what takes the role `needed`.
@@ -69,7 +70,7 @@ impl Door {
             _ => {
                 let event =
                     Event { result: format!("may not {needed}"), ..event("denied", &caller, hello, from) };
-                self.sampled(event, now);
+                self.sampled(&self.denied, event, now);
                 Err(Refusal::forbidden(needed, &hello.repository))
             }
         }
@@ -93,7 +94,12 @@ impl Door {
     ) {
         let result = failure.unwrap_or_else(|| "ok".into());
         let (sent, received) = (Some(sent), Some(received));
-        self.note(Event { result, sent, received, ..event(what, caller, hello, from) });
+        let event = Event { result, sent, received, ..event(what, caller, hello, from) };
+        if caller.is_anonymous() && event.event != "push" && event.event != "git-receive-pack" {
+            self.sampled(&self.anonymous, event, now());
+        } else {
+            self.note(event);
+        }
     }
 
     /// Writes an event down. Returns whether that worked.
@@ -123,8 +129,7 @@ impl Door {
         if let Err(error) = getrandom::fill(&mut nonce) {
             return channel.refuse(&self.trouble(&error).into_message()).await;
         }
-        let no_token = [0; 32];
-        if !self.limiter().allows(from, &no_token, now()) {
+        if !self.limiter().allows(from, &hash_of(&key), now()) {
             return channel.refuse(&Refusal::too_many().into_message()).await;
         }
         let message = to_be_signed(&nonce, user, &hello.repository, &self.fingerprint);
@@ -148,10 +153,14 @@ impl Door {
         let by = format!("key {}", key.fingerprint(ssh_key::HashAlg::Sha256));
         let caller = Caller { name: name.into(), by, rights: Vec::new() };
         if !key::is_signed(key, pem, message) {
-            self.failed(hello, "the signature of a login is not valid", from, &[0; 32], now);
+            self.failed(hello, "the signature of a login is not valid", from, &hash_of(key), now);
             return None;
         }
         let granted = self.access.log_in(name, key, now).map_err(|error| self.trouble(&error)).ok()?;
+        let token: [u8; 32] = blake3::hash(granted.0.as_bytes()).into();
+        for good in [hash_of(key), token] {
+            self.limiter().welcome(from, &good, now);
+        }
         self.note(Event { result: "ok".into(), ..event("login", &caller, hello, from) });
         Some(granted)
     }
@@ -160,11 +169,11 @@ impl Door {
         let last = self.limiter().failed(from, hash, now);
         let result = if last { format!("{why}; no more tries from here for now") } else { why.to_owned() };
         let (from, repository) = (Some(from), Some(hello.repository.clone()));
-        self.sampled(Event { from, repository, ..Event::of("denied", &result) }, now);
+        self.sampled(&self.denied, Event { from, repository, ..Event::of("denied", &result) }, now);
     }
 
-    fn sampled(&self, event: Event, now: u64) {
-        let taken = self.sampler.lock().unwrap_or_else(PoisonError::into_inner).take(now);
+    fn sampled(&self, sampler: &Mutex<Sampler>, event: Event, now: u64) {
+        let taken = sampler.lock().unwrap_or_else(PoisonError::into_inner).take(now);
         if let Some(left_out) = taken {
             self.note(Event { left_out: Some(left_out).filter(|count| *count > 0), ..event });
         }
@@ -182,6 +191,12 @@ impl Door {
         (self.tell)(&format!("cannot check who somebody is: {error}"));
         Refusal::internal()
     }
+}
+
+/// What a key is known by to the limiter.
+fn hash_of(key: &PublicKey) -> [u8; 32] {
+    // The fingerprint names the whole key.
+    blake3::hash(key.fingerprint(ssh_key::HashAlg::Sha256).as_bytes()).into()
 }
 
 fn event(what: &str, caller: &Caller, hello: &Hello, from: IpAddr) -> Event {

@@ -136,7 +136,10 @@ impl Shared {
             Purpose::Push => (Task::Push, Role::Write),
             Purpose::Pull => (Task::Pull, Role::Read),
             Purpose::Login { user, key } => {
-                return Ok((Task::Login { user: user.clone(), key: key.clone() }, Caller::nobody()));
+                return Ok((
+                    Task::Login { user: user.clone(), key: key.clone() },
+                    Caller::anonymous(Vec::new()),
+                ));
             }
             Purpose::Git { service, protocol, object_format } => {
                 let task = git_task(service, protocol, object_format, folder)?;

@@ -3,6 +3,9 @@
 
 use super::role::{Role, Scope};
 
+/// What somebody is known by who has shown nothing.
+const NOTHING: &str = "nothing";
+
 /// A role within a scope.
 pub type Right = (Role, Scope);
 
@@ -18,9 +21,14 @@ pub struct Caller {
 }
 
 impl Caller {
-    /// Somebody without a name or rights.
-    pub fn nobody() -> Caller {
-        Caller { name: "nobody".into(), by: "nothing".into(), rights: Vec::new() }
+    /// Somebody who has shown nothing.
+    pub fn anonymous(rights: Vec<Right>) -> Caller {
+        Caller { name: "anonymous".into(), by: NOTHING.into(), rights }
+    }
+
+    /// Whether the caller has shown nothing.
+    pub fn is_anonymous(&self) -> bool {
+        self.by == NOTHING
     }
 
     /// What the caller may do in `repository`: the strongest of its roles there.

@@ -108,7 +108,7 @@ impl Table {
 
     /// What somebody may do who shows nothing.
     pub fn anonymous(&self) -> Caller {
-        Caller { name: "anonymous".into(), by: "nothing".into(), rights: self.granted(&Who::Anonymous) }
+        Caller::anonymous(self.granted(&Who::Anonymous))
     }
 
     /// Whose `token` is at the time `now`, and what it allows.

@@ -4,7 +4,7 @@
 //! grants and issuers. Never a token, a signature or a key's text.
 //!
 //! A stream that writes is in the log before it may begin: while the log cannot be written (a full disk), nothing is
-//! pushed. Reading goes on, and the owner is told. Failed tries are thinned out ([`sample`]), so that strangers cannot push
+//! pushed. Reading goes on, and the owner is told. Failed tries, and reading by nobody in particular, are thinned out ([`sample`]), so that strangers cannot push
 //! the history out of the log, whose size is bounded ([`log`]).
 
 pub mod log;
@@ -45,7 +45,7 @@ pub struct Event {
     pub refs: Vec<String>,
     /// How it ended: `begins`, `ok`, or what went wrong.
     pub result: String,
-    /// Failed tries before this one that are not in the log.
+    /// Events like this one before it that are not in the log.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub left_out: Option<u64>,
 }

@@ -1,4 +1,4 @@
-//! Which failed tries are written down: all of few, some of many. Pure: the time is an argument.
+//! Which events of strangers are written down: all of few, some of many. Pure: the time is an argument.
 //!
 //! How many were left out is told with the next one that is not.
 
