@@ -25,7 +25,9 @@ fn main() -> ExitCode {
             // If even this cannot be said, the exit code says it.
             let _ = writeln!(stderr, "fatal: {error:#}");
             if let Some(hint) = error.chain().find_map(dits_remote::hint) {
-                let _ = writeln!(stderr, "hint: {hint}");
+                for line in hint.lines() {
+                    let _ = writeln!(stderr, "hint: {line}");
+                }
             }
             ExitCode::from(128)
         }

@@ -12,6 +12,7 @@
 
 use crate::TransportError;
 use crate::options::{ClientIdentity, Roots};
+use crate::pin::{Fingerprint, fingerprint};
 use rustls::pki_types::{CertificateDer, PrivatePkcs8KeyDer};
 use rustls::server::{ClientHello, ResolvesServerCert, WebPkiClientVerifier};
 use rustls::sign::CertifiedKey;
@@ -38,7 +39,7 @@ pub struct ServerIdentity {
 
 impl fmt::Debug for ServerIdentity {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "ServerIdentity({})", crate::pin::fingerprint(&self.cert_der))
+        write!(f, "ServerIdentity({})", fingerprint(&self.cert_der))
     }
 }
 
@@ -60,6 +61,20 @@ impl From<ServerIdentity> for ServerTls {
 }
 
 impl ServerTls {
+    /// The fingerprint of the certificate that clients are shown now.
+    ///
+    /// # Errors
+    /// [`TransportError::CertificateFile`].
+    pub fn shown(&self) -> Result<Fingerprint, TransportError> {
+        match &self.files {
+            None => Ok(fingerprint(&self.identity.cert_der)),
+            Some((cert, key)) => {
+                let pair = load(cert, key)?;
+                pair.end_entity_cert().map(|cert| fingerprint(cert)).map_err(|error| unusable(cert, error))
+            }
+        }
+    }
+
     /// The TLS settings for clients that speak one of `protocols`.
     pub(crate) fn config(&self, protocols: &[&[u8]]) -> Result<rustls::ServerConfig, TransportError> {
         let tls = |source| TransportError::Tls { source };

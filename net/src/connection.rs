@@ -21,6 +21,7 @@ pub struct Connection {
     carrier: Carrier,
     activity: Arc<Activity>,
     first_use: Option<Fingerprint>,
+    shown: Fingerprint,
     /// Where what is learned about the way goes.
     route: Option<Route>,
 }
@@ -74,7 +75,7 @@ impl Connection {
                 Carrier::Tcp(Box::new(tcp::client::Connection::new(ready, trust, options.deadline)))
             }
         };
-        Ok(Connection { carrier, activity: Arc::default(), first_use, route })
+        Ok(Connection { carrier, activity: Arc::default(), first_use, shown: won.verdict.found, route })
     }
 
     /// Opens a stream. Fails at once when the connection is known to be dead.
@@ -115,6 +116,11 @@ impl Connection {
     /// The fingerprint that was pinned by this connection, if the server was new.
     pub fn first_use(&self) -> Option<&Fingerprint> {
         self.first_use.as_ref()
+    }
+
+    /// The fingerprint of the certificate that the server showed when this was connected.
+    pub fn fingerprint(&self) -> Fingerprint {
+        self.shown
     }
 
     /// What the connection has cost on the wire so far.

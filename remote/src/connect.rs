@@ -1,8 +1,7 @@
 //! One server, with the token question settled.
 //!
-//! The first try goes without a token (an anonymous server needs none) unless one is known; when the server
-//! says "unauthorized", `git credential` is asked once, and told how it went. In a filter nobody is asked on
-//! the terminal. A server seen for the first time is pinned; the caller learns of it and may say so.
+//! Which token it is shown is decided in [`crate::login`]. A server seen for the first time is pinned; the caller learns of it
+//! and may say so.
 //!
 //! What ran on a connection that is lost runs again on a new one, as long as that brings something; if only its stream broke, on
 //! the same one ([`retry`](crate::retry)); counts of all tries add up. Only the first connection is not tried twice: a wrong address should be told at
@@ -10,16 +9,15 @@
 
 use crate::options::options;
 use crate::retry::{Moves, Next, Retry, may_pass, sum};
-use crate::{Settings, meter};
+use crate::{Settings, login, meter};
 use dits_format::Oid;
 use dits_net::TransportError;
 use dits_net::connection::WireBytes;
-use dits_repo::credential::{self, Credential};
 use dits_repo::{Git, RepoError};
 use dits_store::{ChunkRead, ChunkWrite};
 use dits_sync::address::AddressError;
 use dits_sync::client::{Client, GitReader, GitWriter, Observer, Report};
-use dits_sync::message::{Purpose, Reason};
+use dits_sync::message::Purpose;
 use dits_sync::push::PushItem;
 use dits_sync::{Address, SyncError, Tally};
 use serde_json::json;
@@ -42,6 +40,15 @@ pub enum RemoteError {
     /// Git or the repository failed.
     #[error(transparent)]
     Repo(#[from] RepoError),
+    /// The server wants a token and nobody has one.
+    #[error("authentication failed for '{0}': no access token is known")]
+    NoToken(Address),
+    /// The server does not accept the token of the environment.
+    #[error("the token in DITS_TOKEN was refused: {0}")]
+    TokenRefused(String),
+    /// The token of the environment would begin a line of its own somewhere.
+    #[error("the value of DITS_TOKEN holds a line break, or another control character")]
+    UnsafeToken,
 }
 
 /// A connection to one repository's server.
@@ -51,7 +58,6 @@ pub struct Remote {
     address: Address,
     client: Client,
     settings: Settings,
-    credential: Option<Credential>,
     first_use: Option<String>,
     /// What connections have cost that were lost.
     earlier: WireBytes,
@@ -67,8 +73,8 @@ impl Remote {
         let client = dial(git, &address, settings)?;
         let (git, settings) = (git.clone(), settings.clone());
         let first_use = client.first_use().map(ToString::to_string);
-        let (credential, earlier, has_git, lost) = Default::default();
-        Ok(Remote { git, address, client, settings, credential, first_use, earlier, has_git, lost })
+        let (earlier, has_git, lost) = Default::default();
+        Ok(Remote { git, address, client, settings, first_use, earlier, has_git, lost })
     }
 
     /// What the program brought along.
@@ -250,29 +256,7 @@ impl Remote {
         &mut self,
         mut run: impl FnMut(&Client, &str) -> Result<T, SyncError>,
     ) -> Result<T, RemoteError> {
-        let token = self.credential.as_ref().map_or("", |credential| &credential.token).to_owned();
-        match run(&self.client, &token) {
-            Err(SyncError::Refused { reason: Reason::Unauthorized, .. }) if token.is_empty() => {}
-            other => return Ok(other?),
-        }
-        let (host, user) = (self.address.authority(), self.address.user.as_deref());
-        let unauthorized = SyncError::Refused {
-            reason: Reason::Unauthorized,
-            text: format!("authentication failed for '{}'", self.address),
-        };
-        let credential = credential::fill(&self.git, &host, user, self.settings.interactive)?;
-        let credential = credential.ok_or(unauthorized)?;
-        match run(&self.client, &credential.token) {
-            Err(SyncError::Refused { reason: Reason::Unauthorized, text }) => {
-                credential.reject(&self.git);
-                Err(SyncError::Refused { reason: Reason::Unauthorized, text }.into())
-            }
-            other => {
-                credential.approve(&self.git);
-                self.credential = Some(credential);
-                Ok(other?)
-            }
-        }
+        login::authorized(&self.git, &self.client, &self.address, &self.settings, &mut run)
     }
 
     fn report(&self, event: &str, report: &Report) {

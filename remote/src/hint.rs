@@ -11,8 +11,7 @@ use dits_net::TransportError;
 use dits_repo::RepoError;
 use dits_repo::index::IndexError;
 use dits_store::StoreError;
-use dits_sync::SyncError;
-use dits_sync::message::Reason;
+use dits_sync::{Address, SyncError};
 use std::error::Error;
 
 const CLIENT_CERTIFICATE: &str = "name a certificate that the server knows: 'git config http.sslCert FILE' and 'git config http.sslKey FILE'";
@@ -76,8 +75,9 @@ fn remote_hint(error: &RemoteError) -> Option<String> {
         }
         // The server's own hint, if it gave one, is in its words already.
         RemoteError::Sync(SyncError::Refused { text, .. }) if text.contains("hint: ") => return None,
-        RemoteError::Sync(SyncError::Refused { reason: Reason::Unauthorized, .. }) => {
-            "give the token as password when Git asks, or store it with 'git credential approve'"
+        RemoteError::NoToken(address) => return Some(no_token(address)),
+        RemoteError::TokenRefused(_) | RemoteError::UnsafeToken => {
+            "set DITS_TOKEN to a token of this server, or unset it to use the stored one"
         }
         RemoteError::Sync(SyncError::MissingContent { .. }) => {
             "run 'git dits fsck --verbose' to see which files are affected"
@@ -87,6 +87,16 @@ fn remote_hint(error: &RemoteError) -> Option<String> {
         _ => return None,
     };
     Some(text.to_owned())
+}
+
+/// What to run, to be copied.
+fn no_token(address: &Address) -> String {
+    let user = address.user.as_deref().unwrap_or("token");
+    format!(
+        "with a token of this server (its owner can make one), store it once:\n  printf 'protocol=dits\\nhost={}\\nusername={user}\\npassword=%s\\n' \
+         \"$TOKEN\" | git credential approve\nor set DITS_TOKEN; 'git config credential.helper' says where Git keeps it",
+        address.authority()
+    )
 }
 
 fn repo_hint(error: &RepoError) -> Option<String> {

@@ -2,13 +2,15 @@
 //!
 //! Joins what `dits-repo` knows (URLs, credentials, new pointers) to what `dits-sync` does (connections,
 //! pushes, pulls). [`endpoint`] says where a Git remote has its content; [`Remote`] is one server with the token
-//! question settled, connected anew when the connection is lost ([`retry`]); [`upload`] sends contents; [`RemoteSource`] brings chunks
+//! question settled by [`login`] (and [`agent`]), connected anew when the connection is lost ([`retry`]); [`upload`] sends contents; [`RemoteSource`] brings chunks
 //! for hydration from whichever remote has them; [`Trace`] writes what happened for scripts and tests;
 //! [`Meter`] draws progress on a terminal, and for programs; [`hint()`] says what to do about an error. Prints nothing by itself.
 
+pub mod agent;
 pub mod connect;
 pub mod endpoint;
 pub mod hint;
+pub mod login;
 pub mod meter;
 pub mod options;
 pub mod progress;

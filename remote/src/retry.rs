@@ -181,7 +181,8 @@ mod tests {
 
     #[test]
     fn only_what_may_pass_is_tried_again() {
-        let refused = SyncError::Refused { reason: Reason::Internal, text: String::new() };
+        let refused =
+            SyncError::Refused { reason: Reason::Internal, text: String::new(), challenges: Vec::new() };
         let passes = [SyncError::Lost(String::new()), SyncError::Silence(PAUSE_MAX)].map(RemoteError::from);
         let stays = [refused, SyncError::Protocol("x")].map(RemoteError::from);
         assert!(passes.iter().all(may_pass) && !stays.iter().any(may_pass));

@@ -1,6 +1,7 @@
 //! What a program brings along when it talks to remotes: everything from the environment, read once.
 //! Two programs use it, so that both agree on where pins are and what is traced.
 
+use crate::login::Keyring;
 use crate::{Progress, Trace};
 use std::path::PathBuf;
 
@@ -19,10 +20,12 @@ pub struct Settings {
     pub progress: Progress,
     /// Whether stderr is a terminal.
     pub terminal: bool,
+    /// What there is to log in with.
+    pub keyring: Keyring,
 }
 
 impl Settings {
-    /// Reads `XDG_CONFIG_HOME`, `XDG_CACHE_HOME`, `HOME`, `GIT_DITS_TRACE` and what [`Progress`] reads through `env`, so that only a `main` touches the
+    /// Reads `XDG_CONFIG_HOME`, `XDG_CACHE_HOME`, `HOME`, `GIT_DITS_TRACE` and what [`Progress`] and [`Keyring`] read through `env`, so that only a `main` touches the
     /// real environment.
     pub fn from_env(env: impl Fn(&str) -> Option<std::ffi::OsString>, interactive: bool) -> Settings {
         let path = |name: &str| env(name).filter(|value| !value.is_empty()).map(PathBuf::from);
@@ -37,6 +40,7 @@ impl Settings {
             trace: Trace::to(path("GIT_DITS_TRACE")),
             progress: Progress::from_env(&env),
             terminal: false,
+            keyring: Keyring::from_env(&env),
         }
     }
 

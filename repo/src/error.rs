@@ -42,6 +42,9 @@ pub enum RepoError {
         /// How.
         damage: Damage,
     },
+    /// A part of a credential that would begin a line of its own.
+    #[error("refusing to use a credential whose '{0}' holds a line break, carriage return or NUL")]
+    UnsafeCredential(String),
     /// A value in the configuration that is none for its key.
     #[error("bad value '{value}' for '{key}'")]
     Setting {

@@ -19,6 +19,7 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::pin::pin;
 use std::process::{ExitStatus, Stdio};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -49,6 +50,15 @@ impl Service {
             "git-receive-pack" => Some(Service::ReceivePack),
             "git-upload-archive" => Some(Service::UploadArchive),
             _ => None,
+        }
+    }
+
+    /// As clients name it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Service::UploadPack => "git-upload-pack",
+            Service::ReceivePack => "git-receive-pack",
+            Service::UploadArchive => "git-upload-archive",
         }
     }
 
@@ -139,15 +149,17 @@ impl Git {
         command
     }
 
-    /// Starts a service on a repository.
+    /// Starts a service on a repository; `notes` are for its hooks.
     pub fn serve(
         &self,
         service: Service,
         push: Option<&Push>,
         repository: &Path,
         protocol: &str,
+        notes: &[(&str, String)],
     ) -> std::io::Result<Child> {
         let mut command = self.command(push.map_or(&[], |push| &push.settings));
+        command.envs(notes.iter().map(|(name, value)| (name, value)));
         command.args(service.arguments()).arg(repository);
         if let Some(push) = push {
             command.env("DITS_STORE", &push.store);
@@ -216,13 +228,25 @@ pub(crate) async fn catch_up(child: &mut Child, input: &[u8]) -> Result<(), Give
     }
 }
 
+/// Bytes that a Git stream moved.
+#[derive(Debug, Default)]
+pub(crate) struct Moved {
+    pub received: AtomicU64,
+    pub sent: AtomicU64,
+}
+
 /// Moves bytes between a child and a stream until the child has said everything, and waits for its end.
-pub(crate) async fn pump(mut child: Child, send: &mut Sending, recv: Receiving) -> Result<(), GivenUp> {
+pub(crate) async fn pump(
+    mut child: Child,
+    send: &mut Sending,
+    recv: Receiving,
+    count: &Moved,
+) -> Result<(), GivenUp> {
     let activity = send.activity();
     let (Some(stdin), Some(stdout)) = (child.stdin.take(), child.stdout.take()) else { return Err(GivenUp) };
     // The pipes are closed when the futures that own them are gone, which is here.
     let moved = tokio::select! {
-        moved = move_both(stdin, stdout, send, recv) => moved,
+        moved = move_both(stdin, stdout, send, recv, count) => moved,
         () = stall(&activity) => Err(GivenUp),
     };
     if timeout(EXIT_MAX, child.wait()).await.is_err() {
@@ -237,9 +261,10 @@ async fn move_both(
     stdout: ChildStdout,
     send: &mut Sending,
     recv: Receiving,
+    count: &Moved,
 ) -> Result<(), GivenUp> {
-    let mut input = pin!(feed(recv, stdin));
-    let mut output = pin!(drain(stdout, send));
+    let mut input = pin!(feed(recv, stdin, &count.received));
+    let mut output = pin!(drain(stdout, send, &count.sent));
     let mut fed = false;
     loop {
         tokio::select! {
@@ -253,7 +278,7 @@ async fn move_both(
 }
 
 /// Stream to child, until the peer ends its half; then the child sees the end of its input.
-async fn feed(mut recv: Receiving, stdin: ChildStdin) -> Result<(), GivenUp> {
+async fn feed(mut recv: Receiving, stdin: ChildStdin, count: &AtomicU64) -> Result<(), GivenUp> {
     let mut stdin = Some(stdin);
     let mut buffer = vec![0; PIPE_BYTES];
     loop {
@@ -261,6 +286,7 @@ async fn feed(mut recv: Receiving, stdin: ChildStdin) -> Result<(), GivenUp> {
         if read == 0 {
             return Ok(());
         }
+        count.fetch_add(read as u64, Ordering::Relaxed);
         // A child that reads no more may still have something to say; the rest of its input is dropped.
         if let Some(pipe) = &mut stdin
             && pipe.write_all(&buffer[..read]).await.is_err()
@@ -271,12 +297,15 @@ async fn feed(mut recv: Receiving, stdin: ChildStdin) -> Result<(), GivenUp> {
 }
 
 /// Child to stream, until the child closes its output.
-async fn drain(mut stdout: ChildStdout, send: &mut Sending) -> Result<(), GivenUp> {
+async fn drain(mut stdout: ChildStdout, send: &mut Sending, count: &AtomicU64) -> Result<(), GivenUp> {
     let mut buffer = vec![0; PIPE_BYTES];
     loop {
         match stdout.read(&mut buffer).await.map_err(|_| GivenUp)? {
             0 => return Ok(()),
-            read => send.write(Bytes::copy_from_slice(&buffer[..read])).await.map_err(|_| GivenUp)?,
+            read => {
+                send.write(Bytes::copy_from_slice(&buffer[..read])).await.map_err(|_| GivenUp)?;
+                count.fetch_add(read as u64, Ordering::Relaxed);
+            }
         }
     }
 }

@@ -20,8 +20,8 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
-/// The hook that is ours.
-pub(crate) const OURS: &str = "pre-receive";
+/// The hooks that are ours: one that checks, one that writes down what moved.
+pub(crate) const OURS: [&str; 2] = ["pre-receive", "post-receive"];
 /// Hooks of an owner that Git runs at a server.
 const OWNERS: [&str; 8] = [
     "pre-receive",
@@ -35,8 +35,11 @@ const OWNERS: [&str; 8] = [
 ];
 /// Folder of the shims in a repository.
 const SHIMS: &str = "dits-hooks";
-/// Name of our hook in the configuration.
-const NAME: &str = "dits";
+/// Names of our hooks in the configuration, and the keys that say what and when.
+const CONFIGURED: [(&str, &str, &str); 2] = [
+    ("dits", "hook.dits.command", "hook.dits.event"),
+    ("dits-log", "hook.dits-log.command", "hook.dits-log.event"),
+];
 
 /// How Git is told of our hook.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -51,7 +54,7 @@ impl Way {
     /// Asks Git, in this repository, whether configuration alone makes it run our hook.
     pub async fn probe(git: &Git, repository: &Path, exe: &Path) -> Way {
         let mut command = git.command(&configured(exe));
-        command.arg("--git-dir").arg(repository).args(["hook", "list", OURS]);
+        command.arg("--git-dir").arg(repository).args(["hook", "list", OURS[0]]);
         command.stdin(std::process::Stdio::null()).stderr(std::process::Stdio::null());
         match command.output().await {
             Ok(output) if output.status.success() && lists_us(&output.stdout) => Way::Configuration,
@@ -76,13 +79,16 @@ impl Way {
 }
 
 fn configured(exe: &Path) -> Vec<(&'static str, OsString)> {
-    let mut command = quoted(exe.as_os_str());
-    command.push(format!(" hook {OURS}"));
-    vec![("hook.dits.command", command), ("hook.dits.event", OURS.into())]
+    let hook = |(name, (_, command, event)): (&&str, &(&str, &'static str, &'static str))| {
+        let mut line = quoted(exe.as_os_str());
+        line.push(format!(" hook {name}"));
+        [(*command, line), (*event, OsString::from(*name))]
+    };
+    OURS.iter().zip(&CONFIGURED).flat_map(hook).collect()
 }
 
 fn lists_us(listing: &[u8]) -> bool {
-    String::from_utf8_lossy(listing).split_whitespace().any(|word| word == NAME)
+    String::from_utf8_lossy(listing).split_whitespace().any(|word| word == CONFIGURED[0].0)
 }
 
 /// Where the owner's hooks are.
@@ -105,13 +111,16 @@ fn shims(git: &Git, repository: &Path, own: &Path, exe: &Path) -> Result<PathBuf
     for name in OWNERS {
         let path = own.join(name);
         if is_hook(&path) {
-            wanted.insert(name, if name == OURS { script(exe, Some(&path)) } else { handing_over(&path) });
+            let ours = OURS.contains(&name);
+            wanted.insert(name, if ours { script(exe, name, Some(&path)) } else { handing_over(&path) });
         }
     }
     if wanted.is_empty() {
         return Ok(git.layout().hooks());
     }
-    wanted.entry(OURS).or_insert_with(|| script(exe, None));
+    for name in OURS {
+        wanted.entry(name).or_insert_with(|| script(exe, name, None));
+    }
     let folder = repository.join(SHIMS);
     // Two pushes at once would write the same files.
     let _one = git.writing_hooks();
@@ -128,10 +137,10 @@ fn shims(git: &Git, repository: &Path, own: &Path, exe: &Path) -> Result<PathBuf
     Ok(folder)
 }
 
-/// What our hook's file says: it hands over to `git-dits`, which starts `then` after a yes.
-pub(crate) fn script(exe: &Path, then: Option<&Path>) -> Vec<u8> {
+/// What the file of a hook of ours says: it hands over to `git-dits`, which starts `then` after a yes.
+pub(crate) fn script(exe: &Path, name: &str, then: Option<&Path>) -> Vec<u8> {
     let mut line = quoted(exe.as_os_str());
-    line.push(format!(" hook {OURS}"));
+    line.push(format!(" hook {name}"));
     if let Some(then) = then {
         line.push(" --then ");
         line.push(quoted(then.as_os_str()));
@@ -162,11 +171,14 @@ fn quoted(word: &OsStr) -> OsString {
     OsStr::from_bytes(&out).to_owned()
 }
 
-/// Writes our hook into the server's own folder; its file.
-pub(crate) fn install(git: &Git, exe: &Path) -> Result<PathBuf, StoreError> {
-    let path = git.layout().hooks().join(OURS);
-    write_file(&path, EXECUTABLE, &script(exe, None))?;
-    Ok(path)
+/// Writes our hooks into the server's own folder; their files.
+pub(crate) fn install(git: &Git, exe: &Path) -> Result<Vec<PathBuf>, StoreError> {
+    let write = |name| {
+        let path = git.layout().hooks().join(name);
+        write_file(&path, EXECUTABLE, &script(exe, name, None))?;
+        Ok(path)
+    };
+    OURS.into_iter().map(write).collect()
 }
 
 #[cfg(test)]
@@ -186,7 +198,7 @@ mod tests {
         let exe = dir.path().join("it's $HOME \"x\" `y`\n\\z");
         executable(&exe, "#!/bin/sh\nprintf '%s|' \"$@\"\n");
         let hook = dir.path().join("hook");
-        std::fs::write(&hook, script(&exe, Some(&exe))).unwrap();
+        std::fs::write(&hook, script(&exe, "pre-receive", Some(&exe))).unwrap();
         let output = std::process::Command::new("/bin/sh").arg(&hook).output().unwrap();
         assert_eq!(output.stdout, format!("hook|pre-receive|--then|{}|", exe.display()).as_bytes());
     }
@@ -220,13 +232,14 @@ mod tests {
         executable(&repository.join("hooks/update"), "#!/bin/sh\n");
         std::fs::write(repository.join("hooks/post-receive"), "not executable").unwrap();
         assert_eq!(folder().await, repository.join(SHIMS));
-        assert_eq!(names(&repository.join(SHIMS)), ["pre-receive", "update"]);
+        assert_eq!(names(&repository.join(SHIMS)), ["post-receive", "pre-receive", "update"]);
         // Others, elsewhere, by the repository's own setting.
         executable(&repository.join("mine/post-receive"), "#!/bin/sh\n");
         git.run(Some(&repository), &["config", "core.hooksPath", "mine"]).await.unwrap();
         folder().await;
         assert_eq!(names(&repository.join(SHIMS)), ["post-receive", "pre-receive"]);
         let text = std::fs::read_to_string(repository.join(SHIMS).join("post-receive")).unwrap();
-        assert!(text.contains("/r.git/mine/post-receive' \"$@\""), "{text}");
+        assert!(text.contains("hook post-receive --then '"), "{text}");
+        assert!(text.contains("/r.git/mine/post-receive'"), "{text}");
     }
 }

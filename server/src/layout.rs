@@ -3,8 +3,10 @@
 //! ```text
 //! DIR/format                      "git-dits server 1\n"; anything else is refused
 //! DIR/lock                        held exclusively while a server runs
-//! DIR/cert.der key.der tokens     the last two for the owner's eyes only
-//! DIR/hooks/pre-receive           rewritten at each start
+//! DIR/cert.der key.der            the key for the owner's eyes only
+//! DIR/access                      users, tokens, grants, issuers; for the owner's eyes only, too
+//! DIR/audit.log audit.log.1 …     what happened; the same
+//! DIR/hooks/…                     rewritten at each start
 //! DIR/empty/<format>.git          repositories that stay empty, one an object format
 //! DIR/realms/<realm>/store        chunks
 //! DIR/realms/<realm>/leases       ledger: contents that somebody was told are here
@@ -160,12 +162,18 @@ impl Layout {
         self.root.join("empty").join(format!("{object_format}.git"))
     }
 
-    /// The token file.
+    /// Who may do what.
+    pub fn access(&self) -> PathBuf {
+        self.root.join("access")
+    }
+
+    /// The same as servers of older versions kept it.
     pub fn tokens(&self) -> PathBuf {
         self.root.join("tokens")
     }
 
-    fn realms(&self) -> PathBuf {
+    /// The folder of all realms.
+    pub(crate) fn realms(&self) -> PathBuf {
         self.root.join("realms")
     }
 
@@ -238,6 +246,11 @@ impl Layout {
         }
         let name = if name.is_empty() { UNSPELLABLE } else { name };
         Ok(base.join(folders).join(format!("{name}.git")))
+    }
+
+    /// The path, as in an address, of the repository folder `name.git` in the folder of `parent`.
+    pub(crate) fn address(parent: &str, name: &str) -> String {
+        if name == UNSPELLABLE { parent.to_owned() } else { format!("{parent}/{name}") }
     }
 
     /// A name beside `repository` for building it, which no path can spell.

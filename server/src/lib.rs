@@ -9,20 +9,24 @@
 //! the server for this machine only, without tokens); nothing is bound that was not checked chunk by chunk;
 //! a peer that misbehaves ends its own stream and nothing else; one process serves a folder at a time.
 //!
-//! Parts: [`layout`] knows where things are, [`identity`] the certificate, [`tokens`] and [`access`] who may
-//! do what, `stores` and `repositories` what is kept, `session` the streams, `pushes` those that bring contents, `git` the child processes, and
+//! Parts: [`layout`] knows where things are, [`identity`] the certificate, [`access`] who may
+//! do what, `door` lets them in, [`audit`] writes it down, `stores` and `repositories` what is kept, `session` the streams,
+//! `pushes` those that bring contents, `git` the child processes, and
 //! [`prover`] rebuilds in the background what a push could only claim.
 //! [`memory`] says how much memory messages may take, and [`faults`] makes a server fail on purpose.
 //! This crate never prints: what the owner should know is handed to [`Server::on_problem`].
 
 pub mod access;
+pub mod audit;
 mod contents;
+mod door;
 pub mod faults;
 pub mod gc;
 mod git;
 mod guard;
 mod hooks;
 pub mod identity;
+pub mod inventory;
 pub mod layout;
 pub mod memory;
 pub mod prover;
@@ -34,10 +38,21 @@ mod session;
 mod stores;
 #[cfg(test)]
 mod testing;
-pub mod tokens;
+pub mod utc;
 mod view;
 
-pub use access::add_token;
+pub use access::{Role, Scope};
+pub use door::now;
 pub use faults::Faults;
 pub use serve::{ServeError, Server, ServerConfig, serve_blocking};
-pub use tokens::{Role, Scope};
+
+/// Makes a user with one grant and a token for the server in `dir`, running or not, and returns the token, which is kept
+/// nowhere.
+pub fn add_token(
+    dir: &std::path::Path,
+    name: &str,
+    role: Role,
+    scope: &Scope,
+) -> Result<String, access::AccessError> {
+    access::change::Owner::of(dir, "its owner", now())?.add_token(name, role, scope)
+}

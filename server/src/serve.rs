@@ -11,7 +11,9 @@
 //! Fails as [`ServeError`], before anything is bound where possible.
 
 use crate::access::{Access, AccessError};
+use crate::audit::{AuditLog, Event};
 use crate::contents::Contents;
+use crate::door::{Door, now};
 use crate::faults::Faults;
 use crate::git::Git;
 use crate::hooks;
@@ -154,26 +156,28 @@ impl Server {
             }
         }
         let (layout, claim) = Layout::claim(&config.dir)?;
-        let (access, admin_token) = Access::open(&layout, config.anonymous)?;
+        let problems = Arc::new(Mutex::new(Problems::default()));
+        let tell = teller(problems.clone());
+        let (access, admin_token) = Access::open(&layout, config.anonymous, tell.clone(), now())?;
         let git = Git::new(layout.clone(), std::env::var_os("PATH"));
         install_hook(&git, &config)?;
         let identity = identity::load_or_create(&layout)?;
         let tls = ServerTls { identity, files: config.certificate, client_ca: config.client_ca };
-        let listener = Listener::bind(config.listen, tls)
+        let listener = Listener::bind(config.listen, tls.clone())
             .map_err(|source| ServeError::Listen { address: config.listen, source })?;
         let address = listener.address().map_err(ServeError::Start)?;
 
-        let problems = Arc::new(Mutex::new(Problems::default()));
-        let tell = teller(problems.clone());
         let stores = Arc::new(Stores::new(layout.clone()));
         let realms = layout.realms_present()?;
         let prover = Prover::start(stores.clone(), realms, tell.clone()).map_err(ServeError::Start)?;
         let memory = Budget::new(
             usize::try_from(config.memory.unwrap_or_else(memory::for_messages)).unwrap_or(usize::MAX),
         );
+        let door = Door::new(access, AuditLog::of(&layout), tls, tell.clone());
+        door.note(Event::of("start", &address.to_string()));
         let contents = Arc::new(Contents::new(layout));
         let shared = Arc::new(Shared {
-            access,
+            door,
             stores,
             contents,
             git,
@@ -233,6 +237,7 @@ impl Server {
         let _ = timeout(CLOSE_MAX, all(&mut connections)).await;
         let _ = timeout(CLOSE_MAX, self.listener.wait_idle()).await;
         block_in_place(|| drop(self.prover));
+        self.shared.door.note(Event::of("stop", if result.is_ok() { "ok" } else { "failed" }));
         result
     }
 }
@@ -264,9 +269,11 @@ async fn greet(shared: Arc<Shared>, arrival: Arrival, stop: watch::Receiver<bool
 }
 
 fn install_hook(git: &Git, config: &ServerConfig) -> Result<(), ServeError> {
-    let path = hooks::install(git, &config.exe)?;
-    rustix::fs::access(&path, rustix::fs::Access::EXEC_OK)
-        .map_err(|error| ServeError::Hook { path, source: error.into() })
+    for path in hooks::install(git, &config.exe)? {
+        rustix::fs::access(&path, rustix::fs::Access::EXEC_OK)
+            .map_err(|error| ServeError::Hook { path, source: error.into() })?;
+    }
+    Ok(())
 }
 
 /// Serves in a runtime of its own until `shutdown` ends; `ready` sees the server once it listens.

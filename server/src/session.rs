@@ -2,7 +2,7 @@
 //!
 //! Each stream is independent: it says hello with its own token, is refused or welcomed, and runs on a task of
 //! its own. A stream that fails ends alone. The order of checks is part of the promise to people without
-//! rights: form of the request, then token, then right, and only then whether a repository exists.
+//! rights: form of the request, then token and right ([`crate::door`]), and only then whether a repository exists.
 //!
 //! A push of contents does not need the Git repository to exist: chunks belong to the realm, and a repository
 //! may have its refs at another host. For the same reason a pull from a realm that has no store yet finds every
@@ -11,22 +11,22 @@
 //! A push that breaks keeps the chunks that arrived, bound to nothing, so that the next try does not send them
 //! again. Failures of our own are told to the owner ([`Shared::tell`]); the peer learns their class only.
 
-use crate::access::Access;
+mod git_stream;
+
+use crate::access::{Caller, Role};
 use crate::contents::{Contents, ContentsError};
+use crate::door::{Door, now};
 use crate::faults::Faults;
-use crate::git::{self, Git, Push, Service};
+use crate::git::{self, Git, Service};
 use crate::guard::{Guard, Keeper};
 use crate::hooks::Way;
 use crate::prover::{ProofQueue, Tell, take_away};
 use crate::pushes::Pushes;
 use crate::refusal::Refusal;
-use crate::repositories;
 use crate::stores::Stores;
-use crate::tokens::{Caller, Role};
 use crate::view::{Scope, View};
 use dits_net::Stream;
 use dits_net::listen::Peer;
-use dits_net::stream::{Receiving, Sending};
 use dits_store::{MemoryStore, PackStore, StoreError};
 use dits_sync::SyncError;
 use dits_sync::address::realm;
@@ -36,9 +36,11 @@ use dits_sync::machine::Machine;
 use dits_sync::message::{Hello, Message, Purpose};
 use dits_sync::pull::Giver;
 use dits_sync::push::Taker;
+use git_stream::{GitTask, git_task};
+use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 use tokio::sync::{OnceCell, watch};
 use tokio::task::{JoinSet, block_in_place};
 use tokio::time::sleep;
@@ -46,14 +48,12 @@ use tokio::time::sleep;
 /// What clients are told when the server ends.
 pub(crate) const CLOSE_REASON: &[u8] = b"the server is shutting down";
 
-/// Git's packet that ends a list; a list of nothing is only that.
-const FLUSH: &[u8; 4] = b"0000";
 /// A connection without any stream is ended after this long.
 pub(crate) const UNUSED_MAX: Duration = Duration::from_secs(10 * 60);
 
 /// What all streams of a server work with.
 pub(crate) struct Shared {
-    pub access: Access,
+    pub door: Door,
     pub stores: Arc<Stores>,
     pub contents: Arc<Contents>,
     pub git: Git,
@@ -73,7 +73,7 @@ pub(crate) async fn serve(shared: Arc<Shared>, peer: Peer, mut stop: watch::Rece
     loop {
         tokio::select! {
             stream = peer.next_stream() => match stream {
-                Some(stream) => drop(streams.spawn(serve_stream(shared.clone(), stream))),
+                Some(stream) => drop(streams.spawn(serve_stream(shared.clone(), stream, peer.address().ip()))),
                 None => break,
             },
             Some(ended) = streams.join_next() => shared.told_of(ended),
@@ -89,37 +89,49 @@ pub(crate) async fn serve(shared: Arc<Shared>, peer: Peer, mut stop: watch::Rece
     peer.close(CLOSE_REASON);
 }
 
-async fn serve_stream(shared: Arc<Shared>, stream: Stream) {
+async fn serve_stream(shared: Arc<Shared>, stream: Stream, from: IpAddr) {
     // Who does not say hello gets no answer.
     let Ok((channel, hello)) = Channel::accept(stream, &shared.memory).await else { return };
     let channel = channel.map_stream(|stream| shared.faults.stream(&hello, stream));
-    let (task, caller) = match block_in_place(|| shared.admit(&hello)) {
-        Ok(task) => task,
+    let (task, caller) = match shared.admit(&hello, from).await {
+        Ok(admitted) => admitted,
         Err(refusal) => return channel.refuse(&refusal.into_message()).await,
     };
-    match task {
+    let wire = channel.wire();
+    let (what, moved) = (task.name(), git::Moved::default());
+    let failure = match task {
+        Task::Login { user, key } => return shared.door.log_in(channel, &hello, &user, &key, from).await,
         Task::Push => shared.push(channel, &hello.repository, &caller).await,
         Task::Pull => shared.pull(channel, &hello.repository, &caller).await,
-        Task::Git(task) => shared.git(channel, &hello.repository, task).await,
-    }
+        Task::Git(task) => shared.git(channel, &hello, task, (&caller, from), &moved).await,
+    };
+    let (sent, received) = wire.bytes();
+    let bytes = (sent + moved.sent.into_inner(), received + moved.received.into_inner());
+    shared.door.ended(what, &caller, &hello, from, failure, bytes);
 }
-
-/// A service that runs, and what belongs to a push.
-type Started = (tokio::process::Child, Option<Push>);
 
 /// What an admitted stream does.
 enum Task {
     Push,
     Pull,
     Git(GitTask),
+    /// Whoever comes to log in is nobody yet.
+    Login {
+        user: String,
+        key: String,
+    },
 }
 
-/// A checked wish for a Git service.
-struct GitTask {
-    service: Service,
-    protocol: String,
-    object_format: String,
-    folder: PathBuf,
+impl Task {
+    /// As in the audit log.
+    fn name(&self) -> &'static str {
+        match self {
+            Task::Push => "push",
+            Task::Pull => "pull",
+            Task::Git(task) => task.service.name(),
+            Task::Login { .. } => "login",
+        }
+    }
 }
 
 impl Shared {
@@ -135,26 +147,28 @@ impl Shared {
     }
 
     /// Checks a hello in full.
-    fn admit(&self, hello: &Hello) -> Result<(Task, Caller), Refusal> {
+    async fn admit(&self, hello: &Hello, from: IpAddr) -> Result<(Task, Caller), Refusal> {
         let folder = self.git.layout().repository(&hello.repository)?;
         let (task, needed) = match &hello.purpose {
             Purpose::Push => (Task::Push, Role::Write),
             Purpose::Pull => (Task::Pull, Role::Read),
-            // Only tokens are known here.
-            Purpose::Login { .. } => return Err(Refusal::bad_request("no login by key at this server")),
+            Purpose::Login { user, key } => {
+                return Ok((
+                    Task::Login { user: user.clone(), key: key.clone() },
+                    Caller::anonymous(Vec::new()),
+                ));
+            }
             Purpose::Git { service, protocol, object_format } => {
                 let task = git_task(service, protocol, object_format, folder)?;
                 let needed = if task.service == Service::ReceivePack { Role::Write } else { Role::Read };
                 (Task::Git(task), needed)
             }
         };
-        let caller = self.access.caller(&hello.token);
-        let caller = caller.map_err(|error| self.trouble("cannot check a token", &error))?;
-        let caller = caller.ok_or_else(|| Refusal::unauthorized(&hello.token))?;
-        match caller.role_in(&hello.repository) {
-            Some(role) if role >= needed => Ok((task, caller)),
-            _ => Err(Refusal::forbidden(needed, &hello.repository)),
+        let caller = self.door.let_in(hello, needed, from).await?;
+        if needed >= Role::Write {
+            self.door.writes(task.name(), &caller, hello, from)?;
         }
+        Ok((task, caller))
     }
 
     /// What takes a push. Chunks that turn out to be damaged go, so that the client is asked for them.
@@ -183,7 +197,7 @@ impl Shared {
         Ok(Keeper { contents, store, view, realm, repository: name.to_owned(), clock: now })
     }
 
-    async fn push(&self, mut channel: Channel, name: &str, caller: &Caller) {
+    async fn push(&self, mut channel: Channel, name: &str, caller: &Caller) -> Option<String> {
         let realm = realm(name);
         // Until its chunks are kept.
         let _running = self.pushes.enter(name, channel.pulse()).await;
@@ -202,6 +216,7 @@ impl Shared {
         let taker = guard.into_inner();
         // Bound is bound, even if the peer did not live to hear of it.
         taker.claimed().iter().for_each(|binding| self.proofs.add(realm, *binding));
+        let failure = result.as_ref().err().map(ToString::to_string);
         if let Err(error) = result {
             self.tell_if_ours(&error);
             if let Err(error) = block_in_place(|| taker.salvage()) {
@@ -214,9 +229,10 @@ impl Shared {
                 (self.tell)(&format!("cannot drop the corrupt chunk {id}: {error}"));
             }
         }
+        failure
     }
 
-    async fn pull(&self, channel: Channel, name: &str, caller: &Caller) {
+    async fn pull(&self, channel: Channel, name: &str, caller: &Caller) -> Option<String> {
         let opened = block_in_place(|| {
             let store = self.stores.existing(realm(name))?;
             store.map(|store| self.keeper(store, name, caller)).transpose()
@@ -224,120 +240,25 @@ impl Shared {
         match opened {
             Ok(Some(keeper)) => {
                 let giver = Giver::new(Arc::new(self.faults.store(keeper.view.clone())));
-                self.give(channel, Guard::giving(giver, keeper)).await;
+                self.give(channel, Guard::giving(giver, keeper)).await
             }
             Ok(None) => self.give(channel, Giver::new(Arc::new(MemoryStore::new()))).await,
             Err(error) => self.refuse_for(channel, error).await,
         }
     }
 
-    async fn give(&self, mut channel: Channel, mut machine: impl Machine) {
+    async fn give(&self, mut channel: Channel, mut machine: impl Machine) -> Option<String> {
         let result = match channel.send(&Message::Welcome).await {
             Ok(()) => drive(&mut machine, channel, &mut |_| {}).await,
             Err(error) => Err(error),
         };
-        if let Err(error) = result {
-            self.tell_if_ours(&error);
-        }
+        let error = result.err()?;
+        self.tell_if_ours(&error);
+        Some(error.to_string())
     }
 
-    async fn git(&self, mut channel: Channel, name: &str, task: GitTask) {
-        let is_push = task.service == Service::ReceivePack;
-        let exists = repositories::exists(&task.folder);
-        let started = match (is_push, exists) {
-            (_, true) => self.start(name, &task).await.map(Some),
-            (true, false) => Ok(None),
-            (false, false) => Err(Refusal::not_found(name)),
-        };
-        let started = match started {
-            Ok(started) => started,
-            Err(refusal) => return channel.refuse(&refusal.into_message()).await,
-        };
-        // Leaving early drops the child, and so ends it.
-        if channel.send(&Message::Welcome).await.is_err() {
-            return;
-        }
-        let Ok(Stream { mut send, mut recv }) = channel.into_raw().await else { return };
-        let (child, push) = match started {
-            Some(started) => started,
-            None => match self.first_push(name, &task, &mut send, &mut recv).await {
-                Ok(Some(started)) => started,
-                Ok(None) => return send.finish().await,
-                Err(git::GivenUp) => return send.abandon(),
-            },
-        };
-        let moved = git::pump(child, &mut send, recv).await;
-        // Git has moved its refs, or never will: from here on they say what is needed.
-        if let (Some(push), Ok(())) = (&push, &moved) {
-            push.end();
-        }
-        // Before the client hears the end: who clones after a push finds the branch.
-        if is_push && let Err(error) = repositories::settle_head(&self.git, &task.folder).await {
-            self.trouble(&format!("cannot set HEAD of '{name}'"), &error);
-        }
-        match moved {
-            Ok(()) => send.finish().await,
-            Err(git::GivenUp) => send.abandon(),
-        }
-    }
-
-    /// A push to a repository that does not exist: it is made when the client says what it pushes. Before that it
-    /// hears what an empty one would say, so a dry run makes nothing.
-    async fn first_push(
-        &self,
-        name: &str,
-        task: &GitTask,
-        send: &mut Sending,
-        recv: &mut Receiving,
-    ) -> Result<Option<Started>, git::GivenUp> {
-        let failed = |what: &str, error: &dyn std::fmt::Display| {
-            self.trouble(&format!("{what} '{name}'"), error);
-            git::GivenUp
-        };
-        let empty = self.git.layout().empty(&task.object_format);
-        let made = repositories::create(&self.git, &empty, &task.object_format).await;
-        made.map_err(|error| failed("cannot make an empty repository for", &error))?;
-        let said = git::advertisement(&self.git, &empty, &task.protocol).await;
-        let said = said.map_err(|error| failed("cannot answer for", &error))?;
-        send.write(said.into()).await.map_err(|_| git::GivenUp)?;
-        let mut first = [0; 4];
-        let activity = send.activity();
-        // Quiet for hours, perhaps, while the contents travel beside it.
-        let more = tokio::select! {
-            more = recv.fill(&mut first) => more,
-            () = git::stall(&activity) => return Err(git::GivenUp),
-        };
-        if !more.map_err(|_| git::GivenUp)? || first == *FLUSH {
-            return Ok(None);
-        }
-        let made = repositories::create(&self.git, &task.folder, &task.object_format).await;
-        made.map_err(|error| failed("cannot create repository", &error))?;
-        let (mut child, push) = self.start(name, task).await.map_err(|_| git::GivenUp)?;
-        git::catch_up(&mut child, &first).await?;
-        Ok(Some((child, push)))
-    }
-
-    /// Starts a service on a repository that exists.
-    async fn start(&self, name: &str, task: &GitTask) -> Result<Started, Refusal> {
-        let GitTask { service, protocol, folder, .. } = task;
-        let mut push = None;
-        if *service == Service::ReceivePack {
-            let failed =
-                |error: &dyn std::fmt::Display| self.trouble(&format!("cannot push to '{name}'"), error);
-            let way = self.way.get_or_init(|| Way::probe(&self.git, folder, &self.exe)).await;
-            let settings =
-                way.configure(&self.git, folder, &self.exe).await.map_err(|error| failed(&error))?;
-            let prepared = block_in_place(|| {
-                self.contents.ensure(name, &self.stores.open(realm(name))?)?;
-                Ok::<_, ContentsError>(Push::begin(self.git.layout(), name, settings)?)
-            });
-            push = Some(prepared.map_err(|error| failed(&error))?);
-        }
-        let child = self.git.serve(*service, push.as_ref(), folder, protocol);
-        Ok((child.map_err(|error| self.trouble("cannot run git", &error))?, push))
-    }
-
-    async fn refuse_for(&self, channel: Channel, error: ContentsError) {
+    async fn refuse_for(&self, channel: Channel, error: ContentsError) -> Option<String> {
+        let failure = error.to_string();
         let refusal = match error {
             ContentsError::Store(error) => {
                 let error = SyncError::from(error);
@@ -347,6 +268,7 @@ impl Shared {
             ContentsError::Repo(error) => self.trouble("cannot list refs", &error).into_message(),
         };
         channel.refuse(&refusal).await;
+        Some(failure)
     }
 
     /// Peers come and go, and some send nonsense; what our own disk does is news.
@@ -355,20 +277,4 @@ impl Shared {
             (self.tell)(&error.to_string());
         }
     }
-}
-
-/// The time, in seconds since 1970.
-pub(crate) fn now() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
-}
-
-fn git_task(service: &str, protocol: &str, object_format: &str, folder: PathBuf) -> Result<GitTask, Refusal> {
-    let service = Service::parse(service).ok_or_else(|| Refusal::bad_request("unknown git service"))?;
-    if !git::is_protocol(protocol) {
-        return Err(Refusal::bad_request("malformed git protocol version"));
-    }
-    if !repositories::is_object_format(object_format) {
-        return Err(Refusal::bad_request("unknown object format: expected sha1 or sha256"));
-    }
-    Ok(GitTask { service, protocol: protocol.into(), object_format: object_format.into(), folder })
 }

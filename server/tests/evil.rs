@@ -34,8 +34,8 @@ struct Script {
 
 impl Machine for Script {
     fn receive(&mut self, message: Message) -> Result<(), SyncError> {
-        if let Message::Refuse { reason, text, .. } = message {
-            return Err(SyncError::Refused { reason, text });
+        if let Message::Refuse { reason, text, challenges } = message {
+            return Err(SyncError::Refused { reason, text, challenges });
         }
         self.heard.push(message);
         Ok(())

@@ -33,6 +33,9 @@ pub enum AddressError {
     /// Not `dits://…`.
     #[error("'{0}' is not a dits:// address")]
     Scheme(String),
+    /// It holds CR, LF, NUL or the like.
+    #[error("'{0}' holds a control character")]
+    Control(String),
     /// Host or port missing or malformed.
     #[error("'{0}' names no host, or a port that is not a number from 1 to 65535")]
     Host(String),
@@ -44,6 +47,10 @@ pub enum AddressError {
 impl Address {
     /// Reads an address; a trailing `.git` belongs to the name, a trailing slash does not.
     pub fn parse(text: &str) -> Result<Address, AddressError> {
+        // Lines of other protocols are made of these parts: nothing may end or begin one.
+        if text.contains(|c: char| c.is_control()) {
+            return Err(AddressError::Control(text.escape_debug().to_string()));
+        }
         let rest = text.strip_prefix("dits://").ok_or_else(|| AddressError::Scheme(text.into()))?;
         let (authority, path) = rest.split_once('/').unwrap_or((rest, ""));
         let (user, host_port) = match authority.rsplit_once('@') {
@@ -123,6 +130,9 @@ mod tests {
             ["https://h/a", "dits:///a", "dits://h:0/a", "dits://h:70000/a", "dits://h:x/a", "dits://[::1/a"]
         {
             assert!(Address::parse(text).is_err(), "{text}");
+        }
+        for text in ["dits://me\n@h/a", "dits://h\r/a", "dits://h/a\r", "dits://me\0x@h/a", "dits://h/a\n"] {
+            assert!(matches!(Address::parse(text), Err(AddressError::Control(_))), "{text:?}");
         }
         for path in ["", "a//b", "../a", "a/../b", "-a", ".git/x", "a b", "a/b/c/d/e", "a\n", "ä"] {
             assert!(check_repository(path).is_err(), "{path:?}");

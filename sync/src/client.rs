@@ -7,6 +7,7 @@ use crate::address::Address;
 use crate::ask::Asker;
 use crate::driver::{Channel, drive};
 use crate::filter::Filter;
+use crate::login::KeyHolder;
 use crate::machine::{GIT_SILENCE_MAX, Machine, SyncError, Tally};
 use crate::message::{Hello, Purpose, priority};
 use crate::pull::{PullItem, Puller};
@@ -207,6 +208,24 @@ impl Client {
         items: Vec<PushItem>,
     ) -> Result<Report, SyncError> {
         self.run(self.hello(token, Purpose::Pull), &mut PushWeigher::new(store, items), &mut |_| {})
+    }
+
+    /// Logs in with a key; `sign` gives the signature of a challenge, to be made over [`crate::login::to_be_signed`].
+    pub fn log_in(
+        &self,
+        user: &str,
+        key: &str,
+        sign: &mut (dyn FnMut(&[u8; 32]) -> Option<String> + Send),
+    ) -> Result<String, SyncError> {
+        let purpose = Purpose::Login { user: user.into(), key: key.into() };
+        let mut holder = KeyHolder::new(sign);
+        self.run(self.hello("", purpose), &mut holder, &mut |_| {})?;
+        holder.token().ok_or(SyncError::Protocol("a login without a token"))
+    }
+
+    /// The fingerprint of the certificate that the server showed.
+    pub fn fingerprint(&self) -> Fingerprint {
+        self.connection().fingerprint()
     }
 
     fn run<M: Machine>(

@@ -283,8 +283,8 @@ impl<M: Machine> Run<'_, M> {
 
     async fn last_words(&mut self) -> Option<SyncError> {
         while let Ok(Some(Ok(body))) = timeout(FINISH_MAX, self.inbox.recv()).await {
-            if let Ok(Message::Refuse { reason, text, .. }) = Message::decode(&body.bytes) {
-                return Some(SyncError::Refused { reason, text });
+            if let Ok(Message::Refuse { reason, text, challenges }) = Message::decode(&body.bytes) {
+                return Some(SyncError::Refused { reason, text, challenges });
             }
         }
         None
@@ -326,7 +326,9 @@ async fn write(
 fn expect_welcome(body: Option<Body>) -> Result<(), SyncError> {
     match body.map(|body| Message::decode(&body.bytes)).transpose()? {
         Some(Message::Welcome) => Ok(()),
-        Some(Message::Refuse { reason, text, .. }) => Err(SyncError::Refused { reason, text }),
+        Some(Message::Refuse { reason, text, challenges }) => {
+            Err(SyncError::Refused { reason, text, challenges })
+        }
         Some(_) => Err(SyncError::Protocol("a message before the welcome")),
         None => Err(SyncError::Lost("the peer closed the stream".into())),
     }

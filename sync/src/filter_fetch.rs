@@ -65,7 +65,9 @@ impl Machine for FilterFetcher {
                 self.done = true;
                 Ok(())
             }
-            Message::Refuse { reason, text, .. } => Err(SyncError::Refused { reason, text }),
+            Message::Refuse { reason, text, challenges } => {
+                Err(SyncError::Refused { reason, text, challenges })
+            }
             _ => Err(SyncError::Protocol("a message out of place")),
         }
     }

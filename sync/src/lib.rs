@@ -16,6 +16,7 @@ mod descent;
 pub mod driver;
 pub mod filter;
 pub mod filter_fetch;
+pub mod login;
 pub mod machine;
 pub mod message;
 pub mod pull;

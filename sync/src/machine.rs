@@ -97,6 +97,8 @@ pub enum SyncError {
         reason: Reason,
         /// The peer's words.
         text: String,
+        /// Before the welcome: ways to log in, as in HTTP's `WWW-Authenticate`.
+        challenges: Vec<String>,
     },
     /// The peer sent something that does not fit the protocol.
     #[error("protocol error: {0}")]
@@ -134,10 +136,21 @@ pub enum SyncError {
 }
 
 impl SyncError {
+    /// What a message means that has no place here: the peer's refusal, or a fault of the peer.
+    pub fn out_of_place(message: Message) -> SyncError {
+        match message {
+            Message::Refuse { reason, text, challenges } => SyncError::Refused { reason, text, challenges },
+            _ => SyncError::Protocol("a message out of place"),
+        }
+    }
+
     /// What the peer is told about it. Details of our own store stay with us.
     pub fn to_refusal(&self) -> Message {
         let (reason, text) = match self {
-            SyncError::Refused { reason, text } => (*reason, text.clone()),
+            SyncError::Refused { reason, text, challenges } => {
+                let (reason, text, challenges) = (*reason, text.clone(), challenges.clone());
+                return Message::Refuse { reason, text, challenges };
+            }
             SyncError::Store(error) if error.is_disk_full() => {
                 (Reason::DiskFull, "no space left at the peer".into())
             }

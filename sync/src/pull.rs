@@ -207,7 +207,9 @@ impl Machine for Giver {
             Message::Again(oids) => self.sender.again(&oids),
             Message::Lack(ids) => self.sender.lack(&ids),
             Message::Done { .. } => self.sender.done(),
-            Message::Refuse { reason, text, .. } => Err(SyncError::Refused { reason, text }),
+            Message::Refuse { reason, text, challenges } => {
+                Err(SyncError::Refused { reason, text, challenges })
+            }
             _ => Err(SyncError::Protocol("a message out of place")),
         }
     }

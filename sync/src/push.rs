@@ -157,7 +157,9 @@ impl Machine for Pusher {
             Message::Again(oids) => self.sender.again(&oids),
             Message::Lack(ids) if self.asked.is_empty() => self.sender.lack(&ids),
             Message::Done { .. } if self.asked.is_empty() => self.sender.done(),
-            Message::Refuse { reason, text, .. } => Err(SyncError::Refused { reason, text }),
+            Message::Refuse { reason, text, challenges } => {
+                Err(SyncError::Refused { reason, text, challenges })
+            }
             _ => Err(SyncError::Protocol("a message out of place")),
         }
     }
@@ -318,7 +320,9 @@ impl Machine for Taker {
             }
             Message::Commit => self.commit()?,
             Message::FilterAsk { epoch, most } if self.giving.is_none() => self.filter(epoch, most)?,
-            Message::Refuse { reason, text, .. } => return Err(SyncError::Refused { reason, text }),
+            Message::Refuse { reason, text, challenges } => {
+                return Err(SyncError::Refused { reason, text, challenges });
+            }
             _ => return Err(SyncError::Protocol("a message out of place")),
         }
         Ok(())

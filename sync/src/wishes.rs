@@ -58,7 +58,9 @@ impl Wishes {
                 self.say(Message::Done { contents: 0, proved: 0 });
                 Ok(())
             }
-            Message::Refuse { reason, text, .. } => Err(SyncError::Refused { reason, text }),
+            Message::Refuse { reason, text, challenges } => {
+                Err(SyncError::Refused { reason, text, challenges })
+            }
             _ => Err(SyncError::Protocol("a message out of place")),
         }
     }

@@ -297,6 +297,12 @@ impl Ran {
         self.text().trim().to_owned()
     }
 
+    /// What it printed, as JSON.
+    #[track_caller]
+    pub fn json(&self) -> serde_json::Value {
+        serde_json::from_slice(&self.stdout).expect("it printed JSON")
+    }
+
     /// What it said on standard error, as text.
     pub fn said(&self) -> String {
         String::from_utf8_lossy(&self.stderr).into_owned()

@@ -99,7 +99,12 @@ impl Server {
 
     /// Collects garbage in its folder, whether it runs or not.
     pub fn gc(&self, args: &[&str]) -> Call {
-        self.call(&["serve", "gc"]).args([&self.dir]).args(args)
+        self.owner(&["gc"], args)
+    }
+
+    /// Runs `git dits serve COMMAND… DIR REST…`, as the server's owner does.
+    pub fn owner(&self, command: &[&str], rest: &[&str]) -> Call {
+        self.call(&["serve"]).args(command).args([&self.dir]).args(rest)
     }
 
     /// Its port.

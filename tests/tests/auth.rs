@@ -2,6 +2,8 @@
 //!
 //! A filter never asks: it may run where nobody looks. What it cannot fetch stays a pointer, and is fetched later.
 
+#![expect(clippy::unwrap_used, reason = "helpers of tests fail like tests")]
+
 use dits_tests::{Repo, Server, User, World, bytes};
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -109,12 +111,10 @@ fn a_token_is_good_in_its_scope_only() {
 fn a_withdrawn_token_is_refused_at_once() {
     let world = World::new();
     let (server, ann) = published(&world);
-    let tokens = server.dir().join("tokens");
-    let text = fs::read_to_string(&tokens).unwrap();
-    let kept: String =
-        text.lines().filter(|line| !line.ends_with(" ann")).map(|line| format!("{line}\n")).collect();
-    assert_ne!(kept, text);
-    fs::write(&tokens, kept).unwrap();
+    let listed = server.owner(&["token", "list"], &["--json"]).ok().json();
+    let of_ann = |token: &&serde_json::Value| token["user"] == "ann";
+    let id = listed["tokens"].as_array().unwrap().iter().find(of_ann).unwrap()["id"].clone();
+    server.owner(&["token", "revoke"], &[id.as_str().unwrap()]).ok();
     ann.git_fails(&["ls-remote", "origin"]).says(&["the access token is not valid"]);
 }
 
@@ -143,4 +143,197 @@ fn the_filter_of_a_clone_asks_nobody() {
     clone.git(&["dits", "hydrate"]);
     clone.is_same_as(&ann);
     clone.is_clean_at_once();
+}
+
+#[test]
+fn an_owner_manages_users_tokens_and_grants() {
+    let world = World::new();
+    let mut server = world.closed_server();
+    let ann = world.user("ann");
+    server.owner(&["user", "add"], &["ann"]).ok();
+    server.owner(&["user", "add"], &["ann"]).fails().says(&["error: user 'ann' exists already"]);
+    server.owner(&["token", "new"], &["--user", "ben"]).fails().says(&["no user 'ben'", "hint: "]);
+    server.owner(&["grant"], &["ann", "write", "../x"]).fails().says(&["'../x' is not a scope"]);
+    server.owner(&["grant"], &["ann", "write", "team"]).ok();
+    let made = server.owner(&["token", "new"], &["--user", "ann", "--expires", "90d", "--json"]).ok().json();
+    give_token(&ann, &server, made["token"].as_str().unwrap());
+    let repo = with_content(&ann, &server);
+    repo.git(&["push", "-q", "-u", "origin", "main"]);
+    let repos = server.owner(&["repo", "list"], &["--json"]).ok().json();
+    assert_eq!(repos["repositories"][0]["path"], URL);
+    assert!(repos["repositories"][0]["last_push"].is_string());
+
+    server.owner(&["user", "disable"], &["ann"]).ok();
+    repo.git_fails(&["ls-remote", "origin"]).says(&["disabled"]);
+    // The same for a server that does not run.
+    server.stop();
+    server.owner(&["user", "enable"], &["ann"]).ok();
+    server.restart();
+    give_token(&ann, &server, made["token"].as_str().unwrap());
+    repo.git(&["ls-remote", "origin"]);
+    server.owner(&["revoke-grant"], &["ann", "team"]).ok();
+    repo.git_fails(&["ls-remote", "origin"]).says(&["does not allow to read"]);
+    server.owner(&["user", "remove"], &["ann"]).ok();
+    repo.git_fails(&["ls-remote", "origin"]).says(&["the access token is not valid"]);
+
+    let log = server.owner(&["audit"], &["--json"]).ok().text();
+    let events: Vec<serde_json::Value> =
+        log.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let moved = events.iter().find(|event| event["event"] == "refs").expect("a ref moved");
+    let zero = "0".repeat(40);
+    assert_eq!(moved["refs"][0], format!("{zero} {} refs/heads/main", repo.id("main")));
+    assert_eq!((&moved["who"], &moved["repository"]), (&"ann".into(), &URL.into()));
+    assert!(!log.contains(&made["token"].as_str().unwrap()[5..]), "a token is in the log");
+}
+
+#[test]
+fn a_folder_named_like_a_subcommand_can_be_served() {
+    let world = World::new();
+    let server = Server::start(world.path().join("user"), dits_tests::server::Access::Tokens);
+    server.owner(&["user", "list"], &[]).ok();
+}
+
+#[test]
+fn nobody_may_read_what_was_granted_to_all_and_no_more() {
+    let world = World::new();
+    let (server, ann) = published(&world);
+    server.owner(&["grant"], &["anonymous", "write", "team"]).fails().says(&["no more than read"]);
+    server.owner(&["grant"], &["anonymous", "read", URL]).ok();
+    let ben = world.user("ben");
+    let clone = ben.clone_from(&server.url(URL), "clone");
+    clone.is_same_as(&ann);
+    clone.write("b.bin", &bytes(200_000, 2));
+    clone.commit("second");
+    clone.git_fails(&["push"]).says(&["no access token is known", "git credential approve", "DITS_TOKEN"]);
+    let url = server.url("team/other");
+    ben.call("git", &ben.home()).args(["ls-remote", &url]).fails().says(&["no access token is known"]);
+}
+
+#[test]
+fn a_token_from_the_environment_comes_first() {
+    let world = World::new();
+    let (server, ann) = published(&world);
+    let ben = world.user("ben");
+    give_token(&ben, &server, "dits_stored");
+    let token = server.token("ben", "read", "team");
+    let clone = ben.with_env("DITS_TOKEN", &token).clone_from(&server.url(URL), "clone");
+    clone.is_same_as(&ann);
+    assert!(stored(&ben).contains("dits_stored"), "the helpers are not concerned");
+    let ls = |ben: &User| ben.call("git", &ben.home()).args(["ls-remote", &server.url(URL)]);
+    ls(&ben.with_env("DITS_TOKEN", "dits_wrong")).fails().says(&["DITS_TOKEN was refused", "hint: "]);
+    for bad in ["a\rb", "a\nhost=evil", "a\n"] {
+        ls(&ben.with_env("DITS_TOKEN", bad)).fails().says(&["DITS_TOKEN holds a line break"]);
+    }
+    let elsewhere = ben.with_env("DITS_TOKEN", &token).with_env("DITS_TOKEN_HOST", "other.example");
+    ls(&elsewhere).fails().says(&["the access token is not valid"]);
+}
+
+#[test]
+fn a_url_with_a_line_break_is_refused_before_anything_is_sent() {
+    let world = World::new();
+    let ben = world.user("ben");
+    for bad in [
+        "dits://me\r@127.0.0.1:1/team/x",
+        "dits://me\nhost=evil@127.0.0.1:1/team/x",
+        "dits://127.0.0.1:1/team/x\r",
+    ] {
+        let ran = ben.call("git-remote-dits", &ben.home()).args(["origin", bad]).fails();
+        ran.says(&["holds a control character"]);
+    }
+}
+
+/// A helper that writes down what it is asked, and answers with a bearer token.
+fn helper(user: &User, answer: &str) -> std::path::PathBuf {
+    let (log, script) = (user.at("helper.log"), user.at("helper"));
+    let text = format!(
+        "#!/bin/sh\necho \"== $1\" >>'{log}'\ncat >>'{log}'\n[ \"$1\" = get ] && printf '{answer}'\nexit 0\n",
+        log = log.display()
+    );
+    fs::write(&script, text).unwrap();
+    fs::set_permissions(&script, fs::Permissions::from_mode(0o755)).unwrap();
+    user.git(&["config", "--global", "credential.helper", script.to_str().unwrap()]);
+    log
+}
+
+#[test]
+fn helpers_are_told_what_the_server_wants_and_how_it_went() {
+    let world = World::new();
+    let (server, _) = published(&world);
+    let ben = world.user("ben");
+    let token = server.token("ben", "read", "team");
+    let log = helper(&ben, &format!("username=x\\npassword={token}\\npassword_expiry_utc=99999999999\\n"));
+    let url = server.url(URL);
+    ben.git(&["ls-remote", &url]);
+    let told = fs::read_to_string(&log).unwrap();
+    let (get, store) = told.split_once("== store").expect("the helper was told that it went well");
+    assert!(
+        get.contains("protocol=dits") && get.contains(&format!("host=127.0.0.1:{}", server.port())),
+        "{told}"
+    );
+    assert!(!get.contains("path="), "{told}");
+    assert!(store.contains(&token), "{told}");
+    // Older ones do not pass these on.
+    if ben.git(&["--version"]).text().as_str() >= "git version 2.41" {
+        assert!(store.contains("password_expiry_utc=99999999999"), "{told}");
+        assert!(get.contains("wwwauth[]=Bearer realm=\"git-dits\""), "{told}");
+    }
+    fs::remove_file(&log).unwrap();
+    ben.git(&["config", "--global", "credential.useHttpPath", "true"]);
+    ben.git(&["ls-remote", &url]);
+    assert!(fs::read_to_string(&log).unwrap().contains(&format!("path={URL}")));
+}
+
+#[test]
+fn of_several_that_ask_at_once_one_does_and_filters_never() {
+    let world = World::new();
+    let (server, ann) = published(&world);
+    let ben = world.user("ben");
+    let token = server.token("ben", "read", "*");
+    let (log, script) = (ben.at("asked"), ben.at("askpass"));
+    let text = format!("#!/bin/sh\necho \"$1\" >>'{}'\necho {token}\n", log.display());
+    fs::write(&script, text).unwrap();
+    fs::set_permissions(&script, fs::Permissions::from_mode(0o755)).unwrap();
+    let asked = || fs::read_to_string(&log).unwrap_or_default().lines().count();
+    let url = server.url(URL);
+    // Ghosts, in clones that were made without a helper.
+    let asking = ben.with_env("GIT_ASKPASS", &script);
+    for n in 0..4 {
+        ben.with_env("DITS_TOKEN", &token)
+            .with_env("GIT_DITS_SKIP_SMUDGE", "1")
+            .clone_from(&url, &format!("c{n}"));
+    }
+    let all = |args: &[&str]| {
+        let started = (0..4).map(|n| asking.call("git", &ben.at(&format!("c{n}"))).args(args).start());
+        started.collect::<Vec<_>>().into_iter().map(dits_tests::Started::wait).collect::<Vec<_>>()
+    };
+    // Filters that lack content.
+    for repo in 0..4 {
+        fs::remove_file(ben.at(&format!("c{repo}")).join("a.bin")).unwrap();
+    }
+    assert!(all(&["checkout", "-q", "--", "."]).iter().all(|ran| ran.code == Some(0)));
+    assert_eq!(asked(), 0, "a filter asked");
+    ben.repo("c0").is_ghost("a.bin");
+    // Programs that may ask, with a helper that keeps the answer.
+    ben.git(&["config", "--global", "credential.helper", "store"]);
+    assert!(all(&["ls-remote", "-q"]).iter().all(|ran| ran.code == Some(0)));
+    assert_eq!(asked(), 2, "name and password, once: {}", fs::read_to_string(&log).unwrap());
+    assert!(all(&["checkout", "-q", "--", "."]).iter().all(|ran| ran.code == Some(0)));
+    assert_eq!(asked(), 2);
+    ben.repo("c0").git(&["dits", "hydrate"]);
+    ben.repo("c0").is_same_as(&ann);
+}
+
+#[test]
+fn without_a_terminal_and_an_answer_it_fails_with_what_to_run() {
+    let world = World::new();
+    let (server, _) = published(&world);
+    let ben = world.user("ben");
+    let url = server.url(URL);
+    let ran = ben.call("git", &ben.home()).args(["ls-remote", &url]).fails();
+    ran.says(&[
+        "authentication failed for",
+        "hint:   printf 'protocol=dits",
+        "| git credential approve",
+        "DITS_TOKEN",
+    ]);
 }

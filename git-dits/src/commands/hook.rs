@@ -1,16 +1,23 @@
 //! `git dits hook NAME`: what Git's hooks call.
 //!
-//! Today the server's `pre-receive`: it runs inside `git receive-pack`, before any ref moves, and refuses
+//! Those of a server. `pre-receive` runs inside `git receive-pack`, before any ref moves, and refuses
 //! refs whose content is not whole in the server's store. The server says where that is with `DITS_STORE`, where the
-//! contents of the repository are listed with `DITS_CONTENTS`, and where to note a yes with `DITS_PUSH`.
+//! contents of the repository are listed with `DITS_CONTENTS`, and where to note a yes with `DITS_PUSH`. `post-receive` writes
+//! down which refs moved, in the audit log of the server in `DITS_SERVER`, under the name that the server gave. Each hands over to
+//! a hook of the repository's owner.
 
 use crate::{context, report};
 use anyhow::{Context, Result};
 use clap::{Parser, Subcommand};
 use dits_hooks::pre_receive::INPUT_BYTES_MAX;
+use dits_server::audit::{AuditLog, Event};
+use dits_server::layout::Layout;
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};
+
+/// Ref updates in one line of the audit log.
+const REFS_A_LINE: usize = 1000;
 
 /// Run a Git hook
 #[derive(Debug, Parser)]
@@ -27,11 +34,53 @@ enum Hook {
         #[arg(long, value_name = "FILE")]
         then: Option<PathBuf>,
     },
+    /// Write down which refs moved
+    PostReceive {
+        /// A hook to run after that, with the same input
+        #[arg(long, value_name = "FILE")]
+        then: Option<PathBuf>,
+    },
 }
 
 /// Runs the hook.
 pub fn run(args: &Args) -> Result<ExitCode> {
-    let Hook::PreReceive { then } = &args.hook;
+    let (then, done) = match &args.hook {
+        Hook::PreReceive { then } => (then, pre_receive as fn(&[u8]) -> Result<bool>),
+        Hook::PostReceive { then } => (then, post_receive as fn(&[u8]) -> Result<bool>),
+    };
+    let mut input = Vec::new();
+    // What is over the limit by a byte is refused by whoever reads it.
+    std::io::stdin().lock().take(INPUT_BYTES_MAX + 1).read_to_end(&mut input)?;
+    if !done(&input)? {
+        return Ok(ExitCode::FAILURE);
+    }
+    match then {
+        Some(hook) => hand_over(hook, &input),
+        None => Ok(ExitCode::SUCCESS),
+    }
+}
+
+fn post_receive(input: &[u8]) -> Result<bool> {
+    let text = |name: &str| std::env::var(name).ok();
+    let dir = std::env::var_os("DITS_SERVER").map(PathBuf::from).context("DITS_SERVER is not set")?;
+    let refs: Vec<String> = String::from_utf8_lossy(input).lines().map(str::to_owned).collect();
+    let log = AuditLog::of(&Layout::existing(&dir)?);
+    // One push may move very many refs, and a line is read as a whole.
+    for refs in refs.chunks(REFS_A_LINE) {
+        let event = Event {
+            who: text("DITS_CALLER"),
+            by: text("DITS_CALLER_BY"),
+            from: text("DITS_CALLER_FROM").and_then(|from| from.parse().ok()),
+            repository: text("DITS_REPOSITORY"),
+            refs: refs.to_vec(),
+            ..Event::of("refs", "ok")
+        };
+        log.write(event, context::now()?)?;
+    }
+    Ok(true)
+}
+
+fn pre_receive(input: &[u8]) -> Result<bool> {
     let path = |name| std::env::var_os(name).map(PathBuf::from).with_context(|| format!("{name} is not set"));
     let env = dits_hooks::PreReceiveEnv {
         store_dir: path("DITS_STORE")?,
@@ -40,16 +89,12 @@ pub fn run(args: &Args) -> Result<ExitCode> {
         now: context::now()?,
         repository: PathBuf::from("."),
     };
-    let mut input = Vec::new();
-    // What is over the limit by a byte is refused below.
-    std::io::stdin().lock().take(INPUT_BYTES_MAX + 1).read_to_end(&mut input)?;
-    if let Err(error) = dits_hooks::pre_receive(&input[..], &env) {
-        report::error(&error.to_string());
-        return Ok(ExitCode::FAILURE);
-    }
-    match then {
-        Some(hook) => hand_over(hook, &input),
-        None => Ok(ExitCode::SUCCESS),
+    match dits_hooks::pre_receive(input, &env) {
+        Ok(()) => Ok(true),
+        Err(error) => {
+            report::error(&error.to_string());
+            Ok(false)
+        }
     }
 }
 

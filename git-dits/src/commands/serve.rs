@@ -1,13 +1,20 @@
-//! `git dits serve DIR`: the server.
+//! `git dits serve DIR`: the server, and what its owner does with its folder.
 //!
 //! Everything it keeps is below DIR. The first line on standard output is its address, for scripts and tests
 //! that start it; an admin token is printed once, when the folder is new. SIGTERM and SIGINT let running
 //! transfers end (up to ten seconds) and stop it with exit code 0.
 //!
 //! The subcommands work on the folder, whether a server runs or not. A folder that is named like one of them is
-//! served as `./gc`.
+//! served as `./user`.
 
+mod audit;
 mod gc;
+mod grant;
+mod issuer;
+mod owner;
+mod repo;
+mod token;
+mod user;
 
 use crate::report;
 use anyhow::{Context, Result};
@@ -50,26 +57,40 @@ pub struct Args {
     /// Fail as the rules in FILE say; for trials, and only on a loopback address
     #[arg(long, value_name = "FILE", hide = true)]
     faults: Option<PathBuf>,
-    /// Make a token with this name, print it, and exit
-    #[arg(long, value_name = "NAME", conflicts_with_all = ["listen", "anonymous", "memory", "faults"])]
+    /// Make a user with this name and a token, print the token, and exit
+    #[arg(long, value_name = "NAME", hide = true, conflicts_with_all = ["listen", "anonymous", "memory", "faults"])]
     add_token: Option<String>,
-    /// What the new token allows: read, write or admin
-    #[arg(long, value_name = "ROLE", default_value = "write", requires = "add_token")]
+    /// What the new user may do: read, write or admin
+    #[arg(long, value_name = "ROLE", hide = true, default_value = "write", requires = "add_token")]
     role: Role,
-    /// Where the new token is good: '*' or a path like 'team' or 'team/project'
-    #[arg(long, value_name = "PATH", default_value = "*", requires = "add_token")]
+    /// Where: '*' or a path like 'team' or 'team/project'
+    #[arg(long, value_name = "PATH", hide = true, default_value = "*", requires = "add_token")]
     scope: Scope,
 }
 
 #[derive(Debug, Subcommand)]
 enum Command {
     Gc(gc::Args),
+    User(user::Args),
+    Token(token::Args),
+    Grant(grant::Args),
+    RevokeGrant(grant::RevokeArgs),
+    Repo(repo::Args),
+    Issuer(issuer::Args),
+    Audit(audit::Args),
 }
 
 /// Runs the command.
 pub fn run(args: &Args) -> Result<ExitCode> {
     match &args.command {
         Some(Command::Gc(args)) => gc::run(args),
+        Some(Command::User(args)) => user::run(args),
+        Some(Command::Token(args)) => token::run(args),
+        Some(Command::Grant(args)) => grant::run(args),
+        Some(Command::RevokeGrant(args)) => grant::revoke(args),
+        Some(Command::Repo(args)) => repo::run(args),
+        Some(Command::Issuer(args)) => issuer::run(args),
+        Some(Command::Audit(args)) => audit::run(args),
         None => serve(args),
     }
 }

@@ -193,7 +193,7 @@ fn a_store_that_fails_ends_the_push_with_the_right_reason() {
     for (error, expected) in damage {
         let (ended, store) = push_to_damaged(&new(), root(), true, error);
         assert!(matches!(ended.results[1], Err(SyncError::Store(StoreError::Io { .. }))));
-        let Err(SyncError::Refused { reason, text }) = &ended.results[0] else { panic!("not refused") };
+        let Err(SyncError::Refused { reason, text, .. }) = &ended.results[0] else { panic!("not refused") };
         assert_eq!((*reason, text.contains("secret")), (expected, false));
         assert_eq!(proof(&store, &Oid::of(&new())), None);
     }

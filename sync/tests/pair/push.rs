@@ -151,7 +151,7 @@ fn a_refusal_reaches_the_pusher_in_the_peers_words() {
     };
     let link = Link { tamper: Box::new(refuse), ..Link::default() };
     let ended = push_over(link, &from, &to, items);
-    let Err(SyncError::Refused { reason, text }) = &ended.results[0] else { panic!("not refused") };
+    let Err(SyncError::Refused { reason, text, .. }) = &ended.results[0] else { panic!("not refused") };
     assert_eq!((*reason, text.as_str()), (Reason::DiskFull, "full"));
 }
 

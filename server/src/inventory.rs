@@ -1,0 +1,145 @@
+//! The repositories in a server's folder: a list for the owner, and making one before its first push.
+//!
+//! Works whether the server runs or not, and changes nothing that is there. Sizes are those of Git's own data; chunks belong to the
+//! realm ([`RealmSize`]), whatever repository brought them. Fails as [`InventoryError`].
+
+use crate::git::Git;
+use crate::layout::{Layout, LayoutError};
+use crate::repositories;
+use dits_store::StoreError;
+use dits_sync::address::AddressError;
+use std::fs;
+use std::io;
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+
+/// Why the folder could not be looked through, or a repository not be made.
+#[derive(Debug, thiserror::Error)]
+pub enum InventoryError {
+    /// The folder is no server's.
+    #[error(transparent)]
+    Layout(#[from] LayoutError),
+    /// Not a path of a repository.
+    #[error(transparent)]
+    Path(#[from] AddressError),
+    /// It is there already.
+    #[error("repository '{0}' exists already")]
+    Exists(String),
+    /// Not a format of Git's.
+    #[error("'{0}' is not an object format: expected sha1 or sha256")]
+    Format(String),
+    /// Git failed.
+    #[error("cannot make the repository: {0}")]
+    Git(#[source] io::Error),
+    /// The operating system refused.
+    #[error(transparent)]
+    Io(#[from] StoreError),
+}
+
+/// A repository.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Entry {
+    /// As in an address.
+    pub path: String,
+    /// Bytes on disk, of Git's data.
+    pub bytes: u64,
+    /// When a ref was last moved, in seconds since 1970.
+    pub last_push: Option<u64>,
+}
+
+/// The chunks of a realm.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RealmSize {
+    /// Its name.
+    pub realm: String,
+    /// Bytes on disk.
+    pub bytes: u64,
+}
+
+/// All repositories, by path, and the sizes of the realms' chunks.
+pub fn list(dir: &Path) -> Result<(Vec<Entry>, Vec<RealmSize>), InventoryError> {
+    let layout = Layout::existing(dir)?;
+    let (mut repositories, mut realms) = (Vec::new(), Vec::new());
+    for realm in names(&layout.realms())? {
+        let (bytes, _) = measure(&layout.store(&realm))?;
+        realms.push(RealmSize { realm: realm.clone(), bytes });
+        find(&layout.realms().join(&realm).join("git"), &realm, &mut repositories)?;
+    }
+    repositories.sort_by(|one, two| one.path.cmp(&two.path));
+    realms.sort_by(|one, two| one.realm.cmp(&two.realm));
+    Ok((repositories, realms))
+}
+
+/// Makes an empty repository.
+pub async fn create(
+    dir: &Path,
+    path: &str,
+    object_format: &str,
+    search: Option<std::ffi::OsString>,
+) -> Result<(), InventoryError> {
+    let layout = Layout::existing(dir)?;
+    let folder = layout.repository(path)?;
+    if !repositories::is_object_format(object_format) {
+        return Err(InventoryError::Format(object_format.into()));
+    }
+    if repositories::exists(&folder) {
+        return Err(InventoryError::Exists(path.into()));
+    }
+    repositories::create(&Git::new(layout, search), &folder, object_format).await.map_err(InventoryError::Git)
+}
+
+/// Looks for repositories below `folder`, whose path as in an address is `path`.
+fn find(folder: &Path, path: &str, found: &mut Vec<Entry>) -> Result<(), StoreError> {
+    for name in names(folder)? {
+        let below = folder.join(&name);
+        match name.strip_suffix(".git") {
+            Some(name) if repositories::exists(&below) => {
+                let path = Layout::address(path, name);
+                let (bytes, _) = measure(&below)?;
+                let refs = [below.join("refs"), below.join("packed-refs"), below.join("reftable")];
+                let mut last = None;
+                for place in refs {
+                    last = last.max(measure(&place)?.1);
+                }
+                found.push(Entry { path, bytes, last_push: last });
+            }
+            // What a crash left half made.
+            Some(_) => {}
+            None => find(&below, &format!("{path}/{name}"), found)?,
+        }
+    }
+    Ok(())
+}
+
+/// Names of the folders in a folder that may not be there.
+fn names(folder: &Path) -> Result<Vec<String>, StoreError> {
+    let listed = match fs::read_dir(folder) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        listed => listed.map_err(StoreError::io("list", folder))?,
+    };
+    let mut names = Vec::new();
+    for entry in listed {
+        let entry = entry.map_err(StoreError::io("list", folder))?;
+        let is_folder = entry.file_type().is_ok_and(|kind| kind.is_dir());
+        names.extend(entry.file_name().into_string().ok().filter(|_| is_folder));
+    }
+    Ok(names)
+}
+
+/// Bytes of files in a folder, or of a file, and the youngest time of a file. What goes away meanwhile does not count.
+fn measure(path: &Path) -> Result<(u64, Option<u64>), StoreError> {
+    let meta = match fs::symlink_metadata(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok((0, None)),
+        meta => meta.map_err(StoreError::io("stat", path))?,
+    };
+    if !meta.is_dir() {
+        return Ok((meta.blocks() * 512, u64::try_from(meta.mtime()).ok()));
+    }
+    let (mut bytes, mut youngest) = (0, None);
+    for entry in fs::read_dir(path).into_iter().flatten().flatten() {
+        let (more, time) = measure(&entry.path())?;
+        bytes += more;
+        youngest = youngest.max(time);
+    }
+    Ok((bytes, youngest))
+}
