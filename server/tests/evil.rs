@@ -262,3 +262,74 @@ async fn who_has_shown_no_token_gets_no_memory() {
     assert!(matches!(refused, Err(SyncError::Refused { reason: Reason::BadRequest, .. })), "{refused:?}");
     connection.close().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn names_lead_nowhere_outside() {
+    let rig = Rig::new();
+    let connection = dial(&rig).await;
+    let longest = "a".repeat(101);
+    let names = [
+        "",
+        "/",
+        ".",
+        "..",
+        "../a",
+        "team/..",
+        "team/../../a",
+        "/etc",
+        "team//a",
+        "team/.git",
+        "team/-a",
+        "team/a/b/c/d",
+        "team/a\0b",
+        "team/a\n",
+        "team\\a",
+        "téam/a",
+        "team/a ",
+        &longest,
+    ];
+    for name in names {
+        let purpose = || {
+            let (service, protocol, object_format) =
+                ("git-receive-pack".into(), String::new(), "sha1".into());
+            Purpose::Git { service, protocol, object_format }
+        };
+        for purpose in [Purpose::Push, Purpose::Pull, purpose()] {
+            let hello = Hello { repository: name.into(), ..hello(&rig, purpose) };
+            let refused = Channel::open(&connection, hello).await.unwrap().into_raw().await;
+            let told = matches!(refused, Err(SyncError::Refused { reason: Reason::BadRequest, .. }));
+            assert!(told, "{name:?}: {refused:?}");
+        }
+    }
+    connection.close().await;
+    let made = std::fs::read_dir(rig.server_dir().join("realms")).map_or(0, Iterator::count);
+    assert_eq!(made, 0, "something was made for a bad name");
+    serves_as_before(rig).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn those_who_never_say_hello_are_in_nobodys_way() {
+    let rig = Rig::new();
+    let connection = dial(&rig).await;
+    let mut greeting = Vec::new();
+    Message::Hello(hello(&rig, Purpose::Push)).encode(&mut greeting);
+    let mut held = Vec::new();
+    for part in (0..64).map(|number| number % (greeting.len() - 1)) {
+        let mut stream = connection.open().await.unwrap();
+        if part > 0 {
+            stream.send.write(Bytes::copy_from_slice(&greeting[..part])).await.unwrap();
+        }
+        held.push(stream);
+    }
+    // Another connection does not notice.
+    let check = move || {
+        let store = MemoryStore::new();
+        let item = add(&store, &noise(98, 3 * PIECE));
+        rig.push(REPOSITORY, &store, vec![item]).unwrap();
+        rig
+    };
+    let rig = tokio::task::spawn_blocking(check).await.unwrap();
+    drop(held);
+    connection.close().await;
+    serves_as_before(rig).await;
+}

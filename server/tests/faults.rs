@@ -1,5 +1,7 @@
 //! A server that fails by its rules: clients are told, nothing half-way is bound, and what arrived stays.
 
+#![expect(clippy::unwrap_used, reason = "helpers of tests fail like tests")]
+
 mod common;
 
 use common::*;

@@ -96,10 +96,12 @@ fn base_of(store: &dyn ChunkRead, item: &PullItem) -> Result<Option<dits_format:
 impl Machine for Puller {
     fn receive(&mut self, message: Message) -> Result<(), SyncError> {
         match message {
-            Message::Absent(oids) => self.wishes.are_absent(oids),
+            Message::Absent(oids) => self.wishes.are_absent(oids)?,
             Message::Early(chunks) => self.receiver()?.early(chunks)?,
             Message::Offer(steps) => {
+                self.wishes.are_described(&steps)?;
                 let answers = self.receiver()?.offer(steps)?;
+                self.wishes.will_come_again(&answers);
                 answers.into_iter().for_each(|answer| self.wishes.say(answer));
             }
             Message::Chunks(chunks) => self.receiver()?.chunks(chunks)?,

@@ -59,8 +59,9 @@ impl Weigher {
 impl Machine for Weigher {
     fn receive(&mut self, message: Message) -> Result<(), SyncError> {
         match message {
-            Message::Absent(oids) => self.wishes.are_absent(oids),
+            Message::Absent(oids) => self.wishes.are_absent(oids)?,
             Message::Offer(steps) => {
+                self.wishes.are_described(&steps)?;
                 let new = self.offer(&steps)?;
                 self.wishes.say(Message::Need(vec![false; new]));
             }

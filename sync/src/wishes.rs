@@ -2,16 +2,20 @@
 //!
 //! Wanted contents are listed, `Absent` answers for those that there are not; when the last of the list was sent and
 //! the server says `Commit`, `Done` ends the stream. A stream that only asks wants nothing: one empty list.
+//!
+//! Always holds: a server describes what was wanted, and that once; else it could fill memory and disk with other things.
 
 use crate::machine::SyncError;
-use crate::message::{CONTENTS_MAX, Message, Wanted};
+use crate::message::{CONTENTS_MAX, Message, Offer, Wanted};
 use dits_format::Oid;
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 
 /// The contents that a client wants, until they are asked for, and those it cannot have.
 #[derive(Debug, Default)]
 pub(crate) struct Wishes {
     wanted: VecDeque<Wanted>,
+    /// How often the server may still speak of each.
+    open: HashMap<Oid, u32>,
     /// Whether the server may send without waiting for answers.
     cold: bool,
     asked_all: bool,
@@ -24,7 +28,9 @@ pub(crate) struct Wishes {
 
 impl Wishes {
     pub(crate) fn new(wanted: Vec<Wanted>, cold: bool) -> Wishes {
-        Wishes { wanted: wanted.into(), cold, ..Wishes::default() }
+        let mut open = HashMap::new();
+        wanted.iter().for_each(|wanted| *open.entry(wanted.oid).or_default() += 1);
+        Wishes { wanted: wanted.into(), open, cold, ..Wishes::default() }
     }
 
     /// Contents without bases.
@@ -65,8 +71,43 @@ impl Wishes {
         }
     }
 
-    pub(crate) fn are_absent(&mut self, oids: Vec<Oid>) {
+    pub(crate) fn are_absent(&mut self, oids: Vec<Oid>) -> Result<(), SyncError> {
+        oids.iter().try_for_each(|oid| self.comes(oid))?;
+        self.note_absent(oids);
+        Ok(())
+    }
+
+    /// The same when it was checked already.
+    pub(crate) fn note_absent(&mut self, oids: Vec<Oid>) {
         self.absent.extend(oids);
+    }
+
+    /// Checks that a description is of what was wanted.
+    pub(crate) fn are_described(&mut self, steps: &[Offer]) -> Result<(), SyncError> {
+        for step in steps {
+            if let Offer::Content { manifest, .. } = step {
+                self.comes(&manifest.oid)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// These are to be described once more.
+    pub(crate) fn will_come_again(&mut self, answers: &[Message]) {
+        for answer in answers {
+            let Message::Again(oids) = answer else { continue };
+            oids.iter().for_each(|oid| *self.open.entry(*oid).or_default() += 1);
+        }
+    }
+
+    fn comes(&mut self, oid: &Oid) -> Result<(), SyncError> {
+        match self.open.get_mut(oid) {
+            Some(times @ 1..) => {
+                *times -= 1;
+                Ok(())
+            }
+            _ => Err(SyncError::Protocol("a content that nobody wants")),
+        }
     }
 
     pub(crate) fn absent(&self) -> &[Oid] {

@@ -4,6 +4,8 @@
 //! some are `git push` to one repository and `git clone`. At the end every content that was pushed is there, proved and byte for byte,
 //! every ref is where its pusher put it, and the server has stayed within its memory.
 
+#![expect(clippy::print_stdout, reason = "figures for people")]
+
 use dits_format::tree::{Builder, Entry};
 use dits_format::{Binding, ChunkId, Kind, Manifest, Oid, Proof};
 use dits_net::Options;

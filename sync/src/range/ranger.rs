@@ -103,7 +103,7 @@ impl Ranger {
         match self.asked.front() {
             Some(item) if self.coming.is_none() && oids == [item.oid] => {
                 self.asked.pop_front();
-                self.wishes.are_absent(oids);
+                self.wishes.note_absent(oids);
                 Ok(())
             }
             _ => Err(SyncError::Protocol("a message out of place")),

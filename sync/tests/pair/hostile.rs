@@ -9,7 +9,7 @@ use dits_chunk::Profile;
 use dits_format::limits::CHUNK_BYTES_MAX;
 use dits_format::tree::Entry;
 use dits_format::{ChunkId, Kind, Manifest, Oid};
-use dits_store::{ChunkPrune, MemoryStore};
+use dits_store::{ChunkPrune, MemoryStore, content};
 use dits_sync::machine::{Machine, SyncError};
 use dits_sync::message::{Hello, Message, Offer, Purpose, Reason};
 use dits_sync::pull::Puller;
@@ -313,7 +313,7 @@ fn after_the_commit_nothing_counts() {
     for n in [1, 2, 3] {
         let (store, other) = (server(), server());
         let mut taker = Taker::new(&store).unwrap();
-        let mut puller = Puller::new(&other, vec![], false).unwrap();
+        let mut puller = Puller::new(&other, vec![Oid::of(&new()).into()], false).unwrap();
         assert!(feed(&mut taker, script()).is_none());
         assert!(feed(&mut puller, script().split_off(1)).is_none());
         for error in [feed(&mut taker, after(n)), feed(&mut puller, after(n))] {
@@ -351,7 +351,7 @@ fn a_base_with_a_hole_makes_nothing_whole() {
         store.remove(&HashSet::from([first])).unwrap();
     }
     let mut taker = Taker::new(&store).unwrap();
-    let mut puller = Puller::new(&other, vec![], false).unwrap();
+    let mut puller = Puller::new(&other, vec![Oid::of(&new()).into()], false).unwrap();
     assert!(feed(&mut taker, script()).is_none());
     assert!(feed(&mut puller, script().split_off(1)).is_none());
     for machine in [&mut taker as &mut dyn Machine, &mut puller] {
@@ -360,4 +360,27 @@ fn a_base_with_a_hole_makes_nothing_whole() {
         assert!(error.as_ref().is_some_and(protocol), "{error:?}");
     }
     assert!(binding(&store, &Oid::of(&new())).is_none() && binding(&other, &Oid::of(&new())).is_none());
+}
+
+#[test]
+fn a_server_brings_what_was_wanted_and_nothing_else() {
+    let from = MemoryStore::new();
+    let wanted = add(&from, &noise(50, 10_000));
+    let offer = |seed: u64| {
+        let other = MemoryStore::new();
+        let oid = add(&other, &noise(seed, 10_000));
+        let known = content::find(&other, &oid).expect("just added").expect("just added");
+        let entry = Entry { id: known.manifest.streams[0].root.id, bytes: known.manifest.size };
+        let begin = Offer::Content { manifest: known.manifest, base: None };
+        Message::Offer(vec![begin, Offer::New(vec![entry]), Offer::EndStream])
+    };
+    for second in [50, 51] {
+        let store = server();
+        let mut puller = Puller::new(&store, vec![wanted.into()], false).expect("memory has room");
+        assert!(feed(&mut puller, vec![offer(50)]).is_none(), "the one that is wanted");
+        let error = feed(&mut puller, vec![offer(second)]);
+        assert!(error.as_ref().is_some_and(protocol), "{second}: {error:?}");
+        puller.salvage().expect("memory has room");
+        assert_untouched(&store);
+    }
 }
