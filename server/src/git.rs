@@ -284,7 +284,7 @@ async fn drain(mut stdout: ChildStdout, send: &mut Sending) -> Result<(), GivenU
 }
 
 /// Returns when nothing moved between the two machines for [`STALL_MAX`].
-async fn stall(activity: &Activity) {
+pub(crate) async fn stall(activity: &Activity) {
     loop {
         let before = activity.bytes();
         sleep(STALL_MAX).await;

@@ -38,7 +38,6 @@ use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 use tokio::sync::{OnceCell, watch};
 use tokio::task::{JoinSet, block_in_place};
-use tokio::time::timeout;
 
 /// What clients are told when the server ends.
 pub(crate) const CLOSE_REASON: &[u8] = b"the server is shutting down";
@@ -280,7 +279,12 @@ impl Shared {
         let said = said.map_err(|error| failed("cannot answer for", &error))?;
         send.write(said.into()).await.map_err(|_| git::GivenUp)?;
         let mut first = [0; 4];
-        let more = timeout(git::STALL_MAX, recv.fill(&mut first)).await.map_err(|_| git::GivenUp)?;
+        let activity = send.activity();
+        // Contents travel first, beside this stream, for as long as that takes.
+        let more = tokio::select! {
+            more = recv.fill(&mut first) => more,
+            () = git::stall(&activity) => return Err(git::GivenUp),
+        };
         if !more.map_err(|_| git::GivenUp)? || first == *FLUSH {
             return Ok(None);
         }
