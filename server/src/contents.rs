@@ -146,8 +146,14 @@ impl Contents {
 
     /// What a repository has, as of now.
     fn attached(&self, repository: &str) -> Result<Arc<Mutex<Attached>>, StoreError> {
+        let (ledger, arrived) = self.layout.ledgers(repository);
+        let (ledger, arrived) = (Ledger::at(ledger), Ledger::at(arrived));
+        // Names are the callers', and there is no end of those that nothing was ever pushed to.
+        if !ledger.exists() && !arrived.exists() {
+            return Ok(Arc::default());
+        }
         let attached = lock(&self.known).entry(repository.to_owned()).or_default().clone();
-        lock(&attached).read_on(&self.ledger(repository))?;
+        lock(&attached).read_on(&ledger)?;
         Ok(attached)
     }
 

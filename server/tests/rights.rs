@@ -21,6 +21,13 @@ fn git(service: &str) -> Purpose {
     Purpose::Git { service: service.into(), protocol: "version=2".into(), object_format: "sha1".into() }
 }
 
+/// Makes a bare repository in the server's folder.
+fn make(rig: &Rig, path: &str) {
+    let path = rig.server_dir().join(path);
+    let init = std::process::Command::new("git").args(["init", "-q", "--bare"]).arg(&path).status();
+    assert!(init.unwrap().success());
+}
+
 /// Opens a Git stream, sends `input` and reads everything.
 fn talk(rig: &Rig, token: &str, repository: &str, service: &str, input: &[u8]) -> Result<String, SyncError> {
     let client = rig.client(repository);
@@ -293,7 +300,7 @@ fn strangers_do_not_learn_what_exists() {
     assert_eq!(open(&reader, "git-upload-pack"), Reason::NotFound);
     assert_eq!(open(&reader, "git-shell"), Reason::BadRequest);
 
-    talk(&rig, &rig.token, "team/a", "git-receive-pack", b"0000").unwrap();
+    make(&rig, "realms/team/git/a.git");
     assert_eq!(open("", "git-upload-pack"), Reason::Unauthorized);
     assert_eq!(open(&other, "git-upload-pack"), Reason::Forbidden);
     let inside = talk(&rig, &rig.token, "team/a.git/hooks", "git-receive-pack", b"0000");
@@ -306,7 +313,9 @@ fn git_answers_at_the_other_end() {
     let pushed = talk(&rig, &rig.token, "team/a", "git-receive-pack", b"0000").unwrap();
     assert!(pushed.contains("push-options"), "{pushed}");
     let repository = rig.server_dir().join("realms/team/git/a.git");
-    assert_eq!(std::fs::read_to_string(repository.join("HEAD")).unwrap(), "ref: refs/heads/main\n");
+    assert!(!repository.exists(), "a push of nothing made a repository");
+    make(&rig, "realms/team/git/a.git");
+    assert_eq!(talk(&rig, &rig.token, "team/a", "git-receive-pack", b"0000").unwrap(), pushed);
     let listed = talk(&rig, &rig.token, "team/a", "git-upload-pack", b"0014command=ls-refs\n0000").unwrap();
     assert!(
         listed.starts_with("000eversion 2\n") && listed.contains("fetch=shallow wait-for-done filter"),
@@ -320,6 +329,7 @@ fn git_answers_at_the_other_end() {
 #[test]
 fn a_client_that_leaves_in_the_middle_takes_its_child_along() {
     let rig = Rig::new();
+    make(&rig, "realms/team/git/a.git");
     let client = rig.client("team/a");
     let (_writer, mut reader) = client.git(&rig.token, git("git-receive-pack")).unwrap();
     reader.read_exact(&mut [0; 4]).unwrap();
