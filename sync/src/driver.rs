@@ -189,14 +189,15 @@ impl<M: Machine> Run<'_, M> {
         Ok(messages)
     }
 
-    /// Hands in a message, and those that have arrived behind it.
+    /// Hands in a message, and those that have arrived behind it; not more, so that answers go out meanwhile.
     fn take(&mut self, first: Vec<u8>) -> Result<(), SyncError> {
         let mut next = Some(Ok(first));
         if std::mem::take(&mut self.awaits_welcome) {
             expect_welcome(next.take().transpose()?)?;
         }
         block_in_place(|| {
-            while let Some(body) = next.take().or_else(|| self.inbox.try_recv().ok()) {
+            for _ in 0..READ_AHEAD {
+                let Some(body) = next.take().or_else(|| self.inbox.try_recv().ok()) else { break };
                 let body = body?;
                 self.machine.receive(Message::decode(&body)?)?;
                 self.received.give(body);
