@@ -50,7 +50,7 @@ fn run() -> Result<()> {
 
 fn connect(address: Address, service: &str) -> Result<()> {
     let terminal = std::io::stderr().is_terminal();
-    let settings = Settings::from_env(|name| std::env::var_os(name), true);
+    let settings = Settings::from_env(|name| std::env::var_os(name), true).on_terminal(terminal);
     if let Some(complaint) = settings.progress.complaint() {
         writeln!(std::io::stderr().lock(), "error: {complaint}")?;
     }

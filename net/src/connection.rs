@@ -88,6 +88,15 @@ impl Connection {
         }
     }
 
+    /// Whether streams can still be opened, as far as is known.
+    pub fn is_open(&self) -> bool {
+        match &self.carrier {
+            Carrier::Quic(quic) => quic.connection.close_reason().is_none(),
+            // Each stream has a connection of its own.
+            Carrier::Tcp(_) => true,
+        }
+    }
+
     /// What carries its streams.
     pub fn way(&self) -> Way {
         match &self.carrier {

@@ -17,6 +17,7 @@ pub mod certificate;
 pub mod connection;
 mod dial;
 pub mod error;
+pub mod faulty;
 pub mod file_pins;
 mod file_routes;
 pub mod listen;

@@ -2,7 +2,7 @@
 //!
 //! Joins what `dits-repo` knows (URLs, credentials, new pointers) to what `dits-sync` does (connections,
 //! pushes, pulls). [`endpoint`] says where a Git remote has its content; [`Remote`] is one server with the token
-//! question settled; [`upload`] sends contents; [`RemoteSource`] brings chunks
+//! question settled, connected anew when the connection is lost ([`retry`]); [`upload`] sends contents; [`RemoteSource`] brings chunks
 //! for hydration from whichever remote has them; [`Trace`] writes what happened for scripts and tests;
 //! [`Meter`] draws progress on a terminal, and for programs; [`hint()`] says what to do about an error. Prints nothing by itself.
 
@@ -13,6 +13,7 @@ pub mod meter;
 pub mod options;
 pub mod progress;
 pub mod proofs;
+pub mod retry;
 pub mod settings;
 pub mod source;
 pub mod trace;

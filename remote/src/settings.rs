@@ -17,6 +17,8 @@ pub struct Settings {
     pub trace: Trace,
     /// How progress is told.
     pub progress: Progress,
+    /// Whether stderr is a terminal.
+    pub terminal: bool,
 }
 
 impl Settings {
@@ -34,6 +36,12 @@ impl Settings {
             interactive,
             trace: Trace::to(path("GIT_DITS_TRACE")),
             progress: Progress::from_env(&env),
+            terminal: false,
         }
+    }
+
+    /// The same with what is known of stderr.
+    pub fn on_terminal(self, terminal: bool) -> Settings {
+        Settings { terminal, ..self }
     }
 }

@@ -12,6 +12,8 @@ pub mod conformance;
 pub mod content;
 pub mod durable;
 pub mod error;
+pub mod faulty;
+pub mod ledger;
 pub mod mark;
 pub mod memory;
 pub mod modes;
@@ -21,6 +23,7 @@ pub mod traits;
 
 pub use cache::Cache;
 pub use error::StoreError;
+pub use ledger::Ledger;
 pub use memory::MemoryStore;
 pub use modes::Modes;
 pub use pack::{Options, PackStore};

@@ -22,6 +22,7 @@ use dits_net::listen::Arrived;
 use dits_net::options::Transport;
 use dits_net::{Connection, Listener, Options, Stream};
 use dits_store::{ChunkWrite, MemoryStore};
+use dits_sync::budget::{Budget, CLIENT_BUDGET_BYTES};
 use dits_sync::driver::{Channel, drive};
 use dits_sync::machine::Machine;
 use dits_sync::message::{Hello, Message, Purpose, priority};
@@ -262,7 +263,7 @@ async fn ask(what: What, connection: &Connection, source: MemoryStore, target: &
         }
         What::Pull => {
             let channel = Channel::open(connection, hello(Purpose::Pull)).await.unwrap();
-            drive_to_end(&mut Puller::new(target, vec![item.oid]).unwrap(), channel).await;
+            drive_to_end(&mut Puller::new(target, vec![item.oid.into()], true).unwrap(), channel).await;
         }
     }
 }
@@ -274,7 +275,7 @@ async fn serve(what: What, mut stream: Stream, source: MemoryStore) {
         stream.send.write(Bytes::from_static(b"!")).await.unwrap();
         return stream.send.finish().await;
     }
-    let (mut channel, _) = Channel::accept(stream).await.unwrap();
+    let (mut channel, _) = Channel::accept(stream, &Budget::new(CLIENT_BUDGET_BYTES)).await.unwrap();
     channel.send(&Message::Welcome).await.unwrap();
     match what {
         What::Push => drive_to_end(&mut Taker::new(&MemoryStore::new()).unwrap(), channel).await,

@@ -1,7 +1,8 @@
 //! Buffers of messages, used again: memory that is fresh from the system costs more than filling it.
 //!
-//! What was received comes back when the machine has it; what was sent, when the transport has let go of it (QUIC keeps
-//! it until it is acknowledged). At most [`KEPT_MAX`] buffers of at most [`BYTES_MAX`] are kept for each way of a stream.
+//! What was received comes back when the machine has it, for any stream of the same budget; what was sent, when the
+//! transport has let go of it (QUIC keeps it until it is acknowledged), for the same stream. At most [`KEPT_MAX`] buffers
+//! of at most [`BYTES_MAX`] are kept by a budget, and by a stream for what it sends.
 
 use bytes::Bytes;
 use std::collections::VecDeque;
@@ -17,9 +18,11 @@ const BYTES_MAX: usize = 1 << 20;
 pub(crate) struct Received(Mutex<Vec<Vec<u8>>>);
 
 impl Received {
-    /// A buffer, with anything in it.
+    /// An empty buffer.
     pub fn take(&self) -> Vec<u8> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).pop().unwrap_or_default()
+        let mut buffer = self.0.lock().unwrap_or_else(PoisonError::into_inner).pop().unwrap_or_default();
+        buffer.clear();
+        buffer
     }
 
     /// Takes a buffer back.

@@ -64,6 +64,10 @@ pub struct Watch {
     pub connections: usize,
     /// What carried them, and how many milliseconds connecting took.
     pub connected: Vec<(String, u64)>,
+    /// Tries that began because a connection was lost.
+    pub retries: usize,
+    /// Bytes of chunks that were moved in the tries before.
+    pub lost_chunk_bytes: u64,
     /// Most memory that one of our programs had, as far as it wrote to the trace.
     pub peak_bytes: u64,
     /// Commands of Git that were started, by our programs too.
@@ -138,6 +142,11 @@ impl Watch {
             }
             Some("connection") => {
                 self.connections += 1;
+                return;
+            }
+            Some("retry") => {
+                self.retries += 1;
+                self.lost_chunk_bytes += field("chunk_bytes");
                 return;
             }
             _ => return,
