@@ -30,6 +30,8 @@ pub(crate) struct Trust {
     pub name: ServerName<'static>,
     roots: Roots,
     verify: bool,
+    /// Whether a server that nobody vouches for may be trusted as new.
+    may_be_new: bool,
     identity: Option<ClientIdentity>,
 }
 
@@ -60,7 +62,8 @@ impl Trust {
         let name = ServerName::try_from(host.to_owned())
             .unwrap_or_else(|_| ServerName::try_from(NO_NAME).expect("a constant name is valid"));
         let (roots, verify) = (options.roots.clone(), options.verify);
-        Ok(Trust { key, pinned, name, roots, verify, identity: options.client_identity.clone() })
+        let identity = options.client_identity.clone();
+        Ok(Trust { key, pinned, name, roots, verify, may_be_new: true, identity })
     }
 
     /// Keeps what was learned by a finished handshake; gives the fingerprint if it was pinned just now. Later
@@ -73,6 +76,7 @@ impl Trust {
         verdict: Verdict,
         pins: &dyn Pins,
     ) -> Result<Option<Fingerprint>, TransportError> {
+        self.may_be_new = false;
         if verdict.basis != Basis::FirstUse {
             return Ok(None);
         }
@@ -166,7 +170,7 @@ impl Verifier {
             _ if !self.trust.verify => Some(Basis::Unchecked),
             Some(pinned) => (pinned == fingerprint(certificate)).then_some(Basis::Pinned),
             None if self.trust.vouched(certificate, others, now, &self.provider) => Some(Basis::Authority),
-            None => Some(Basis::FirstUse),
+            None => self.trust.may_be_new.then_some(Basis::FirstUse),
         }
     }
 }

@@ -79,6 +79,31 @@ async fn a_certificate_of_an_authority_is_trusted_for_its_name_and_not_recorded(
 }
 
 #[tokio::test]
+async fn a_further_stream_must_meet_a_server_that_is_as_good_as_the_first() {
+    let authority = Authority::new();
+    let rig = Rig::with(authority.server(&["localhost"]));
+    let mut options = rig.options(Transport::Tcp);
+    options.roots = authority.roots();
+    let (connection, _peer) = rig.connect_to("localhost", &options).await.unwrap();
+    drop(connection.open().await.unwrap());
+    let stranger = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap();
+    std::fs::write(authority.file("key"), stranger.signing_key.serialize_pem()).unwrap();
+    std::fs::write(authority.file("cert"), stranger.cert.pem()).unwrap();
+    let greeting = async {
+        loop {
+            let _ = rig.listener.accept().await.unwrap().greet().await;
+        }
+    };
+    // Until the server has looked at its files again, the old one is shown.
+    let opening = async { while connection.open().await.is_ok() {} };
+    soon(async {
+        tokio::select! { () = opening => {}, () = greeting => {} }
+    })
+    .await;
+    assert_eq!(rig.pinned(), None);
+}
+
+#[tokio::test]
 async fn a_pin_outweighs_an_authority() {
     let authority = Authority::new();
     let rig = Rig::with(authority.server(&["localhost"]));

@@ -256,7 +256,7 @@ impl<M: Machine> Run<'_, M> {
         Ok(messages)
     }
 
-    /// Hands in a message, and those that have arrived behind it.
+    /// Hands in a message, and those that have arrived behind it; not more, so that answers go out meanwhile.
     fn take(&mut self, first: Body) -> Result<(), SyncError> {
         let mut next = Some(Ok(first));
         if std::mem::take(&mut self.awaits_welcome) {
@@ -264,7 +264,8 @@ impl<M: Machine> Run<'_, M> {
         }
         let wire = self.wire.clone();
         at_work(&wire, || {
-            while let Some(body) = next.take().or_else(|| self.inbox.try_recv().ok()) {
+            for _ in 0..READ_AHEAD {
+                let Some(body) = next.take().or_else(|| self.inbox.try_recv().ok()) else { break };
                 let body = body?;
                 // The body lives until the machine has taken its copy: both count.
                 self.machine.receive(Message::decode(&body.bytes)?)?;
