@@ -5,14 +5,15 @@
 //! the terminal. A server seen for the first time is pinned; the caller learns of it and may say so.
 
 use crate::Settings;
+use crate::filters::{KeptFilter, worth};
 use dits_format::Oid;
 use dits_net::file_pins::FilePins;
 use dits_net::{Options, TransportError};
 use dits_repo::credential::{self, Credential};
-use dits_repo::{Git, RepoError};
+use dits_repo::{Git, RepoError, Repository};
 use dits_store::{ChunkRead, ChunkWrite};
 use dits_sync::address::AddressError;
-use dits_sync::client::{CONNECT_MAX, Client, GitReader, GitWriter, Observer, Report};
+use dits_sync::client::{CONNECT_MAX, Client, GitReader, GitWriter, Observer, Pull, Push, Report};
 use dits_sync::message::{Purpose, Reason};
 use dits_sync::push::PushItem;
 use dits_sync::{Address, SyncError, Tally};
@@ -44,6 +45,10 @@ pub struct Remote {
     client: Client,
     settings: Settings,
     credential: Option<Credential>,
+    /// Where the server's filter is kept, if a push may use one.
+    filter: Option<KeptFilter>,
+    /// Bytes of chunks that were pushed.
+    pushed_bytes: u64,
 }
 
 impl Remote {
@@ -51,7 +56,13 @@ impl Remote {
     pub fn connect(git: &Git, address: Address, settings: &Settings) -> Result<Remote, RemoteError> {
         let pins = FilePins { path: settings.known_hosts.clone() };
         let client = Client::connect(&address, &Options::new(Arc::new(pins), CONNECT_MAX))?;
-        Ok(Remote { git: git.clone(), address, client, settings: settings.clone(), credential: None })
+        let (git, settings) = (git.clone(), settings.clone());
+        Ok(Remote { git, address, client, settings, credential: None, filter: None, pushed_bytes: 0 })
+    }
+
+    /// Lets pushes use, and later renew, the filter of the server's chunks that `repository` keeps.
+    pub fn use_filter(&mut self, repository: &Repository) {
+        self.filter = Some(KeptFilter::of(repository, &self.address));
     }
 
     /// What the program brought along.
@@ -72,21 +83,26 @@ impl Remote {
         items: &[PushItem],
         observe: Observer<'_>,
     ) -> Result<Report, RemoteError> {
+        // An edit finds its way without.
+        let is_new = items.iter().any(|item| item.base.is_none());
+        let filter = self.filter.as_ref().filter(|_| is_new).and_then(KeptFilter::load);
+        let push = Push { items: items.to_vec(), filter };
         let report =
-            self.authorized(|client, token| client.push(token, store.clone(), items.to_vec(), observe))?;
+            self.authorized(|client, token| client.push(token, store.clone(), push.clone(), observe))?;
+        self.pushed_bytes += report.tally.chunk_bytes;
         self.report("push", &report);
         Ok(report)
     }
 
-    /// Fetches `oids` into `store`; returns those the server does not have.
+    /// Fetches contents into `store`; returns those the server does not have.
     pub fn pull(
         &mut self,
         store: &(impl ChunkWrite + Clone + 'static),
-        oids: &[Oid],
+        pull: &Pull,
         observe: Observer<'_>,
     ) -> Result<Vec<Oid>, RemoteError> {
         let (report, absent) =
-            self.authorized(|client, token| client.pull(token, store, oids.to_vec(), observe))?;
+            self.authorized(|client, token| client.pull(token, store, pull.clone(), observe))?;
         self.report("pull", &report);
         Ok(absent)
     }
@@ -131,8 +147,23 @@ impl Remote {
         self.authorized(|client, token| client.git(token, purpose.clone()))
     }
 
+    /// Fetches the server's filter for later pushes, if that costs little against what was pushed. Nobody waits for
+    /// this: it is done at the end.
+    fn renew_filter(&mut self) {
+        let (Some(kept), Some(most)) = (self.filter.clone(), worth(self.pushed_bytes)) else { return };
+        let epoch = kept.load().map_or(0, |filter| filter.epoch());
+        if let Ok(Some(filter)) = self.authorized(|client, token| client.filter(token, epoch, most)) {
+            kept.store(&filter);
+            let bytes = filter.encode().len();
+            self.settings
+                .trace
+                .event("filter", json!({ "remote": self.address.to_string(), "received_bytes": bytes }));
+        }
+    }
+
     /// Ends the connection.
-    pub fn close(self) {
+    pub fn close(mut self) {
+        self.renew_filter();
         let wire = self.client.wire();
         self.settings
             .trace

@@ -8,6 +8,7 @@
 
 pub mod connect;
 pub mod endpoint;
+pub mod filters;
 pub mod hint;
 pub mod meter;
 pub mod progress;

@@ -10,11 +10,12 @@
 //! a peer that misbehaves ends its own stream and nothing else; one process serves a folder at a time.
 //!
 //! Parts: [`layout`] knows where things are, [`identity`] the certificate, [`tokens`] and [`access`] who may
-//! do what, `stores` and `repositories` what is kept, `session` the streams, `git` the child processes, and
+//! do what, `stores` and `repositories` what is kept, `session` the streams, `filter` what clients are told of the chunks here, `git` the child processes, and
 //! [`prover`] rebuilds in the background what a push could only claim.
 //! This crate never prints: what the owner should know is handed to [`Server::on_problem`].
 
 pub mod access;
+mod filter;
 mod git;
 pub mod identity;
 pub mod layout;

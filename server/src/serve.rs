@@ -144,7 +144,8 @@ impl Server {
         let realms = layout.realms_present()?;
         let prover = Prover::start(stores.clone(), realms, tell.clone()).map_err(ServeError::Start)?;
         let git = Git::new(layout, std::env::var_os("PATH"));
-        let shared = Arc::new(Shared { access, stores, git, proofs: prover.queue(), tell });
+        let shared =
+            Arc::new(Shared { access, stores, filters: Arc::default(), git, proofs: prover.queue(), tell });
         Ok(Server { listener, address, admin_token, problems, shared, prover, _claim: claim })
     }
 

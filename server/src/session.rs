@@ -12,6 +12,7 @@
 //! again. Failures of our own are told to the owner ([`Shared::tell`]); the peer learns their class only.
 
 use crate::access::Access;
+use crate::filter::Filters;
 use crate::git::{self, Git, Service};
 use crate::prover::{ProofQueue, Tell, take_away};
 use crate::refusal::Refusal;
@@ -20,7 +21,7 @@ use crate::stores::Stores;
 use crate::tokens::{Caller, Role};
 use dits_net::Stream;
 use dits_net::listen::Peer;
-use dits_store::{ChunkRead, MemoryStore, PackStore, StoreError};
+use dits_store::{ChunkRead, MemoryStore, StoreError};
 use dits_sync::SyncError;
 use dits_sync::address::realm;
 use dits_sync::driver::{Channel, drive};
@@ -39,6 +40,7 @@ pub(crate) const CLOSE_REASON: &[u8] = b"the server is shutting down";
 pub(crate) struct Shared {
     pub access: Access,
     pub stores: Arc<Stores>,
+    pub filters: Arc<Filters>,
     pub git: Git,
     pub proofs: ProofQueue,
     pub tell: Tell,
@@ -128,8 +130,18 @@ impl Shared {
         }
     }
 
+    /// What takes a push. Chunks that turn out to be damaged go, so that the client is asked for them.
+    fn taker(&self, realm: &str) -> Result<Taker, StoreError> {
+        let store = self.stores.open(realm)?;
+        let mut taker = Taker::new(&store)?;
+        let (damaged, filters, realm) = (store.clone(), self.filters.clone(), realm.to_owned());
+        taker.set_mender(Arc::new(move |id| take_away(&damaged, id)));
+        taker.set_filters(Arc::new(move || filters.of(&realm, &store)));
+        Ok(taker)
+    }
+
     async fn push(&self, mut channel: Channel, realm: &str) {
-        let opened = block_in_place(|| self.stores.open(realm).and_then(|store| taker(&store)));
+        let opened = block_in_place(|| self.taker(realm));
         let mut taker = match opened {
             Ok(taker) => taker,
             Err(error) => return self.refuse_for(channel, error).await,
@@ -217,14 +229,6 @@ impl Shared {
             (self.tell)(&error.to_string());
         }
     }
-}
-
-/// What takes a push. Chunks that turn out to be damaged go, so that the client is asked for them.
-fn taker(store: &PackStore) -> Result<Taker, StoreError> {
-    let mut taker = Taker::new(store)?;
-    let store = store.clone();
-    taker.set_mender(Arc::new(move |id| take_away(&store, id)));
-    Ok(taker)
 }
 
 fn git_task(service: &str, protocol: &str, object_format: &str, folder: PathBuf) -> Result<GitTask, Refusal> {
