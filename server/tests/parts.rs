@@ -3,8 +3,6 @@
 //! What hangs together and what is refused is tested on the machines (`sync/tests/pair`); here it is the way through the
 //! client, the server and its stores on disk.
 
-#![expect(clippy::unwrap_used, reason = "helpers of tests fail like tests")]
-
 mod common;
 
 use common::*;
