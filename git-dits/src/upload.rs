@@ -53,6 +53,7 @@ pub fn run(
         return Ok(ExitCode::from(NOT_SET_UP));
     };
     let mut remote = context.connect(address.clone())?;
+    remote.use_filter(&context.repository);
     let store: Arc<dyn ChunkRead> = Arc::new(context.store()?);
     let result = if options.dry_run {
         upload::weigh(&mut remote, &store, &found).map(|tally| (tally, Missing::default()))

@@ -129,6 +129,7 @@ fn upload(remote: &mut Remote, git: &Git, tips: &[String], has: Vec<String>, ter
         return Ok(());
     }
     let repository = Repository::find(Path::new("."))?;
+    remote.use_filter(&repository);
     let store: Arc<dyn ChunkRead> = Arc::new(repository.store()?);
     let forced = || repository.setting_bool(FORCE_PROGRESS).unwrap_or(false);
     let meter = Meter::of(&remote.settings().progress, terminal || forced());

@@ -7,16 +7,17 @@
 //! the same one ([`retry`](crate::retry)); counts of all tries add up. Only the first connection is not tried twice: a wrong address should be told at
 //! once.
 
+use crate::filters::{KeptFilter, worth};
 use crate::options::options;
 use crate::retry::{Moves, Next, Retry, may_pass, sum};
 use crate::{Settings, login, meter};
 use dits_format::Oid;
 use dits_net::TransportError;
 use dits_net::connection::WireBytes;
-use dits_repo::{Git, RepoError};
+use dits_repo::{Git, RepoError, Repository};
 use dits_store::{ChunkRead, ChunkWrite};
 use dits_sync::address::AddressError;
-use dits_sync::client::{Client, GitReader, GitWriter, Observer, Report};
+use dits_sync::client::{Client, GitReader, GitWriter, Observer, Pull, Push, Report};
 use dits_sync::message::Purpose;
 use dits_sync::push::PushItem;
 use dits_sync::{Address, SyncError, Tally};
@@ -65,6 +66,10 @@ pub struct Remote {
     has_git: bool,
     /// Connections that Git streams ran on.
     lost: Vec<Client>,
+    /// Where the server's filter is kept, if a push may use one.
+    filter: Option<KeptFilter>,
+    /// Bytes of chunks that were pushed.
+    pushed_bytes: u64,
 }
 
 impl Remote {
@@ -73,8 +78,13 @@ impl Remote {
         let client = dial(git, &address, settings)?;
         let (git, settings) = (git.clone(), settings.clone());
         let first_use = client.first_use().map(ToString::to_string);
-        let (earlier, has_git, lost) = Default::default();
-        Ok(Remote { git, address, client, settings, first_use, earlier, has_git, lost })
+        let (earlier, has_git, lost, filter, pushed_bytes) = Default::default();
+        Ok(Remote { git, address, client, settings, first_use, earlier, has_git, lost, filter, pushed_bytes })
+    }
+
+    /// Lets pushes use, and later renew, the filter of the server's chunks that `repository` keeps.
+    pub fn use_filter(&mut self, repository: &Repository) {
+        self.filter = Some(KeptFilter::of(repository, &self.address));
     }
 
     /// What the program brought along.
@@ -95,22 +105,27 @@ impl Remote {
         items: &[PushItem],
         observe: Observer<'_>,
     ) -> Result<Report, RemoteError> {
+        // An edit finds its way without.
+        let is_new = items.iter().any(|item| item.base.is_none());
+        let filter = self.filter.as_ref().filter(|_| is_new).and_then(KeptFilter::load);
+        let push = Push { items: items.to_vec(), filter };
         let (report, ()) = self.retrying(Moves::There, observe, |client, token, observe| {
-            Ok((client.push(token, store.clone(), items.to_vec(), observe)?, ()))
+            Ok((client.push(token, store.clone(), push.clone(), observe)?, ()))
         })?;
+        self.pushed_bytes += report.tally.chunk_bytes;
         self.report("push", &report);
         Ok(report)
     }
 
-    /// Fetches `oids` into `store`; returns those the server does not have.
+    /// Fetches contents into `store`; returns those the server does not have.
     pub fn pull(
         &mut self,
         store: &(impl ChunkWrite + Clone + 'static),
-        oids: &[Oid],
+        pull: &Pull,
         observe: Observer<'_>,
     ) -> Result<Vec<Oid>, RemoteError> {
         let (report, absent) = self.retrying(Moves::Here, observe, |client, token, observe| {
-            client.pull(token, store, oids.to_vec(), observe)
+            client.pull(token, store, pull.clone(), observe)
         })?;
         self.report("pull", &report);
         Ok(absent)
@@ -165,8 +180,23 @@ impl Remote {
         Ok(stream)
     }
 
+    /// Fetches the server's filter for later pushes, if that costs little against what was pushed. Nobody waits for
+    /// this: it is done at the end.
+    fn renew_filter(&mut self) {
+        let (Some(kept), Some(most)) = (self.filter.clone(), worth(self.pushed_bytes)) else { return };
+        let epoch = kept.load().map_or(0, |filter| filter.epoch());
+        if let Ok(Some(filter)) = self.authorized(|client, token| client.filter(token, epoch, most)) {
+            kept.store(&filter);
+            let bytes = filter.encode().len();
+            self.settings
+                .trace
+                .event("filter", json!({ "remote": self.address.to_string(), "received_bytes": bytes }));
+        }
+    }
+
     /// Ends the connection.
-    pub fn close(self) {
+    pub fn close(mut self) {
+        self.renew_filter();
         let (wire, earlier) = (self.client.wire(), self.earlier);
         self.settings.trace.event(
             "connection",

@@ -9,6 +9,7 @@
 pub mod agent;
 pub mod connect;
 pub mod endpoint;
+pub mod filters;
 pub mod hint;
 pub mod login;
 pub mod meter;

@@ -8,7 +8,11 @@ use crate::{Remote, RemoteError, Settings, endpoint};
 use dits_format::Oid;
 use dits_repo::{ChunkSource, FetchProgress, Repository, copy, storage};
 use dits_store::{ChunkRead, PackStore};
+use dits_sync::client::Pull;
+use dits_sync::message::priority;
+use dits_sync::pull::PullItem;
 use dits_sync::{Address, Tally};
+use std::collections::HashMap;
 use std::error::Error;
 use std::sync::Arc;
 
@@ -21,6 +25,8 @@ pub struct RemoteSource<'a> {
     only: Option<Vec<Address>>,
     /// Whether a remote is a folder with a chunk store.
     has_local: bool,
+    /// Similar contents, by those that are wanted.
+    bases: HashMap<Oid, Oid>,
 }
 
 /// No remote to fetch from.
@@ -37,6 +43,7 @@ impl<'a> RemoteSource<'a> {
             settings: settings.clone(),
             only: None,
             has_local: false,
+            bases: HashMap::new(),
         }
     }
 
@@ -47,6 +54,10 @@ impl<'a> RemoteSource<'a> {
 }
 
 impl ChunkSource for RemoteSource<'_> {
+    fn suggest(&mut self, bases: HashMap<Oid, Oid>) {
+        self.bases = bases;
+    }
+
     fn fetch(
         &mut self,
         oids: &[Oid],
@@ -159,7 +170,16 @@ impl RemoteSource<'_> {
         observe: &mut (dyn FnMut(FetchProgress) + Send),
     ) -> Result<Vec<Oid>, RemoteError> {
         let mut remote = Remote::connect(&self.repository.git, address, &self.settings)?;
-        let absent = remote.pull(&self.store.for_fetched(), oids, &mut |tally: Tally| {
+        let (store, item) = (self.store.for_fetched(), |oid: &Oid| PullItem {
+            oid: *oid,
+            base: self.bases.get(oid).copied(),
+        });
+        let pull = Pull {
+            items: oids.iter().map(item).collect(),
+            cold: self.store.chunks_known() + store.chunks_known() == 0,
+            priority: priority::NORMAL,
+        };
+        let absent = remote.pull(&store, &pull, &mut |tally: Tally| {
             let Tally { chunks, chunk_bytes: bytes, needed_bytes: bytes_total, .. } = tally;
             observe(FetchProgress { contents: oids.len() as u64, chunks, bytes, bytes_total });
         })?;

@@ -8,6 +8,7 @@
 
 pub mod add;
 pub mod attributes;
+pub mod bases;
 pub mod catfile;
 pub mod changes;
 pub mod clean;

@@ -11,7 +11,7 @@
 //!
 //! Parts: [`layout`] knows where things are, [`identity`] the certificate, [`access`] who may
 //! do what, `door` lets them in, [`audit`] writes it down, `stores` and `repositories` what is kept, `session` the streams,
-//! `pushes` those that bring contents, `git` the child processes, and
+//! `pushes` those that bring contents, `filter` what clients are told of the chunks here, `git` the child processes, and
 //! [`prover`] rebuilds in the background what a push could only claim.
 //! [`memory`] says how much memory messages may take, and [`faults`] makes a server fail on purpose.
 //! This crate never prints: what the owner should know is handed to [`Server::on_problem`].
@@ -21,6 +21,7 @@ pub mod audit;
 mod contents;
 mod door;
 pub mod faults;
+mod filter;
 pub mod gc;
 mod git;
 mod guard;

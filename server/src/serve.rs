@@ -180,6 +180,7 @@ impl Server {
             door,
             stores,
             contents,
+            filters: Arc::default(),
             git,
             exe: config.exe,
             way: OnceCell::new(),

@@ -17,6 +17,7 @@ use crate::access::{Caller, Role};
 use crate::contents::{Contents, ContentsError};
 use crate::door::{Door, now};
 use crate::faults::Faults;
+use crate::filter::Filters;
 use crate::git::{self, Git, Service};
 use crate::guard::{Guard, Keeper};
 use crate::hooks::Way;
@@ -56,6 +57,7 @@ pub(crate) struct Shared {
     pub door: Door,
     pub stores: Arc<Stores>,
     pub contents: Arc<Contents>,
+    pub filters: Arc<Filters>,
     pub git: Git,
     /// The program that hooks run, and how Git is told of them once that is known.
     pub exe: PathBuf,
@@ -176,6 +178,8 @@ impl Shared {
         let mut taker = Taker::new(&self.faults.store(keeper.view.clone()))?;
         let store = keeper.store.clone();
         taker.set_mender(Arc::new(move |id| take_away(&store, id)));
+        let (store, filters, realm) = (keeper.store.clone(), self.filters.clone(), keeper.realm.clone());
+        taker.set_filters(Arc::new(move || filters.of(&realm, &store)));
         Ok(taker)
     }
 

@@ -25,6 +25,8 @@ mod damaged;
 mod early;
 #[path = "pair/edit.rs"]
 mod edit;
+#[path = "pair/example.rs"]
+mod example;
 #[path = "pair/figures.rs"]
 mod figures;
 #[path = "pair/filters.rs"]

@@ -15,7 +15,7 @@ use dits_remote::endpoint;
 use dits_remote::meter::DOWNLOADING;
 use dits_remote::source::{Weight, weigh};
 use dits_repo::tracked::Tracked;
-use dits_repo::{ChunkSource, RepoError};
+use dits_repo::{ChunkSource, RepoError, bases};
 use dits_store::{ChunkPrune, ChunkRead, MemoryStore, PackStore, StoreError, content};
 use dits_sync::Address;
 use serde_json::{Value, json};
@@ -126,6 +126,8 @@ fn fetch(
         let mut observe = |fetch: dits_repo::FetchProgress| {
             meter.show_files(DOWNLOADING, fetch.contents, fetch.bytes, fetch.bytes_total);
         };
+        let paths: Vec<_> = wanted.iter().map(|file| (file.path.clone(), file.pointer.oid)).collect();
+        source.suggest(bases::of(&context.repository, &["HEAD"], &paths));
         failure = source.fetch(&oids(wanted), &mut observe).err();
         store.refresh()?;
     }

@@ -6,7 +6,7 @@
 //! gave it (`checkout-index`) is due in the same way, if it holds exactly that.
 
 use super::{Context, Job, Outcome, Progress};
-use crate::RepoError;
+use crate::{RepoError, Repository, bases};
 use dits_format::{Oid, Pointer};
 use dits_store::{StoreError, content};
 use std::collections::HashSet;
@@ -15,6 +15,9 @@ use std::fs::{self, Metadata};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+
+/// Where HEAD was before.
+const BEFORE: &str = "HEAD@{1}";
 
 /// Identity of a file as it is now: any write by Git makes another.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -114,10 +117,11 @@ pub fn fetch(
     }
     let wanted: Vec<Oid> = whole.iter().filter(|(_, whole)| !**whole).map(|(oid, _)| *oid).collect();
     if !wanted.is_empty() {
-        if let Some(source) = &mut context.source
-            && let Err(error) = source.fetch(&wanted, &mut |progress| observe(Progress::Fetch(progress)))
-        {
-            outcome.fetch_error = Some(RepoError::Fetch(error));
+        if let Some(source) = &mut context.source {
+            source.suggest(bases_of(context.repository, &due, &whole));
+            if let Err(error) = source.fetch(&wanted, &mut |progress| observe(Progress::Fetch(progress))) {
+                outcome.fetch_error = Some(RepoError::Fetch(error));
+            }
         }
         context.store.refresh()?;
         for oid in wanted {
@@ -132,6 +136,19 @@ pub fn fetch(
         }
     }
     Ok(ready)
+}
+
+/// What the files that are not whole here held before: after a checkout or a pull in the commit where we came from, else
+/// in this one. A new clone has come from nowhere.
+fn bases_of(repository: &Repository, due: &[Due], whole: &HashMap<Oid, bool>) -> HashMap<Oid, Oid> {
+    if !matches!(repository.git.commit(BEFORE), Ok(Some(_))) {
+        return HashMap::new();
+    }
+    let wanted = |file: &Due| {
+        let oid = file.pointer.as_ref()?.oid;
+        (!whole[&oid]).then(|| (file.path.clone(), oid))
+    };
+    bases::of(repository, &[BEFORE, "HEAD"], &due.iter().filter_map(wanted).collect::<Vec<_>>())
 }
 
 /// A content that is damaged here is one to be fetched again.

@@ -128,6 +128,12 @@ impl PackStore {
         self.look_again(depth)
     }
 
+    /// How many chunks this store itself has, as far as is known now; a copy counts once more.
+    pub fn chunks_known(&self) -> u64 {
+        let count = |indexed: &Arc<indexed::Indexed>| indexed.segment.chunks().size_hint().1.unwrap_or(0);
+        self.snapshot().iter().map(|indexed| count(indexed) as u64).sum()
+    }
+
     /// Whether the chunk is in this store itself.
     fn keeps(&self, id: &ChunkId) -> bool {
         let snapshot = self.shared.snapshot.read().expect(LOCK);

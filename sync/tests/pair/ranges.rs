@@ -138,7 +138,7 @@ fn answered(change: impl Fn(&mut Vec<Message>)) -> Option<SyncError> {
     let mut said: Vec<Message> = std::iter::from_fn(|| giver.poll().expect("memory does not fail")).collect();
     change(&mut said);
     let mut ranger = Ranger::new(&to, vec![whole(oid, range)]).expect("memory has room");
-    while ranger.poll().unwrap().is_some() {}
+    while ranger.poll().expect("memory does not fail").is_some() {}
     feed(&mut ranger, said)
 }
 
