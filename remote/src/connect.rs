@@ -1,11 +1,11 @@
 //! One server, with the token question settled.
 //!
-//! The first try goes without a token (an anonymous server needs none) unless one is known; when the server
+//! The first try goes without a token (an anonymous server needs none) unless one is known (a header of `http.extraHeader`, `.netrc`); when the server
 //! says "unauthorized", `git credential` is asked once, and told how it went. In a filter nobody is asked on
 //! the terminal. A server seen for the first time is pinned; the caller learns of it and may say so.
 
-use crate::Settings;
 use crate::options::options;
+use crate::{Settings, netrc, proxy_login};
 use dits_format::Oid;
 use dits_net::TransportError;
 use dits_repo::credential::{self, Credential};
@@ -17,8 +17,12 @@ use dits_sync::message::{Purpose, Reason};
 use dits_sync::push::PushItem;
 use dits_sync::{Address, SyncError, Tally};
 use serde_json::json;
+use std::io::Read;
 use std::sync::Arc;
 use std::time::Instant;
+
+/// As much of a `.netrc` is read.
+const NETRC_BYTES_MAX: u64 = 1 << 20;
 
 /// Why a remote could not be used.
 #[derive(Debug, thiserror::Error)]
@@ -37,6 +41,14 @@ pub enum RemoteError {
     Repo(#[from] RepoError),
 }
 
+/// What `.netrc` gives for this server, if there is such a file.
+fn netrc_token(settings: &Settings, address: &Address) -> Option<String> {
+    let path = settings.network.netrc()?;
+    let mut text = String::new();
+    std::fs::File::open(path).ok()?.take(NETRC_BYTES_MAX).read_to_string(&mut text).ok()?;
+    netrc::token(&text, &address.host, address.user.as_deref())
+}
+
 /// A connection to one repository's server.
 #[derive(Debug)]
 pub struct Remote {
@@ -44,6 +56,8 @@ pub struct Remote {
     address: Address,
     client: Client,
     settings: Settings,
+    /// The token that a header or `.netrc` gives.
+    given: Option<String>,
     credential: Option<Credential>,
 }
 
@@ -51,7 +65,9 @@ impl Remote {
     /// Connects to `address`; `git` is asked for credentials.
     pub fn connect(git: &Git, address: Address, settings: &Settings) -> Result<Remote, RemoteError> {
         let started = Instant::now();
-        let client = Client::connect(&address, &options(git, settings)?)?;
+        let (options, told) = options(git, &address, settings)?;
+        let client = proxy_login::connect(git, &address, options, settings.interactive)?;
+        let given = told.or_else(|| netrc_token(settings, &address));
         settings.trace.event(
             "connected",
             json!({
@@ -60,7 +76,7 @@ impl Remote {
                 "connect_ms": started.elapsed().as_millis() as u64,
             }),
         );
-        Ok(Remote { git: git.clone(), address, client, settings: settings.clone(), credential: None })
+        Ok(Remote { git: git.clone(), address, client, settings: settings.clone(), given, credential: None })
     }
 
     /// What the program brought along.
@@ -158,9 +174,10 @@ impl Remote {
         &mut self,
         mut run: impl FnMut(&Client, &str) -> Result<T, SyncError>,
     ) -> Result<T, RemoteError> {
-        let token = self.credential.as_ref().map_or("", |credential| &credential.token).to_owned();
+        let stored = self.credential.as_ref().map(|credential| &credential.token);
+        let token = stored.or(self.given.as_ref()).cloned().unwrap_or_default();
         match run(&self.client, &token) {
-            Err(SyncError::Refused { reason: Reason::Unauthorized, .. }) if token.is_empty() => {}
+            Err(SyncError::Refused { reason: Reason::Unauthorized, .. }) if self.credential.is_none() => {}
             other => return Ok(other?),
         }
         let (host, user) = (self.address.authority(), self.address.user.as_deref());

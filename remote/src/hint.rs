@@ -60,6 +60,20 @@ fn remote_hint(error: &RemoteError) -> Option<String> {
         RemoteError::Transport(TransportError::NobodyListens { .. }) => {
             "check the address, and that the server runs"
         }
+        RemoteError::Transport(TransportError::ProxyAuthentication { .. }) => {
+            "put user and password into the proxy's address ('git config http.proxy http://USER:PASSWORD@HOST:PORT'), or only \
+             the user, and store the password with 'git credential approve'; if it was there, the proxy does not accept it"
+        }
+        RemoteError::Transport(TransportError::Proxy { .. }) => {
+            "the proxy must allow CONNECT to the server's port: ask its owner, serve on port 443, or name the server in 'no_proxy'"
+        }
+        RemoteError::Transport(TransportError::NotOurs { .. }) => {
+            "a network that wants a login answers like this: open any page in a browser first; else a proxy does not pass \
+             requests on"
+        }
+        RemoteError::Transport(TransportError::Untrusted { .. }) => {
+            "if your network inspects TLS, name its authority: 'git config http.sslCAInfo FILE'"
+        }
         RemoteError::Transport(TransportError::Version) => "update git-dits on the older side",
         RemoteError::Transport(TransportError::ClientCertificate) => {
             "name a certificate that the server knows: 'git config http.sslCert FILE' and 'git config http.sslKey FILE'"

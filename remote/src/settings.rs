@@ -1,6 +1,7 @@
 //! What a program brings along when it talks to remotes: everything from the environment, read once.
 //! Two programs use it, so that both agree on where pins are and what is traced.
 
+use crate::network::Environment;
 use crate::{Progress, Trace};
 use std::path::PathBuf;
 
@@ -17,10 +18,12 @@ pub struct Settings {
     pub trace: Trace,
     /// How progress is told.
     pub progress: Progress,
+    /// What the environment says about the network.
+    pub network: Environment,
 }
 
 impl Settings {
-    /// Reads `XDG_CONFIG_HOME`, `XDG_CACHE_HOME`, `HOME`, `GIT_DITS_TRACE` and what [`Progress`] reads through `env`, so that only a `main` touches the
+    /// Reads `XDG_CONFIG_HOME`, `XDG_CACHE_HOME`, `HOME`, `GIT_DITS_TRACE` and what [`Progress`] and [`Environment`] read through `env`, so that only a `main` touches the
     /// real environment.
     pub fn from_env(env: impl Fn(&str) -> Option<std::ffi::OsString>, interactive: bool) -> Settings {
         let path = |name: &str| env(name).filter(|value| !value.is_empty()).map(PathBuf::from);
@@ -34,6 +37,7 @@ impl Settings {
             interactive,
             trace: Trace::to(path("GIT_DITS_TRACE")),
             progress: Progress::from_env(&env),
+            network: Environment::read(&env),
         }
     }
 }

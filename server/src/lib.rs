@@ -16,6 +16,7 @@
 
 pub mod access;
 mod git;
+mod http;
 pub mod identity;
 pub mod layout;
 pub mod prover;

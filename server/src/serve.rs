@@ -12,6 +12,7 @@
 
 use crate::access::{Access, AccessError};
 use crate::git::{Git, hook_path, hook_script};
+use crate::http::{connection, streams::Streams};
 use crate::identity::{self, IdentityError};
 use crate::layout::{Claim, EXECUTABLE, Layout, LayoutError, write_file};
 use crate::prover::{Prover, Tell};
@@ -175,17 +176,22 @@ impl Server {
     /// Serves until `shutdown` ends.
     pub async fn run(self, shutdown: impl Future<Output = ()>) -> Result<(), ServeError> {
         let (stop, stopped) = watch::channel(false);
+        let (streams, mut requested) = Streams::new();
         let mut connections = JoinSet::new();
-        let mut shutdown = pin!(shutdown);
+        let (mut shutdown, mut sweeping) = (pin!(shutdown), pin!(streams.sweep()));
         let result = loop {
             tokio::select! {
                 arrival = self.listener.accept() => match arrival {
                     None => break Err(ServeError::Endpoint),
                     Some(arrival) if connections.len() >= CONNECTIONS_MAX => arrival.refuse(),
                     Some(arrival) => {
-                        connections.spawn(greet(self.shared.clone(), arrival, stopped.clone()));
+                        connections.spawn(greet(self.shared.clone(), streams.clone(), arrival, stopped.clone()));
                     }
                 },
+                Some(stream) = requested.recv() => {
+                    connections.spawn(session::serve_stream(self.shared.clone(), stream));
+                }
+                () = &mut sweeping => {}
                 Some(_) = connections.join_next() => {}
                 () = &mut shutdown => break Ok(()),
             }
@@ -220,11 +226,11 @@ async fn all(tasks: &mut JoinSet<()>) {
     while tasks.join_next().await.is_some() {}
 }
 
-async fn greet(shared: Arc<Shared>, arrival: Arrival, stop: watch::Receiver<bool>) {
+async fn greet(shared: Arc<Shared>, streams: Streams, arrival: Arrival, stop: watch::Receiver<bool>) {
     match timeout(HANDSHAKE_MAX, arrival.greet()).await {
         Ok(Ok(Arrived::Peer(peer))) => session::serve(shared, peer, stop).await,
-        // Nothing is served over HTTP: closing says so.
-        Ok(Ok(Arrived::Http(_)) | Err(_)) | Err(_) => {}
+        Ok(Ok(Arrived::Http(http))) => connection::serve(&streams, http.io, http.address, stop).await,
+        Ok(Err(_)) | Err(_) => {}
     }
 }
 

@@ -64,7 +64,8 @@ pub(crate) async fn serve(shared: Arc<Shared>, peer: Peer, mut stop: watch::Rece
     peer.close(CLOSE_REASON);
 }
 
-async fn serve_stream(shared: Arc<Shared>, stream: Stream) {
+/// Serves one stream, whatever carries it.
+pub(crate) async fn serve_stream(shared: Arc<Shared>, stream: Stream) {
     // Who does not say hello gets no answer.
     let Ok((channel, hello)) = Channel::accept(stream).await else { return };
     let (task, _caller) = match block_in_place(|| shared.admit(&hello)) {

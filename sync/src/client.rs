@@ -8,13 +8,16 @@ use crate::ask::Asker;
 use crate::driver::{Channel, Wire, drive};
 use crate::machine::{Machine, SyncError, Tally};
 use crate::message::{Hello, Purpose, priority};
+use crate::pace::Pace;
 use crate::pull::Puller;
 use crate::push::{PushItem, Pusher};
+use crate::slow::watch;
 use crate::weigh::Weigher;
 use crate::weigh_push::PushWeigher;
 use bytes::Bytes;
 use dits_format::Oid;
 use dits_net::connection::WireBytes;
+use dits_net::options::Limits;
 use dits_net::pin::Fingerprint;
 use dits_net::route::Way;
 use dits_net::stream::{Receiving, Sending};
@@ -35,6 +38,8 @@ pub struct Client {
     runtime: Option<Runtime>,
     connection: Option<Connection>,
     repository: String,
+    limits: Limits,
+    pace: Arc<Pace>,
 }
 
 /// What a push or pull did.
@@ -59,6 +64,8 @@ impl Client {
                 runtime: Some(runtime),
                 connection: Some(connection),
                 repository: address.repository.clone(),
+                limits: options.limits,
+                pace: Arc::new(Pace::new(&options.limits)),
             }),
             Err(error) => {
                 // A resolver that hangs must not hold us beyond the deadline.
@@ -161,9 +168,12 @@ impl Client {
         let hello = self.hello(token, purpose);
         let started = Instant::now();
         let wire = self.runtime().block_on(async {
-            let channel = Channel::open(self.connection(), hello).await?;
-            let wire = channel.wire();
-            drive(machine, channel, observe).await?;
+            let channel = Channel::open(self.connection(), hello).await?.paced(&self.pace);
+            let (wire, activity) = (channel.wire(), channel.activity());
+            tokio::select! {
+                driven = drive(machine, channel, observe) => driven?,
+                slow = watch(self.limits.slow, &activity) => return Err(slow),
+            }
             Ok::<Arc<Wire>, SyncError>(wire)
         })?;
         let (sent, received) = wire.bytes();

@@ -8,8 +8,9 @@
 
 use crate::machine::{Machine, Patience, SILENCE_MAX, SyncError, Tally};
 use crate::message::{HELLO_BYTES_MAX, Hello, MESSAGE_BYTES_MAX, Message};
+use crate::pace::Pace;
 use bytes::Bytes;
-use dits_net::stream::{FINISH_MAX, Receiving, Sending};
+use dits_net::stream::{Activity, FINISH_MAX, Receiving, Sending};
 use dits_net::{Connection, Stream, TransportError};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -37,6 +38,7 @@ pub struct Channel {
 pub struct Wire {
     sent: AtomicU64,
     received: AtomicU64,
+    pace: Option<Arc<Pace>>,
 }
 
 impl Wire {
@@ -54,6 +56,18 @@ impl Channel {
         let mut channel = Channel { stream, awaits_welcome: true, wire: Arc::default() };
         channel.send(&Message::Hello(hello)).await?;
         Ok(channel)
+    }
+
+    /// The same stream, no faster than `pace`.
+    #[must_use]
+    pub fn paced(mut self, pace: &Arc<Pace>) -> Channel {
+        self.wire = Arc::new(Wire { pace: Some(pace.clone()), ..Wire::default() });
+        self
+    }
+
+    /// What the stream moves, together with all others of its connection.
+    pub fn activity(&self) -> Arc<Activity> {
+        self.stream.send.activity()
     }
 
     /// Takes a stream that the peer opened and reads its hello.
@@ -135,6 +149,7 @@ impl<M: Machine> Run<'_, M> {
     async fn all(&mut self) -> Result<(), SyncError> {
         let start = Instant::now();
         let mut patience = Patience::new(Duration::ZERO);
+        let mut received = 0;
         loop {
             while let Some(message) = block_in_place(|| self.machine.poll())? {
                 self.write(&message).await?;
@@ -152,8 +167,11 @@ impl<M: Machine> Run<'_, M> {
             match timeout(wait, self.inbox.recv()).await {
                 Ok(Some(body)) => self.take(body?)?,
                 Ok(None) => return Err(SyncError::Lost("the peer closed the stream".into())),
+                // A message that is still arriving is no silence, however slow.
+                Err(_) if self.wire.bytes().1 > received => {}
                 Err(_) => return Err(SyncError::Silence(silence_max)),
             }
+            received = self.wire.bytes().1;
             patience.heard(start.elapsed());
             (self.observe)(self.machine.tally());
         }
@@ -197,6 +215,9 @@ async fn write(
     // Slice by slice, so that a large message on a slow line has as long as it moves.
     while !bytes.is_empty() {
         let slice = bytes.split_to(bytes.len().min(SLICE_BYTES));
+        if let Some(pace) = &wire.pace {
+            pace.send(slice.len() as u64).await;
+        }
         let written = timeout(SILENCE_MAX, send.write(slice)).await;
         if let Err(error) = written.map_err(|_| SyncError::Silence(SILENCE_MAX))? {
             return Ok(Err(error));
@@ -230,19 +251,25 @@ async fn read_all(mut recv: Receiving, bodies: mpsc::Sender<Result<Vec<u8>, Sync
 
 /// One message of at most `limit` bytes without its length field; `None` at the end of the stream.
 async fn read_body(recv: &mut Receiving, limit: usize, wire: &Wire) -> Result<Option<Vec<u8>>, SyncError> {
-    let mut len = [0; 4];
-    if !recv.fill(&mut len).await.map_err(lost)? {
+    let mut len_bytes = [0; 4];
+    if !recv.fill(&mut len_bytes).await.map_err(lost)? {
         return Ok(None);
     }
-    let len = u32::from_le_bytes(len) as usize;
+    let len = u32::from_le_bytes(len_bytes) as usize;
     if len > limit {
         return Err(SyncError::Protocol("a message over the limit"));
     }
     let mut body = vec![0; len];
-    if !recv.fill(&mut body).await.map_err(lost)? && !body.is_empty() {
-        return Err(SyncError::Lost("the peer closed the stream".into()));
+    for slice in body.chunks_mut(SLICE_BYTES) {
+        if !recv.fill(slice).await.map_err(lost)? {
+            return Err(SyncError::Lost("the peer closed the stream".into()));
+        }
+        wire.received.fetch_add(slice.len() as u64, Ordering::Relaxed);
+        if let Some(pace) = &wire.pace {
+            pace.received(slice.len() as u64).await;
+        }
     }
-    wire.received.fetch_add(len as u64 + 4, Ordering::Relaxed);
+    wire.received.fetch_add(len_bytes.len() as u64, Ordering::Relaxed);
     Ok(Some(body))
 }
 
