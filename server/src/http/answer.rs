@@ -1,4 +1,6 @@
-//! How HTTP requests are told that they failed: JSON with a `message`, never to be kept by what is in between.
+//! How HTTP requests are told that they failed: JSON with a `message`.
+//!
+//! Always holds: what is in between is told not to keep the answer.
 
 use axum::Json;
 use axum::http::{StatusCode, header};
