@@ -27,6 +27,10 @@ pub fn hint(error: &(dyn Error + 'static)) -> Option<String> {
     None
 }
 
+/// What a client is told that has no certificate.
+const CERTIFICATE_WORDS: &str = "client certificate";
+const CERTIFICATE_HINT: &str = "name a certificate that the server knows: 'git config http.sslCert FILE' and 'git config http.sslKey FILE'";
+
 fn own_hint(cause: &(dyn Error + 'static)) -> Option<String> {
     if cause.is::<NoRemote>() {
         return Some(
@@ -75,9 +79,9 @@ fn remote_hint(error: &RemoteError) -> Option<String> {
             "if your network inspects TLS, name its authority: 'git config http.sslCAInfo FILE'"
         }
         RemoteError::Transport(TransportError::Version) => "update git-dits on the older side",
-        RemoteError::Transport(TransportError::ClientCertificate) => {
-            "name a certificate that the server knows: 'git config http.sslCert FILE' and 'git config http.sslKey FILE'"
-        }
+        RemoteError::Transport(TransportError::ClientCertificate) => CERTIFICATE_HINT,
+        // With TLS 1.3 a client learns of it after the handshake, when it reads.
+        RemoteError::Sync(SyncError::Lost(why)) if why.contains(CERTIFICATE_WORDS) => CERTIFICATE_HINT,
         RemoteError::Transport(TransportError::PinMismatch { host, .. }) => {
             return Some(format!(
                 "if the server's certificate was changed on purpose, remove the line of {host} from the known_hosts \

@@ -13,7 +13,7 @@ use http::HeaderMap;
 use std::fmt;
 use std::fs;
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// Largest file of certificates, bytes: a system's own has a quarter of this.
@@ -40,7 +40,7 @@ pub fn options(
     let mut options = Options::new(Arc::new(pins), CONNECT_MAX);
     options.routes = Some(settings.routes.clone());
     options.roots = roots(&found)?;
-    options.client_identity = found.identity.as_ref().map(|files| identity(files)).transpose()?;
+    options.client_identity = found.identity.as_ref().map(identity).transpose()?;
     options.headers = headers(&found);
     let Network { transport, verify, proxy, limits, token, .. } = found;
     Ok((Options { transport, verify, proxy, limits, ..options }, token))
@@ -78,7 +78,6 @@ fn identity(
     (certificate, key): &(impl AsRef<Path>, impl AsRef<Path>),
 ) -> Result<ClientIdentity, TransportError> {
     let text = |path: &Path| read(path).map_err(|why| unusable(path, why));
-    let (certificate, key) = (certificate.as_ref(), key.as_ref());
     ClientIdentity::from_pem(&text(certificate)?, &text(key)?)
         .map_err(|error| unusable(certificate, why(error)))
 }
