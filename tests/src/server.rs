@@ -24,6 +24,8 @@ pub struct Server {
     dir: PathBuf,
     access: Access,
     port: u16,
+    /// More options of `serve`.
+    options: Vec<String>,
     running: Option<Started>,
 }
 
@@ -31,7 +33,14 @@ impl Server {
     /// Starts a server on `dir` and a free port.
     #[track_caller]
     pub fn start(dir: PathBuf, access: Access) -> Server {
-        let mut server = Server { dir, access, port: 0, running: None };
+        Server::start_with(dir, access, &[])
+    }
+
+    /// The same with more options.
+    #[track_caller]
+    pub fn start_with(dir: PathBuf, access: Access, options: &[&str]) -> Server {
+        let options = options.iter().map(|option| (*option).to_owned()).collect();
+        let mut server = Server { dir, access, port: 0, options, running: None };
         server.restart();
         server
     }
@@ -41,7 +50,8 @@ impl Server {
     pub fn restart(&mut self) {
         assert!(self.running.is_none(), "it still runs");
         let listen = format!("127.0.0.1:{}", self.port);
-        let mut call = self.call(&["serve"]).args([&self.dir]).args(["--listen", &listen]);
+        let mut call =
+            self.call(&["serve"]).args([&self.dir]).args(["--listen", &listen]).args(&self.options);
         if self.access == Access::Anonymous {
             call = call.args(["--anonymous"]);
         }
