@@ -3,14 +3,15 @@
 //! One value for a server, whatever carries its streams. Dropping it without [`Connection::close`] leaves the server
 //! to find out by itself.
 
-use crate::dial::{Reached, dial, resolve};
+use crate::dial::Reached;
 use crate::file_routes::Route;
 use crate::options::Options;
 use crate::pin::Fingerprint;
-use crate::route::{Plan, Way};
+use crate::route::Way;
 use crate::stream::{Activity, Stream};
 use crate::trust::Trust;
-use crate::{TransportError, quic, tcp};
+use crate::ways::find;
+use crate::{TransportError, https, quic, tcp};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
@@ -30,6 +31,7 @@ pub struct Connection {
 enum Carrier {
     Quic(quic::client::Connection),
     Tcp(Box<tcp::client::Connection>),
+    Https(https::Connection),
 }
 
 /// Bytes of a connection on the wire, as far as they can be seen from here.
@@ -47,23 +49,18 @@ impl Connection {
     /// # Errors
     /// [`TransportError::Resolve`], [`TransportError::Unreachable`], [`TransportError::NobodyListens`],
     /// [`TransportError::PinMismatch`], [`TransportError::Refused`], [`TransportError::Version`],
+    /// [`TransportError::Proxy`], [`TransportError::ProxyAuthentication`], [`TransportError::NotOurs`], [`TransportError::Untrusted`],
     /// [`TransportError::Pins`], [`TransportError::Failed`] when the handshake fails, [`TransportError::Tls`],
     /// [`TransportError::Socket`]. Pins are read and written on the calling thread, outside the deadline.
     pub async fn connect(host: &str, port: u16, options: &Options) -> Result<Connection, TransportError> {
         let deadline = Instant::now() + options.deadline;
         let mut trust = Trust::of(host, port, options)?;
-        let addresses = resolve(host, port, deadline).await?;
-        let remembered = options.routes.as_deref().zip(addresses.first());
-        let route = remembered.and_then(|(file, address)| Route::to(file, host, port, *address));
-        let plan = route.as_ref().map_or(Plan::Race, Route::choose);
-        let won =
-            dial(&Arc::new(trust.clone()), options, plan, &addresses, deadline).await.map_err(|error| {
-                let unreachable = || TransportError::Unreachable {
-                    host: host.to_owned(),
-                    port,
-                    deadline: options.deadline,
-                };
-                error.unwrap_or_else(unreachable)
+        let (won, route) =
+            find((host, port), &trust, options, deadline).await.map_err(|error| match error {
+                TransportError::TimedOut => {
+                    TransportError::Unreachable { host: host.to_owned(), port, deadline: options.deadline }
+                }
+                error => error,
             })?;
         let first_use = trust.settle(won.verdict, &*options.pins)?;
         if let Some(route) = &route {
@@ -74,6 +71,7 @@ impl Connection {
             Reached::Tcp(ready) => {
                 Carrier::Tcp(Box::new(tcp::client::Connection::new(ready, trust, options.deadline)))
             }
+            Reached::Https(connection) => Carrier::Https(connection),
         };
         Ok(Connection { carrier, activity: Arc::default(), first_use, shown: won.verdict.found, route })
     }
@@ -86,6 +84,7 @@ impl Connection {
                 Ok(Stream::quic(send, recv, &self.activity))
             }
             Carrier::Tcp(tcp) => tcp.open(&self.activity).await,
+            Carrier::Https(https) => https.open(&self.activity),
         }
     }
 
@@ -93,8 +92,8 @@ impl Connection {
     pub fn is_open(&self) -> bool {
         match &self.carrier {
             Carrier::Quic(quic) => quic.connection.close_reason().is_none(),
-            // Each stream has a connection of its own.
-            Carrier::Tcp(_) => true,
+            // Each stream has connections of its own.
+            Carrier::Tcp(_) | Carrier::Https(_) => true,
         }
     }
 
@@ -103,6 +102,7 @@ impl Connection {
         match &self.carrier {
             Carrier::Quic(_) => Way::Quic,
             Carrier::Tcp(_) => Way::Tcp,
+            Carrier::Https(_) => Way::Https,
         }
     }
 
@@ -128,6 +128,7 @@ impl Connection {
         match &self.carrier {
             Carrier::Quic(quic) => quic.stats(),
             Carrier::Tcp(tcp) => tcp.stats(),
+            Carrier::Https(https) => https.stats(),
         }
     }
 
@@ -136,6 +137,7 @@ impl Connection {
         match self.carrier {
             Carrier::Quic(quic) => quic.close().await,
             Carrier::Tcp(tcp) => tcp.close(),
+            Carrier::Https(https) => https.close().await,
         }
     }
 }

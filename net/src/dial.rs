@@ -14,8 +14,9 @@
 use crate::options::{Options, Transport};
 use crate::route::{Plan, Way};
 use crate::tcp::{self, Counters};
+use crate::through::Target;
 use crate::trust::{Trust, Verdict};
-use crate::{TransportError, quic};
+use crate::{TransportError, https, quic};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -36,6 +37,7 @@ pub const ADDRESSES_MAX: usize = 8;
 pub(crate) enum Reached {
     Quic(quic::client::Connection),
     Tcp(tcp::client::Ready),
+    Https(https::Connection),
 }
 
 /// How a server was reached.
@@ -55,6 +57,7 @@ impl Reached {
         match self {
             Reached::Quic(_) => Way::Quic,
             Reached::Tcp(_) => Way::Tcp,
+            Reached::Https(_) => Way::Https,
         }
     }
 }
@@ -81,7 +84,9 @@ fn attempts(transport: Transport, plan: Plan, addresses: &[SocketAddr]) -> Vec<(
     let (ways, delay) = match (transport, plan) {
         (Transport::Quic, _) => (vec![Way::Quic], RACE_DELAY),
         (Transport::Tcp, _) => (vec![Way::Tcp], RACE_DELAY),
-        (Transport::Auto, Plan::Race) => (vec![Way::Quic, Way::Tcp], RACE_DELAY),
+        // Neither is asked: see `last_way`.
+        (Transport::Https, _) => (Vec::new(), RACE_DELAY),
+        (Transport::Auto, Plan::Race | Plan::First(Way::Https)) => (vec![Way::Quic, Way::Tcp], RACE_DELAY),
         (Transport::Auto, Plan::First(way)) => (vec![way, way.other()], KNOWN_DELAY),
     };
     let each = |address: &SocketAddr| ways.iter().map(|way| ((*way, *address), delay)).collect::<Vec<_>>();
@@ -151,9 +156,12 @@ async fn shake_hands((way, address): Attempt, trust: &Trust) -> Result<(Reached,
             let (connection, verdict) = quic::client::shake_hands(address, trust).await?;
             Ok((Reached::Quic(connection), verdict))
         }
+        // Requests are no part of the race.
+        Way::Https => Err(TransportError::Version),
         Way::Tcp => {
             let counters = Arc::<Counters>::default();
-            let (ready, verdict) = tcp::client::shake_hands(address, trust, &counters).await?;
+            let (ready, verdict) =
+                tcp::client::shake_hands(&Target::Direct(address), trust, &counters).await?;
             Ok((Reached::Tcp(ready), verdict))
         }
     }

@@ -103,6 +103,37 @@ pub enum TransportError {
         why: String,
     },
     /// A socket could not be opened.
+    /// Over HTTPS, somebody answers who is not our server: a login page, or a proxy in its own words.
+    #[error("the answer over HTTPS is not from a git-dits server: {what}")]
+    NotOurs {
+        /// Status and kind of the answer.
+        what: String,
+    },
+    /// Nobody whom we trust vouches for what answers in the server's place.
+    #[error("the certificate shown for {server} over HTTPS is not trusted")]
+    Untrusted {
+        /// `HOST:PORT`.
+        server: String,
+    },
+    /// The proxy wants to know who we are, or does not accept what it was told.
+    #[error("proxy '{proxy}' asks for a user and a password ({answer})")]
+    ProxyAuthentication {
+        /// The proxy, without a password.
+        proxy: String,
+        /// Its answer: a status, 407 as a rule.
+        answer: String,
+    },
+    /// The proxy does not connect us.
+    #[error("proxy '{proxy}' does not connect to {server}: {why}")]
+    Proxy {
+        /// The proxy, without a password.
+        proxy: String,
+        /// `HOST:PORT` of the server.
+        server: String,
+        /// Its answer, or why there is none.
+        why: String,
+    },
+    /// A socket could not be opened.
     #[error("cannot open a socket")]
     Socket {
         /// What the system said.

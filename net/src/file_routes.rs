@@ -5,7 +5,6 @@
 //! and one that cannot be written is left.
 
 use crate::beside::{File, lock, replace};
-use crate::pin::host_key;
 use crate::route::{MEASURED_FROM, Memory, Plan, Seen, State, TEXT_BYTES_MAX, Way, network};
 use std::io::Read;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
@@ -24,10 +23,10 @@ pub(crate) struct Route {
 }
 
 impl Route {
-    /// The route to a server that has this address; `None` when no network leads there.
-    pub fn to(file: &Path, host: &str, port: u16, address: SocketAddr) -> Option<Route> {
+    /// The route to the server of this name by way of this address; `None` when no network leads there.
+    pub fn to(file: &Path, server: String, address: SocketAddr) -> Option<Route> {
         let local = local_address(address)?;
-        Some(Route { file: file.to_owned(), network: network(local.ip()), server: host_key(host, port) })
+        Some(Route { file: file.to_owned(), network: network(local.ip()), server })
     }
 
     /// Whom to ask first.

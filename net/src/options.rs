@@ -3,10 +3,13 @@
 
 use crate::TransportError;
 use crate::pin::Pins;
+use crate::proxy::Proxy;
+use http::HeaderMap;
 use rustls::RootCertStore;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use std::fmt;
+use std::num::NonZeroU64;
 use std::path::PathBuf;
 use std::str::FromStr;
 use std::sync::Arc;
@@ -29,6 +32,23 @@ pub struct Options {
     pub verify: bool,
     /// What we show to a server that asks who we are.
     pub client_identity: Option<ClientIdentity>,
+    /// What stands between us and the server. Never asked for QUIC.
+    pub proxy: Option<Proxy>,
+    /// Headers of every HTTPS request.
+    pub headers: HeaderMap,
+    /// How fast contents may travel, and how slowly.
+    pub limits: Limits,
+}
+
+/// How fast contents may travel, and how slowly. Nothing is limited by default.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Limits {
+    /// Most bytes a second to the server.
+    pub up: Option<NonZeroU64>,
+    /// Most bytes a second from the server.
+    pub down: Option<NonZeroU64>,
+    /// So few bytes a second, for so long, are given up.
+    pub slow: Option<(NonZeroU64, Duration)>,
 }
 
 /// What may carry the streams of a connection.
@@ -41,6 +61,8 @@ pub enum Transport {
     Quic,
     /// TLS over TCP alone.
     Tcp,
+    /// HTTPS requests alone.
+    Https,
 }
 
 impl FromStr for Transport {
@@ -51,6 +73,7 @@ impl FromStr for Transport {
             "auto" => Ok(Transport::Auto),
             "quic" => Ok(Transport::Quic),
             "tcp" => Ok(Transport::Tcp),
+            "https" => Ok(Transport::Https),
             _ => Err(()),
         }
     }
@@ -134,6 +157,9 @@ impl Options {
             roots: Roots::System,
             verify: true,
             client_identity: None,
+            proxy: None,
+            headers: HeaderMap::new(),
+            limits: Limits::default(),
         }
     }
 }

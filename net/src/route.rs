@@ -40,6 +40,8 @@ pub enum Way {
     Quic,
     /// TLS over TCP.
     Tcp,
+    /// HTTPS requests, where nothing else gets through.
+    Https,
 }
 
 /// Who is asked first.
@@ -82,13 +84,14 @@ impl Way {
         match self {
             Way::Quic => "quic",
             Way::Tcp => "tcp",
+            Way::Https => "https",
         }
     }
 
-    /// The other one.
+    /// The one that is tried when this one is silent; for requests, the one that they stand in for.
     pub fn other(self) -> Way {
         match self {
-            Way::Quic => Way::Tcp,
+            Way::Quic | Way::Https => Way::Tcp,
             Way::Tcp => Way::Quic,
         }
     }
@@ -168,6 +171,9 @@ impl Memory {
         let seen = |way| self.seen(network, server, way, now);
         let state = |way| seen(way).map(|seen| seen.state);
         let best = match (state(Way::Quic), state(Way::Tcp)) {
+            (None | Some(State::Closed), None | Some(State::Closed)) if state(Way::Https).is_some() => {
+                return Plan::First(Way::Https);
+            }
             (None | Some(State::Closed), None | Some(State::Closed)) | (None, Some(_)) => return Plan::Race,
             (Some(State::Closed), Some(_)) => Way::Tcp,
             (Some(State::Measured { goodput: quic, .. }), Some(State::Measured { goodput: tcp, .. }))
@@ -208,6 +214,7 @@ fn parse_line(line: &str) -> Option<((String, String, Way), Seen)> {
     let way = match words.next()? {
         "quic" => Way::Quic,
         "tcp" => Way::Tcp,
+        "https" => Way::Https,
         _ => return None,
     };
     let at = words.next()?.parse().ok()?;
@@ -286,6 +293,15 @@ mod tests {
     }
 
     #[test]
+    fn requests_are_asked_first_where_nothing_else_was_open() {
+        let requests = [(Way::Https, 1, speed(1, MIB)), (Way::Tcp, 1, State::Closed)];
+        assert_eq!(plan(&requests), Plan::First(Way::Https));
+        let both = [(Way::Https, 1, State::Open), (Way::Tcp, 1, State::Open)];
+        assert_ne!(plan(&both), Plan::First(Way::Https));
+        assert_ne!(plan(&[(Way::Https, KEPT_FOR, State::Open)]), Plan::First(Way::Https));
+    }
+
+    #[test]
     fn networks_are_prefixes() {
         assert_eq!(network("192.168.7.9".parse().unwrap()), "192.168.7.0/24");
         assert_eq!(network("::ffff:192.168.7.9".parse().unwrap()), "192.168.7.0/24");
@@ -304,11 +320,11 @@ mod tests {
         #[test]
         fn what_is_learned_is_read_back(
             lines in proptest::collection::vec(
-                ("[!-~]{1,12}", "[!-~]{1,12}", any::<bool>(), 0..CLOSED_FOR, state()), 0..20),
+                ("[!-~]{1,12}", "[!-~]{1,12}", 0..3_usize, 0..CLOSED_FOR, state()), 0..20),
         ) {
             let mut memory = Memory::default();
-            for (network, server, quic, age, state) in lines {
-                let way = if quic { Way::Quic } else { Way::Tcp };
+            for (network, server, way, age, state) in lines {
+                let way = [Way::Quic, Way::Tcp, Way::Https][way];
                 memory.learn(&network, &server, way, Seen { at: NOW - age, state });
             }
             prop_assert_eq!(&Memory::parse(&memory.text(NOW)), &memory);

@@ -9,8 +9,10 @@
 
 use crate::TransportError;
 use bytes::Bytes;
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::net::IpAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::time::timeout;
@@ -42,6 +44,23 @@ impl Activity {
     /// All so far.
     pub fn bytes(&self) -> u64 {
         self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// The activity of each machine that streams come from, as long as one of its streams is there.
+#[derive(Debug, Default)]
+pub struct Activities(HashMap<IpAddr, Weak<Activity>>);
+
+impl Activities {
+    /// What all streams from `from` share.
+    pub fn of(&mut self, from: IpAddr) -> Arc<Activity> {
+        // Looking through all of them each time would cost more than keeping a few too long.
+        if self.0.len() == self.0.capacity() {
+            self.0.retain(|_, activity| activity.strong_count() > 0);
+        }
+        let activity = self.0.get(&from).and_then(Weak::upgrade).unwrap_or_default();
+        self.0.insert(from, Arc::downgrade(&activity));
+        activity
     }
 }
 

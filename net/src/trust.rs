@@ -89,12 +89,25 @@ impl Trust {
     pub fn handshake(&self) -> Result<(rustls::ClientConfig, Arc<Verifier>), TransportError> {
         let verifier =
             Arc::new(Verifier { provider: crate::provider(), trust: self.clone(), seen: OnceLock::new() });
-        let config = self.config(verifier.clone()).map_err(|source| TransportError::Tls { source })?;
+        let config = self.config(verifier.clone(), &[crate::PROTOCOL])?;
         Ok((config, verifier))
     }
 
-    fn config(&self, verifier: Arc<Verifier>) -> Result<rustls::ClientConfig, rustls::Error> {
-        let builder = rustls::ClientConfig::builder_with_provider(verifier.provider.clone())
+    /// TLS settings for one of `protocols`, with certificates decided by `verifier`.
+    pub fn config(
+        &self,
+        verifier: Arc<dyn ServerCertVerifier>,
+        protocols: &[&[u8]],
+    ) -> Result<rustls::ClientConfig, TransportError> {
+        self.tls(verifier, protocols).map_err(|source| TransportError::Tls { source })
+    }
+
+    fn tls(
+        &self,
+        verifier: Arc<dyn ServerCertVerifier>,
+        protocols: &[&[u8]],
+    ) -> Result<rustls::ClientConfig, rustls::Error> {
+        let builder = rustls::ClientConfig::builder_with_provider(crate::provider())
             .with_protocol_versions(&[&rustls::version::TLS13])?
             .dangerous()
             .with_custom_certificate_verifier(verifier);
@@ -104,16 +117,22 @@ impl Trust {
             }
             None => builder.with_no_client_auth(),
         };
-        config.alpn_protocols = vec![crate::PROTOCOL.to_vec()];
+        config.alpn_protocols = protocols.iter().map(|name| name.to_vec()).collect();
         config.resumption = Resumption::disabled();
         Ok(config)
     }
 
-    /// Whether an authority vouches for this certificate under the server's name.
-    fn vouched(
+    /// Whether certificates are looked at.
+    pub fn verifies(&self) -> bool {
+        self.verify
+    }
+
+    /// Whether an authority vouches for this certificate under this name.
+    pub fn vouched(
         &self,
         certificate: &CertificateDer<'_>,
         others: &[CertificateDer<'_>],
+        name: &ServerName<'_>,
         now: UnixTime,
         provider: &Arc<CryptoProvider>,
     ) -> bool {
@@ -128,9 +147,8 @@ impl Trust {
                     .map(|verifier| verifier as Arc<dyn ServerCertVerifier>)
             }
         };
-        verifier.is_some_and(|verifier| {
-            verifier.verify_server_cert(certificate, others, &self.name, &[], now).is_ok()
-        })
+        verifier
+            .is_some_and(|verifier| verifier.verify_server_cert(certificate, others, name, &[], now).is_ok())
     }
 }
 
@@ -160,7 +178,8 @@ impl Verifier {
         }
     }
 
-    fn decide(
+    /// Why this certificate is accepted; `None` when it is not.
+    pub fn decide(
         &self,
         certificate: &CertificateDer<'_>,
         others: &[CertificateDer<'_>],
@@ -169,7 +188,9 @@ impl Verifier {
         match self.trust.pinned {
             _ if !self.trust.verify => Some(Basis::Unchecked),
             Some(pinned) => (pinned == fingerprint(certificate)).then_some(Basis::Pinned),
-            None if self.trust.vouched(certificate, others, now, &self.provider) => Some(Basis::Authority),
+            None if self.trust.vouched(certificate, others, &self.trust.name, now, &self.provider) => {
+                Some(Basis::Authority)
+            }
             None => self.trust.may_be_new.then_some(Basis::FirstUse),
         }
     }

@@ -1,6 +1,6 @@
 //! One server, with the token question settled.
 //!
-//! Which token it is shown is decided in [`crate::login`]. A server seen for the first time is pinned; the caller learns of it
+//! Which token it is shown is decided in [`crate::login`]; a header of `http.extraHeader` or `.netrc` may give one. A server seen for the first time is pinned; the caller learns of it
 //! and may say so.
 //!
 //! What ran on a connection that is lost runs again on a new one, as long as that brings something; if only its stream broke, on
@@ -10,7 +10,7 @@
 use crate::filters::{KeptFilter, worth};
 use crate::options::options;
 use crate::retry::{Moves, Next, Retry, may_pass, sum};
-use crate::{Settings, login, meter};
+use crate::{Settings, login, meter, netrc, proxy_login};
 use dits_format::Oid;
 use dits_net::TransportError;
 use dits_net::connection::WireBytes;
@@ -23,8 +23,12 @@ use dits_sync::push::PushItem;
 use dits_sync::{Address, SyncError, Tally};
 use serde_json::json;
 use std::hash::{BuildHasher, RandomState};
+use std::io::Read;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
+
+/// As much of a `.netrc` is read.
+const NETRC_BYTES_MAX: u64 = 1 << 20;
 
 /// Why a remote could not be used.
 #[derive(Debug, thiserror::Error)]
@@ -52,6 +56,14 @@ pub enum RemoteError {
     UnsafeToken,
 }
 
+/// What `.netrc` gives for this server, if there is such a file.
+fn netrc_token(settings: &Settings, address: &Address) -> Option<String> {
+    let path = settings.network.netrc()?;
+    let mut text = String::new();
+    std::fs::File::open(path).ok()?.take(NETRC_BYTES_MAX).read_to_string(&mut text).ok()?;
+    netrc::token(&text, &address.host, address.user.as_deref())
+}
+
 /// A connection to one repository's server.
 #[derive(Debug)]
 pub struct Remote {
@@ -70,16 +82,31 @@ pub struct Remote {
     filter: Option<KeptFilter>,
     /// Bytes of chunks that were pushed.
     pushed_bytes: u64,
+    /// The token that a header or `.netrc` gives.
+    given: Option<String>,
 }
 
 impl Remote {
     /// Connects to `address`; `git` is asked for credentials.
     pub fn connect(git: &Git, address: Address, settings: &Settings) -> Result<Remote, RemoteError> {
-        let client = dial(git, &address, settings)?;
+        let (client, told) = dial(git, &address, settings)?;
+        let given = told.or_else(|| netrc_token(settings, &address));
         let (git, settings) = (git.clone(), settings.clone());
         let first_use = client.first_use().map(ToString::to_string);
         let (earlier, has_git, lost, filter, pushed_bytes) = Default::default();
-        Ok(Remote { git, address, client, settings, first_use, earlier, has_git, lost, filter, pushed_bytes })
+        Ok(Remote {
+            git,
+            address,
+            client,
+            settings,
+            first_use,
+            earlier,
+            has_git,
+            lost,
+            filter,
+            pushed_bytes,
+            given,
+        })
     }
 
     /// Lets pushes use, and later renew, the filter of the server's chunks that `repository` keeps.
@@ -268,7 +295,7 @@ impl Remote {
                 return Ok(());
             }
             match dial(&self.git, &self.address, &self.settings) {
-                Ok(client) => {
+                Ok((client, _)) => {
                     let wire = self.client.wire();
                     self.earlier = WireBytes { tx: self.earlier.tx + wire.tx, rx: self.earlier.rx + wire.rx };
                     let lost = std::mem::replace(&mut self.client, client);
@@ -286,7 +313,8 @@ impl Remote {
         &mut self,
         mut run: impl FnMut(&Client, &str) -> Result<T, SyncError>,
     ) -> Result<T, RemoteError> {
-        login::authorized(&self.git, &self.client, &self.address, &self.settings, &mut run)
+        let told = self.given.as_deref();
+        login::authorized(&self.git, &self.client, &self.address, &self.settings, told, &mut run)
     }
 
     fn report(&self, event: &str, report: &Report) {
@@ -307,10 +335,11 @@ impl Remote {
     }
 }
 
-/// A new connection.
-fn dial(git: &Git, address: &Address, settings: &Settings) -> Result<Client, RemoteError> {
+/// A new connection, and the token that settings tell.
+fn dial(git: &Git, address: &Address, settings: &Settings) -> Result<(Client, Option<String>), RemoteError> {
     let started = Instant::now();
-    let client = Client::connect(address, &options(git, settings)?)?;
+    let (options, told) = options(git, address, settings)?;
+    let client = proxy_login::connect(git, address, options, settings.interactive)?;
     settings.trace.event(
         "connected",
         json!({
@@ -319,7 +348,7 @@ fn dial(git: &Git, address: &Address, settings: &Settings) -> Result<Client, Rem
             "connect_ms": started.elapsed().as_millis() as u64,
         }),
     );
-    Ok(client)
+    Ok((client, told))
 }
 
 /// A number from 0 to 1 that differs from process to process and from call to call.

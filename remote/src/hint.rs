@@ -14,8 +14,6 @@ use dits_store::StoreError;
 use dits_sync::{Address, SyncError};
 use std::error::Error;
 
-const CLIENT_CERTIFICATE: &str = "name a certificate that the server knows: 'git config http.sslCert FILE' and 'git config http.sslKey FILE'";
-
 /// The hint for an error, or for the first of its causes that has one.
 pub fn hint(error: &(dyn Error + 'static)) -> Option<String> {
     let mut next = Some(error);
@@ -27,6 +25,10 @@ pub fn hint(error: &(dyn Error + 'static)) -> Option<String> {
     }
     None
 }
+
+/// What a client is told that has no certificate.
+const CERTIFICATE_WORDS: &str = "client certificate";
+const CERTIFICATE_HINT: &str = "name a certificate that the server knows: 'git config http.sslCert FILE' and 'git config http.sslKey FILE'";
 
 fn own_hint(cause: &(dyn Error + 'static)) -> Option<String> {
     if cause.is::<NoRemote>() {
@@ -61,12 +63,24 @@ fn remote_hint(error: &RemoteError) -> Option<String> {
         RemoteError::Transport(TransportError::NobodyListens { .. }) => {
             "check the address, and that the server runs"
         }
-        RemoteError::Transport(TransportError::Version) => "update git-dits on the older side",
-        RemoteError::Transport(TransportError::ClientCertificate) => CLIENT_CERTIFICATE,
-        // It may come to light only when a stream is in use.
-        RemoteError::Sync(SyncError::Lost(why)) if *why == TransportError::ClientCertificate.to_string() => {
-            CLIENT_CERTIFICATE
+        RemoteError::Transport(TransportError::ProxyAuthentication { .. }) => {
+            "put user and password into the proxy's address ('git config http.proxy http://USER:PASSWORD@HOST:PORT'), or only \
+             the user, and store the password with 'git credential approve'; if it was there, the proxy does not accept it"
         }
+        RemoteError::Transport(TransportError::Proxy { .. }) => {
+            "the proxy must allow CONNECT to the server's port: ask its owner, serve on port 443, or name the server in 'no_proxy'"
+        }
+        RemoteError::Transport(TransportError::NotOurs { .. }) => {
+            "a network that wants a login answers like this: open any page in a browser first; else a proxy does not pass \
+             requests on"
+        }
+        RemoteError::Transport(TransportError::Untrusted { .. }) => {
+            "if your network inspects TLS, name its authority: 'git config http.sslCAInfo FILE'"
+        }
+        RemoteError::Transport(TransportError::Version) => "update git-dits on the older side",
+        RemoteError::Transport(TransportError::ClientCertificate) => CERTIFICATE_HINT,
+        // With TLS 1.3 a client learns of it after the handshake, when it reads.
+        RemoteError::Sync(SyncError::Lost(why)) if why.contains(CERTIFICATE_WORDS) => CERTIFICATE_HINT,
         RemoteError::Transport(TransportError::PinMismatch { host, .. }) => {
             return Some(format!(
                 "if the server's certificate was changed on purpose, remove the line of {host} from the known_hosts \

@@ -13,14 +13,20 @@ pub mod filters;
 pub mod hint;
 pub mod login;
 pub mod meter;
+pub mod netrc;
+pub mod network;
+#[cfg(test)]
+mod network_tests;
 pub mod options;
 pub mod progress;
 pub mod proofs;
+mod proxy_login;
 pub mod retry;
 pub mod settings;
 pub mod source;
 pub mod trace;
 pub mod upload;
+pub mod urlmatch;
 
 pub use connect::{Remote, RemoteError};
 pub use endpoint::{Direction, Endpoint, EndpointError};

@@ -1,6 +1,6 @@
 //! Which token a server is shown.
 //!
-//! In this order: what this process knows for the server already; `DITS_TOKEN`; a login with a key from the SSH agent, where
+//! In this order: `DITS_TOKEN`; what this process knows for the server already; what a header or `.netrc` says; a login with a key from the SSH agent, where
 //! the server takes keys; `git credential`. The first try goes without a token, unless one is known: an open server needs none.
 //! Only `git credential` may ask somebody, and only where that is allowed.
 //!
@@ -92,12 +92,13 @@ fn place(address: &Address) -> String {
 /// A thing to do that takes a token.
 pub(crate) type Run<'a, T> = &'a mut dyn FnMut(&Client, &str) -> Result<T, SyncError>;
 
-/// Runs it with the token that the server wants.
+/// Runs it with the token that the server wants; `told` is one that the settings give.
 pub(crate) fn authorized<T>(
     git: &Git,
     client: &Client,
     address: &Address,
     settings: &Settings,
+    told: Option<&str>,
     run: Run<'_, T>,
 ) -> Result<T, RemoteError> {
     let ring = &settings.keyring;
@@ -105,7 +106,8 @@ pub(crate) fn authorized<T>(
     if given.is_some() && ring.unsafe_token {
         return Err(RemoteError::UnsafeToken);
     }
-    let token = given.map(|secret| secret.0.clone()).or_else(|| ring.known(address)).unwrap_or_default();
+    let token = given.map(|secret| secret.0.clone()).or_else(|| ring.known(address));
+    let token = token.or_else(|| told.map(str::to_owned)).unwrap_or_default();
     let challenges = match run(client, &token) {
         Err(SyncError::Refused { reason: Reason::Unauthorized, text, .. }) if given.is_some() => {
             return Err(RemoteError::TokenRefused(first_line(&text)));

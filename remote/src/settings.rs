@@ -2,6 +2,7 @@
 //! Two programs use it, so that both agree on where pins are and what is traced.
 
 use crate::login::Keyring;
+use crate::network::Environment;
 use crate::{Progress, Trace};
 use std::path::PathBuf;
 
@@ -22,10 +23,12 @@ pub struct Settings {
     pub terminal: bool,
     /// What there is to log in with.
     pub keyring: Keyring,
+    /// What the environment says about the network.
+    pub network: Environment,
 }
 
 impl Settings {
-    /// Reads `XDG_CONFIG_HOME`, `XDG_CACHE_HOME`, `HOME`, `GIT_DITS_TRACE` and what [`Progress`] and [`Keyring`] read through `env`, so that only a `main` touches the
+    /// Reads `XDG_CONFIG_HOME`, `XDG_CACHE_HOME`, `HOME`, `GIT_DITS_TRACE` and what [`Progress`], [`Keyring`] and [`Environment`] read through `env`, so that only a `main` touches the
     /// real environment.
     pub fn from_env(env: impl Fn(&str) -> Option<std::ffi::OsString>, interactive: bool) -> Settings {
         let path = |name: &str| env(name).filter(|value| !value.is_empty()).map(PathBuf::from);
@@ -41,6 +44,7 @@ impl Settings {
             progress: Progress::from_env(&env),
             terminal: false,
             keyring: Keyring::from_env(&env),
+            network: Environment::read(&env),
         }
     }
 

@@ -26,6 +26,7 @@ pub mod gc;
 mod git;
 mod guard;
 mod hooks;
+mod http;
 pub mod identity;
 pub mod inventory;
 pub mod layout;

@@ -17,6 +17,7 @@ use crate::door::{Door, now};
 use crate::faults::Faults;
 use crate::git::Git;
 use crate::hooks;
+use crate::http::{connection, streams::Streams};
 use crate::identity::{self, IdentityError};
 use crate::layout::{Claim, Layout, LayoutError};
 use crate::memory;
@@ -214,17 +215,22 @@ impl Server {
     /// Serves until `shutdown` ends.
     pub async fn run(self, shutdown: impl Future<Output = ()>) -> Result<(), ServeError> {
         let (stop, stopped) = watch::channel(false);
+        let (streams, mut requested) = Streams::new();
         let mut connections = JoinSet::new();
-        let mut shutdown = pin!(shutdown);
+        let (mut shutdown, mut sweeping) = (pin!(shutdown), pin!(streams.sweep()));
         let result = loop {
             tokio::select! {
                 arrival = self.listener.accept() => match arrival {
                     None => break Err(ServeError::Endpoint),
                     Some(arrival) if connections.len() >= CONNECTIONS_MAX => arrival.refuse(),
                     Some(arrival) => {
-                        connections.spawn(greet(self.shared.clone(), arrival, stopped.clone()));
+                        connections.spawn(greet(self.shared.clone(), streams.clone(), arrival, stopped.clone()));
                     }
                 },
+                Some((stream, from)) = requested.recv() => {
+                    connections.spawn(session::serve_stream(self.shared.clone(), stream, from));
+                }
+                () = &mut sweeping => {}
                 Some(_) = connections.join_next() => {}
                 () = &mut shutdown => break Ok(()),
             }
@@ -261,11 +267,11 @@ async fn all(tasks: &mut JoinSet<()>) {
     while tasks.join_next().await.is_some() {}
 }
 
-async fn greet(shared: Arc<Shared>, arrival: Arrival, stop: watch::Receiver<bool>) {
+async fn greet(shared: Arc<Shared>, streams: Streams, arrival: Arrival, stop: watch::Receiver<bool>) {
     match timeout(HANDSHAKE_MAX, arrival.greet()).await {
         Ok(Ok(Arrived::Peer(peer))) => session::serve(shared, peer, stop).await,
-        // Nothing is served over HTTP: closing says so.
-        Ok(Ok(Arrived::Http(_)) | Err(_)) | Err(_) => {}
+        Ok(Ok(Arrived::Http(http))) => connection::serve(&streams, http.io, http.address, stop).await,
+        Ok(Err(_)) | Err(_) => {}
     }
 }
 

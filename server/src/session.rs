@@ -91,7 +91,8 @@ pub(crate) async fn serve(shared: Arc<Shared>, peer: Peer, mut stop: watch::Rece
     peer.close(CLOSE_REASON);
 }
 
-async fn serve_stream(shared: Arc<Shared>, stream: Stream, from: IpAddr) {
+/// Serves one stream, whatever carries it.
+pub(crate) async fn serve_stream(shared: Arc<Shared>, stream: Stream, from: IpAddr) {
     // Who does not say hello gets no answer.
     let Ok((channel, hello)) = Channel::accept(stream, &shared.memory).await else { return };
     let channel = channel.map_stream(|stream| shared.faults.stream(&hello, stream));

@@ -10,13 +10,16 @@ use crate::filter::Filter;
 use crate::login::KeyHolder;
 use crate::machine::{GIT_SILENCE_MAX, Machine, SyncError, Tally};
 use crate::message::{Hello, Purpose, priority};
+use crate::pace::Pace;
 use crate::pull::{PullItem, Puller};
 use crate::push::{PushItem, Pusher};
+use crate::slow::watch;
 use crate::weigh::Weigher;
 use crate::weigh_push::PushWeigher;
 use bytes::Bytes;
 use dits_format::Oid;
 use dits_net::connection::WireBytes;
+use dits_net::options::Limits;
 use dits_net::pin::Fingerprint;
 use dits_net::route::Way;
 use dits_net::stream::{Activity, FINISH_MAX, Receiving, Sending};
@@ -43,6 +46,8 @@ pub struct Client {
     repository: String,
     /// Bytes of messages of all streams that have ended, well or not.
     spent: Mutex<(u64, u64)>,
+    limits: Limits,
+    pace: Arc<Pace>,
 }
 
 /// What a push or pull did.
@@ -101,6 +106,8 @@ impl Client {
                 connection: Some(connection),
                 repository: address.repository.clone(),
                 spent: Mutex::default(),
+                limits: options.limits,
+                pace: Arc::new(Pace::new(&options.limits)),
             }),
             Err(error) => {
                 // A resolver that hangs must not hold us beyond the deadline.
@@ -236,9 +243,12 @@ impl Client {
     ) -> Result<Report, SyncError> {
         let started = Instant::now();
         let wire = self.runtime().block_on(async {
-            let channel = Channel::open(self.connection(), hello).await?;
-            let wire = channel.wire();
-            let driven = drive(machine, channel, observe).await;
+            let channel = Channel::open(self.connection(), hello).await?.paced(&self.pace);
+            let (wire, activity) = (channel.wire(), channel.activity());
+            let driven = tokio::select! {
+                driven = drive(machine, channel, observe) => driven,
+                slow = watch(self.limits.slow, &activity) => Err(slow),
+            };
             let mut spent = self.spent.lock().unwrap_or_else(PoisonError::into_inner);
             (spent.0, spent.1) = (spent.0 + wire.bytes().0, spent.1 + wire.bytes().1);
             driven.map(|()| wire)

@@ -12,8 +12,9 @@ use crate::budget::{Account, Body, Budget, CLIENT_BUDGET_BYTES, STEP_BYTES};
 use crate::buffers::Sent;
 use crate::machine::{Machine, Patience, SILENCE_MAX, SyncError, Tally};
 use crate::message::{HELLO_BYTES_MAX, Hello, MESSAGE_BYTES_MAX, Message};
+use crate::pace::Pace;
 use bytes::Bytes;
-use dits_net::stream::{FINISH_MAX, Receiving, Sending};
+use dits_net::stream::{Activity, FINISH_MAX, Receiving, Sending};
 use dits_net::{Connection, Stream, TransportError};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -49,6 +50,7 @@ pub struct Wire {
     received: AtomicU64,
     /// The machine is at work, so it is not the peer that is waited for.
     works: AtomicBool,
+    pace: Option<Arc<Pace>>,
 }
 
 impl Wire {
@@ -100,6 +102,18 @@ impl Channel {
         let mut channel = Channel { stream, awaits_welcome: true, wire: Arc::default(), account };
         channel.send(&Message::Hello(hello)).await?;
         Ok(channel)
+    }
+
+    /// The same stream, no faster than `pace`.
+    #[must_use]
+    pub fn paced(mut self, pace: &Arc<Pace>) -> Channel {
+        self.wire = Arc::new(Wire { pace: Some(pace.clone()), ..Wire::default() });
+        self
+    }
+
+    /// What the stream moves, together with all others of its connection.
+    pub fn activity(&self) -> Arc<Activity> {
+        self.stream.send.activity()
     }
 
     /// Takes a stream that the peer opened and reads its hello. Messages take memory of `budget`.
@@ -231,7 +245,7 @@ impl<M: Machine> Run<'_, M> {
             match timeout(wait, self.inbox.recv()).await {
                 Ok(Some(body)) => self.take(body?)?,
                 Ok(None) => return Err(SyncError::Lost("the peer closed the stream".into())),
-                // A part of a message came.
+                // A message that is still arriving is no silence, however slow.
                 Err(_) if self.wire.bytes().1 > received => {}
                 Err(_) => return Err(SyncError::Silence(silence_max)),
             }
@@ -316,6 +330,9 @@ async fn write(
     // Slice by slice, so that a large message on a slow line has as long as it moves.
     while !bytes.is_empty() {
         let slice = bytes.split_to(bytes.len().min(SLICE_BYTES));
+        if let Some(pace) = &wire.pace {
+            pace.send(slice.len() as u64).await;
+        }
         let written = timeout(SILENCE_MAX, send.write(slice)).await;
         if let Err(error) = written.map_err(|_| SyncError::Silence(SILENCE_MAX))? {
             return Ok(Err(error));
@@ -378,7 +395,11 @@ async fn read_body(
         if !recv.fill(&mut body.bytes[at..]).await.map_err(lost)? {
             return Err(SyncError::Lost("the peer closed the stream".into()));
         }
-        wire.received.fetch_add((body.bytes.len() - at) as u64, Ordering::Relaxed);
+        let arrived = (body.bytes.len() - at) as u64;
+        wire.received.fetch_add(arrived, Ordering::Relaxed);
+        if let Some(pace) = &wire.pace {
+            pace.received(arrived).await;
+        }
     }
     Ok(Some(body))
 }

@@ -130,6 +130,14 @@ pub enum SyncError {
     /// The connection broke.
     #[error("connection lost: {0}")]
     Lost(String),
+    /// The transfer was slower than it may be, in the words that Git's users know.
+    #[error("Operation too slow. Less than {limit} bytes/sec transferred the last {} seconds", .time.as_secs())]
+    TooSlow {
+        /// Bytes a second.
+        limit: u64,
+        /// For so long.
+        time: Duration,
+    },
     /// The peer said nothing for too long.
     #[error("no answer for {} seconds", .0.as_secs())]
     Silence(Duration),

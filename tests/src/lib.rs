@@ -10,12 +10,15 @@
 //!
 //! The programs are looked for beside the test executable: `cargo test --workspace` builds them.
 
+pub mod authority;
 pub mod bytes;
 pub mod gits;
+pub mod inspector;
 pub mod masked;
 pub mod network;
 pub mod pointer;
 pub mod programs;
+pub mod proxy;
 pub mod relay;
 pub mod repo;
 pub mod run;
@@ -24,10 +27,13 @@ pub mod user;
 pub mod watch;
 pub mod world;
 
+pub use authority::Authority;
 pub use bytes::bytes;
 pub use gits::{InstalledGit, gits};
+pub use inspector::Inspector;
 pub use masked::masked;
 pub use network::Network;
+pub use proxy::Proxy;
 pub use relay::Relay;
 pub use repo::Repo;
 pub use run::{Call, Ran, Started, wait_for};

@@ -7,8 +7,8 @@ use super::{Buffered, Counters, buffered, stream};
 use crate::TransportError;
 use crate::connection::WireBytes;
 use crate::stream::{Activity, Stream};
+use crate::through::Target;
 use crate::trust::{Trust, Verdict};
-use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::{Duration, Instant};
 use tokio::net::TcpStream;
@@ -23,7 +23,7 @@ const READY_MAX: Duration = Duration::from_secs(10);
 #[derive(Debug)]
 pub(crate) struct Ready {
     tls: Box<TlsStream<Buffered>>,
-    address: SocketAddr,
+    target: Target,
     counters: Arc<Counters>,
     since: Instant,
 }
@@ -32,7 +32,7 @@ pub(crate) struct Ready {
 #[derive(Debug)]
 pub(crate) struct Connection {
     trust: Trust,
-    address: SocketAddr,
+    target: Target,
     deadline: Duration,
     counters: Arc<Counters>,
     /// The handshake that found the server: the first stream's.
@@ -43,10 +43,10 @@ pub(crate) struct Connection {
 impl Connection {
     /// A connection whose later handshakes ask for `trust`, each within `deadline`.
     pub fn new(ready: Ready, trust: Trust, deadline: Duration) -> Connection {
-        let (address, counters) = (ready.address, ready.counters.clone());
+        let (target, counters) = (ready.target.clone(), ready.counters.clone());
         Connection {
             trust,
-            address,
+            target,
             deadline,
             counters,
             ready: Mutex::new(Some(ready)),
@@ -60,7 +60,7 @@ impl Connection {
         let tls = match ready {
             Some(ready) if ready.since.elapsed() < READY_MAX => ready.tls,
             _ => {
-                let shaken = timeout(self.deadline, shake_hands(self.address, &self.trust, &self.counters));
+                let shaken = timeout(self.deadline, shake_hands(&self.target, &self.trust, &self.counters));
                 shaken.await.map_err(|_| TransportError::TimedOut)??.0.tls
             }
         };
@@ -83,22 +83,28 @@ impl Connection {
     }
 }
 
-/// One handshake with one address.
+/// One handshake.
 pub(crate) async fn shake_hands(
-    address: SocketAddr,
+    target: &Target,
     trust: &Trust,
     counters: &Arc<Counters>,
 ) -> Result<(Ready, Verdict), TransportError> {
-    let socket = TcpStream::connect(address).await.map_err(|error| match error.kind() {
-        std::io::ErrorKind::ConnectionRefused => TransportError::NobodyListens { server: trust.key.clone() },
-        _ => error.into(),
-    })?;
+    let socket = target.reach().await?;
     let (line, _) = Line::new(socket, counters.clone())?;
+    let line = if matches!(target, Target::Proxied { .. }) { line.kept() } else { line };
     let (config, verifier) = trust.handshake()?;
     let connected = TlsConnector::from(Arc::new(config)).connect(trust.name.clone(), buffered(line)).await;
     let (tls, verdict) = verifier.outcome(connected.map_err(TransportError::from))?;
     if tls.get_ref().1.alpn_protocol() != Some(crate::PROTOCOL) {
         return Err(TransportError::Version);
     }
-    Ok((Ready { tls: Box::new(tls), address, counters: counters.clone(), since: Instant::now() }, verdict))
+    Ok((
+        Ready {
+            tls: Box::new(tls),
+            target: target.clone(),
+            counters: counters.clone(),
+            since: Instant::now(),
+        },
+        verdict,
+    ))
 }

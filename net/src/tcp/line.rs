@@ -29,6 +29,8 @@ pub(crate) struct Line {
     /// Closed together with the line.
     _held: watch::Sender<()>,
     ended: bool,
+    /// Whether the socket stays open when our half has ended.
+    is_kept: bool,
 }
 
 impl Line {
@@ -47,7 +49,14 @@ impl Line {
         };
         set_up().map_err(|source| TransportError::Socket { source })?;
         let (held, gone) = watch::channel(());
-        Ok((Line { socket: Arc::new(socket), counters, _held: held, ended: false }, gone))
+        Ok((Line { socket: Arc::new(socket), counters, _held: held, ended: false, is_kept: false }, gone))
+    }
+
+    /// The same line through a proxy. Many of these take the end of one half for the end of both, so there TLS alone says
+    /// that no more follows.
+    pub fn kept(mut self) -> Line {
+        self.is_kept = true;
+        self
     }
 
     /// The socket itself, for those who may have to end it.
@@ -120,6 +129,9 @@ impl AsyncWrite for Line {
 
     fn poll_shutdown(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
         self.ended = true;
+        if self.is_kept {
+            return Poll::Ready(Ok(()));
+        }
         Poll::Ready(SockRef::from(&*self.socket).shutdown(Shutdown::Write))
     }
 }

@@ -9,9 +9,8 @@ use super::line::{Line, end};
 use super::{Buffered, Counters, buffered, stream};
 use crate::TransportError;
 use crate::listen::{Http, PROTOCOLS_HTTP};
-use crate::stream::{Activity, FINISH_MAX, Stream};
+use crate::stream::{Activities, Activity, FINISH_MAX, Stream};
 use socket2::{Domain, Protocol, Socket, Type};
-use std::collections::HashMap;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
@@ -45,7 +44,7 @@ pub(crate) fn bind(address: SocketAddr) -> io::Result<TcpListener> {
 #[derive(Debug, Default)]
 pub(crate) struct Roster {
     /// All streams of a client, which has one address and many connections, share their activity.
-    activity: HashMap<IpAddr, Weak<Activity>>,
+    activity: Activities,
     sockets: Vec<Weak<TcpStream>>,
 }
 
@@ -54,13 +53,9 @@ impl Roster {
         // Looking through all of them each time would cost a busy server more than keeping a few too long.
         if self.sockets.len() == self.sockets.capacity() {
             self.sockets.retain(|socket| socket.strong_count() > 0);
-            self.activity.retain(|_, activity| activity.strong_count() > 0);
         }
         self.sockets.push(Arc::downgrade(socket));
-        let known = self.activity.get(&from).and_then(Weak::upgrade);
-        let activity = known.unwrap_or_default();
-        self.activity.insert(from, Arc::downgrade(&activity));
-        activity
+        self.activity.of(from)
     }
 
     /// Ends every connection.
