@@ -170,10 +170,15 @@ impl Repo {
         self.git(&["rev-parse", "--verify", revision]).line()
     }
 
-    /// Object id that `url` has for a ref, empty if there is none.
+    /// Object id that `url` has for a ref, empty if there is none, or no repository: the first ref makes it.
     #[track_caller]
     pub fn remote_id(&self, url: &str, name: &str) -> String {
-        self.git(&["ls-remote", url, name]).text().split_whitespace().next().unwrap_or_default().to_owned()
+        let ran = self.call(&["ls-remote", url, name]).run();
+        if ran.code != Some(0) && ran.said().contains("hint: the first push creates it") {
+            return String::new();
+        }
+        assert_eq!(ran.code, Some(0), "this failed:\n{ran}");
+        ran.text().split_whitespace().next().unwrap_or_default().to_owned()
     }
 
     /// Names that Git knows, as bytes.

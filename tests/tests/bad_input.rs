@@ -146,9 +146,11 @@ fn push_past_the_helper(repo: &Repo, server: &Server, refs: &str) -> Ran {
     let (store, hooks) = (server.store("team"), server.dir().join("hooks"));
     let receive = format!(
         "env GIT_CONFIG_COUNT=1 GIT_CONFIG_KEY_0=core.hooksPath GIT_CONFIG_VALUE_0='{}' DITS_STORE='{}' \
-         git-receive-pack",
+         DITS_CONTENTS='{}' DITS_PUSH='{}' git-receive-pack",
         hooks.display(),
-        store.display()
+        store.display(),
+        server.dir().join("realms/team/contents/project/@contents").display(),
+        server.dir().join("realms/team/pushes/past").display()
     );
     let bare = server.bare("team", "project");
     let receive = format!("--receive-pack={receive}");
@@ -174,6 +176,17 @@ fn the_server_refuses_what_got_past_the_client() {
         let ran = push_past_the_helper(&repo, &server, refs);
         assert_ne!(ran.code, Some(0), "{refs} got in:\n{ran}");
     }
+
+    // What another repository of the realm has is none of this one's.
+    let other = repo.user().init("other");
+    other.write("theirs.bin", &bytes(100_000, 77));
+    other.commit("theirs");
+    other.publish(&server.url("team/other"));
+    repo.git(&["reset", "-q", "--hard", "origin/main"]);
+    commit_raw(&repo, "theirs.bin", &pointer::of(&bytes(100_000, 77)));
+    ref_stays(&repo, &url, || {
+        push_past_the_helper(&repo, &server, "main").says(&["missing content for 1 file", "theirs.bin"]);
+    });
 
     repo.git(&["reset", "-q", "--hard", "origin/main"]);
     let (name, text, why) = &pointer::damaged()[0];
