@@ -1,8 +1,6 @@
 //! A message that was sent ahead of the handshake could be replayed by whoever saw it. So there is no early data: a client that
 //! would like to send some, and remembers all that a server ever told it, finds that it cannot.
 
-#![expect(clippy::unwrap_used, reason = "helpers of tests fail like tests")]
-
 use dits_net::certificate::ServerIdentity;
 use dits_net::quic::server;
 use quinn::crypto::rustls::QuicClientConfig;

@@ -1,5 +1,7 @@
 //! A stream that breaks by rules, over pipes in memory: each fault strikes at its byte, and both ends see what they should.
 
+#![expect(clippy::unwrap_used, reason = "helpers of tests fail like tests")]
+
 use bytes::Bytes;
 use dits_net::faulty::{Direction, Fault, Rule, wrap};
 use dits_net::stream::{Activity, Stream};

@@ -39,15 +39,10 @@ impl Server {
     /// The same with more arguments.
     #[track_caller]
     pub fn start_with(dir: PathBuf, access: Access, args: &[&str]) -> Server {
-        let mut server = Server { dir, access, port: 0, args: Vec::new(), running: None };
-        server.set_args(args);
+        let args = args.iter().map(ToString::to_string).collect();
+        let mut server = Server { dir, access, port: 0, args, running: None };
         server.restart();
         server
-    }
-
-    /// Other arguments, from its next start on.
-    pub fn set_args(&mut self, args: &[&str]) {
-        self.args = args.iter().map(ToString::to_string).collect();
     }
 
     /// Most memory that its process ever had, in bytes.

@@ -1,5 +1,7 @@
 //! Stores that fail by a plan: each fault strikes where it was told to, and those who read and write find out.
 
+#![expect(clippy::unwrap_used, reason = "helpers of tests fail like tests")]
+
 use crate::common::{add, id, is_whole, noise};
 use dits_format::{Kind, Oid};
 use dits_store::faulty::{Fault, Faulty, Operation, Plan, Rule, When};

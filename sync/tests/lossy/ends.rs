@@ -87,7 +87,7 @@ impl<A: Machine, B: Machine> Run<A, B> {
     }
 
     /// Runs until both ends have a result.
-    pub fn to_the_end(mut self) -> Ended<A, B> {
+    pub fn run(mut self) -> Ended<A, B> {
         while self.ends.iter().any(|end| end.result.is_none()) {
             assert!(self.now < TIME_MAX, "a try that does not end");
             self.turn(0);
