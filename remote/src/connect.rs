@@ -215,9 +215,10 @@ impl Remote {
         if let Ok(Some(filter)) = self.authorized(|client, token| client.filter(token, epoch, most)) {
             kept.store(&filter);
             let bytes = filter.encode().len();
-            self.settings
-                .trace
-                .event("filter", json!({ "remote": self.address.to_string(), "received_bytes": bytes }));
+            self.settings.trace.event(
+                "server_filter",
+                json!({ "remote": self.address.to_string(), "received_bytes": bytes }),
+            );
         }
     }
 
