@@ -26,6 +26,9 @@ pub const PROOF_READ_BYTES_MAX: u64 = 64 << 20;
 /// Chunks asked for and not here yet. A sender of ours stays far below.
 const AWAITED_MAX: usize = 1 << 16;
 
+/// Bytes of chunks after which what arrived shall outlive this process.
+const CHECKPOINT_BYTES: u64 = 4 << 20;
+
 /// One receiving side of a stream.
 pub struct Receiver {
     store: Arc<dyn ChunkRead>,
@@ -39,6 +42,7 @@ pub struct Receiver {
     proving: VecDeque<Proving>,
     prove: bool,
     proof_budget: u64,
+    checkpoint_at: u64,
     tally: Tally,
 }
 
@@ -74,6 +78,7 @@ impl Receiver {
             proving: VecDeque::new(),
             prove,
             proof_budget: PROOF_READ_BYTES_MAX,
+            checkpoint_at: CHECKPOINT_BYTES,
             tally: Tally::default(),
         })
     }
@@ -241,6 +246,10 @@ impl Receiver {
             self.tally.chunks += 1;
             self.tally.chunk_bytes += entry.bytes;
             self.prove_chunk(&entry, &chunk)?;
+        }
+        if self.tally.chunk_bytes >= self.checkpoint_at {
+            self.batch.checkpoint()?;
+            self.checkpoint_at = self.tally.chunk_bytes + CHECKPOINT_BYTES;
         }
         Ok(())
     }
