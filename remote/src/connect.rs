@@ -10,7 +10,7 @@ use dits_net::file_pins::FilePins;
 use dits_net::{Options, TransportError};
 use dits_repo::credential::{self, Credential};
 use dits_repo::{Git, RepoError};
-use dits_store::{ChunkRead, ChunkWrite};
+use dits_store::{ChunkRead, ChunkWrite, FolderError};
 use dits_sync::address::AddressError;
 use dits_sync::client::{CONNECT_MAX, Client, GitReader, GitWriter, Observer, Report};
 use dits_sync::message::{Purpose, Reason};
@@ -31,6 +31,9 @@ pub enum RemoteError {
     /// A stream failed.
     #[error(transparent)]
     Sync(#[from] SyncError),
+    /// A folder could not be used.
+    #[error(transparent)]
+    Folder(#[from] FolderError),
     /// Git or the repository failed.
     #[error(transparent)]
     Repo(#[from] RepoError),

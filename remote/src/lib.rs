@@ -2,14 +2,16 @@
 //!
 //! Joins what `dits-repo` knows (URLs, credentials, new pointers) to what `dits-sync` does (connections,
 //! pushes, pulls). [`endpoint`] says where a Git remote has its content; [`Remote`] is one server with the token
-//! question settled; [`upload`] sends contents; [`RemoteSource`] brings chunks
+//! question settled, [`Peer`] that or a folder; [`upload`] sends contents; [`RemoteSource`] brings chunks
 //! for hydration from whichever remote has them; [`Trace`] writes what happened for scripts and tests;
 //! [`Meter`] draws progress on a terminal, and for programs; [`hint()`] says what to do about an error. Prints nothing by itself.
 
 pub mod connect;
 pub mod endpoint;
+pub mod folder;
 pub mod hint;
 pub mod meter;
+pub mod peer;
 pub mod progress;
 pub mod proofs;
 pub mod settings;
@@ -21,6 +23,7 @@ pub use connect::{Remote, RemoteError};
 pub use endpoint::{Direction, Endpoint, EndpointError};
 pub use hint::hint;
 pub use meter::Meter;
+pub use peer::Peer;
 pub use progress::Progress;
 pub use settings::Settings;
 pub use source::RemoteSource;

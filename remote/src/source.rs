@@ -4,11 +4,11 @@
 //! have their content ([`endpoint`]) are tried in turn, `origin` first, until nothing is absent.
 //! It connects when first asked and not before: a checkout whose content is all here touches no network.
 
-use crate::{Remote, RemoteError, Settings, endpoint};
+use crate::{Peer, RemoteError, Settings, endpoint};
 use dits_format::Oid;
 use dits_repo::{ChunkSource, FetchProgress, Repository, copy, storage};
 use dits_store::{ChunkRead, PackStore};
-use dits_sync::{Address, Tally};
+use dits_sync::{Location, Tally};
 use std::error::Error;
 use std::sync::Arc;
 
@@ -18,7 +18,7 @@ pub struct RemoteSource<'a> {
     repository: &'a Repository,
     store: PackStore,
     settings: Settings,
-    only: Option<Vec<Address>>,
+    only: Option<Vec<Location>>,
     /// Whether a remote is a folder with a chunk store.
     has_local: bool,
 }
@@ -41,7 +41,7 @@ impl<'a> RemoteSource<'a> {
     }
 
     /// The same, from these addresses and no others.
-    pub fn only(self, addresses: Vec<Address>) -> RemoteSource<'a> {
+    pub fn only(self, addresses: Vec<Location>) -> RemoteSource<'a> {
         RemoteSource { only: Some(addresses), ..self }
     }
 }
@@ -62,7 +62,7 @@ impl ChunkSource for RemoteSource<'_> {
         }
         let addresses = match &self.only {
             Some(addresses) => addresses.clone(),
-            None => endpoint::fetch_addresses(self.repository)?,
+            None => endpoint::fetch_locations(self.repository)?,
         };
         if addresses.is_empty() && self.has_local {
             // Folders that were asked are remotes, too.
@@ -90,13 +90,13 @@ pub struct Weight {
 pub fn weigh(
     repository: &Repository,
     settings: &Settings,
-    addresses: Vec<Address>,
+    addresses: Vec<Location>,
     here: &Arc<dyn ChunkRead>,
     oids: &[Oid],
 ) -> Result<Weight, Box<dyn Error + Send + Sync>> {
     let mut weight = Weight::default();
     weight.absent = each(addresses, oids, &mut |address, absent| {
-        let mut remote = Remote::connect(&repository.git, address, settings)?;
+        let mut remote = Peer::connect(&repository.git, address, settings)?;
         let (tally, absent) = remote.weigh(here, absent)?;
         remote.close();
         weight.chunks += tally.chunks_needed;
@@ -107,11 +107,11 @@ pub fn weigh(
 }
 
 /// Asks one address for contents. Returns those that are not there.
-type AskOne<'a> = dyn FnMut(Address, &[Oid]) -> Result<Vec<Oid>, RemoteError> + 'a;
+type AskOne<'a> = dyn FnMut(Location, &[Oid]) -> Result<Vec<Oid>, RemoteError> + 'a;
 
 /// Asks one address after the other for what is still absent. Returns what nobody has.
 fn each(
-    addresses: Vec<Address>,
+    addresses: Vec<Location>,
     oids: &[Oid],
     ask: &mut AskOne<'_>,
 ) -> Result<Vec<Oid>, Box<dyn Error + Send + Sync>> {
@@ -140,7 +140,10 @@ impl RemoteSource<'_> {
         observe: &mut (dyn FnMut(FetchProgress) + Send),
     ) -> Result<Vec<Oid>, Box<dyn Error + Send + Sync>> {
         for remote in endpoint::all(self.repository, endpoint::Direction::Fetch)? {
-            let Some(other) = storage::local_remote(&self.repository.git, &remote.git_url) else { continue };
+            let Some(other) = storage::local_remote(&self.repository.git, endpoint::inner(&remote.git_url))
+            else {
+                continue;
+            };
             if let Ok(Some(store)) = other.store_to_read() {
                 self.has_local = true;
                 absent = copy::contents(&store, &self.store, &absent, observe)?;
@@ -154,11 +157,11 @@ impl RemoteSource<'_> {
 
     fn fetch_from(
         &self,
-        address: Address,
+        address: Location,
         oids: &[Oid],
         observe: &mut (dyn FnMut(FetchProgress) + Send),
     ) -> Result<Vec<Oid>, RemoteError> {
-        let mut remote = Remote::connect(&self.repository.git, address, &self.settings)?;
+        let mut remote = Peer::connect(&self.repository.git, address, &self.settings)?;
         let absent = remote.pull(&self.store.for_fetched(), oids, &mut |tally: Tally| {
             let Tally { chunks, chunk_bytes: bytes, needed_bytes: bytes_total, .. } = tally;
             observe(FetchProgress { contents: oids.len() as u64, chunks, bytes, bytes_total });

@@ -13,14 +13,14 @@
 
 use crate::access::Access;
 use crate::git::{self, Git, Service};
-use crate::prover::{ProofQueue, Tell, take_away};
+use crate::prover::{ProofQueue, Tell};
 use crate::refusal::Refusal;
 use crate::repositories;
 use crate::stores::Stores;
 use crate::tokens::{Caller, Role};
 use dits_net::Stream;
 use dits_net::listen::Peer;
-use dits_store::{ChunkRead, MemoryStore, StoreError};
+use dits_store::{ChunkRead, MemoryStore, StoreError, take_away};
 use dits_sync::SyncError;
 use dits_sync::address::realm;
 use dits_sync::driver::{Channel, drive};

@@ -12,6 +12,7 @@ pub mod conformance;
 pub mod content;
 pub mod durable;
 pub mod error;
+pub mod folder;
 pub mod mark;
 pub mod memory;
 pub mod modes;
@@ -21,7 +22,8 @@ pub mod traits;
 
 pub use cache::Cache;
 pub use error::StoreError;
+pub use folder::{Folder, FolderError};
 pub use memory::MemoryStore;
 pub use modes::Modes;
 pub use pack::{Options, PackStore};
-pub use traits::{Batch, ChunkPrune, ChunkRead, ChunkWrite, Forgotten, Item, Written};
+pub use traits::{Batch, ChunkPrune, ChunkRead, ChunkWrite, Forgotten, Item, Written, take_away};

@@ -4,13 +4,15 @@
 //! built on [`sender`] and
 //! [`receiver`]): they take messages and give messages, and a test runs a pair of them on a virtual clock.
 //! [`driver`] moves their bytes over a stream of `dits_net`; [`client`] is what the binaries
-//! call. A peer's chunks are reached through the store contract, so this crate never knows packs, Git or
+//! call; [`direct`] lets two machines of one process talk. A peer's chunks are reached through the store contract, so this crate never knows packs, Git or
 //! the working tree.
 
 pub mod address;
 pub mod ask;
 pub mod client;
+pub mod direct;
 pub mod driver;
+pub mod location;
 pub mod machine;
 pub mod message;
 pub mod pull;
@@ -22,4 +24,5 @@ pub mod weigh_push;
 mod wishes;
 
 pub use address::Address;
+pub use location::Location;
 pub use machine::{Machine, SyncError, Tally};

@@ -12,6 +12,7 @@
 
 pub mod bytes;
 pub mod gits;
+pub mod http_host;
 pub mod masked;
 pub mod pointer;
 pub mod programs;
@@ -25,6 +26,7 @@ pub mod world;
 
 pub use bytes::bytes;
 pub use gits::{InstalledGit, gits};
+pub use http_host::HttpHost;
 pub use masked::masked;
 pub use relay::Relay;
 pub use repo::Repo;
