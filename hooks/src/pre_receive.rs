@@ -104,8 +104,8 @@ pub fn pre_receive(input: impl BufRead, env: &PreReceiveEnv) -> Result<(), HookE
     check(&PackStore::open(&env.store_dir)?, found)
 }
 
-/// The new values of the refs, deletions left out.
-fn read_tips(input: impl BufRead) -> Result<Vec<String>, HookError> {
+/// The new values of the refs in Git's `<old> <new> <ref>` lines, deletions left out.
+pub fn read_tips(input: impl BufRead) -> Result<Vec<String>, HookError> {
     let mut tips = Vec::new();
     let mut limited = input.take(INPUT_BYTES_MAX);
     let mut line = Vec::new();

@@ -62,6 +62,11 @@ impl Remote {
         &self.settings
     }
 
+    /// Uses this token and asks for none.
+    pub fn use_token(&mut self, token: String) {
+        self.credential = Some(Credential::given(self.address.authority(), token));
+    }
+
     /// What to tell the user when the server was seen for the first time.
     pub fn first_use_notice(&self) -> Option<String> {
         let fingerprint = self.client.first_use()?;

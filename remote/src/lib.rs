@@ -2,7 +2,7 @@
 //!
 //! Joins what `dits-repo` knows (URLs, credentials, new pointers) to what `dits-sync` does (connections,
 //! pushes, pulls). [`endpoint`] says where a Git remote has its content; [`Remote`] is one server with the token
-//! question settled, [`Peer`] that or a folder; [`upload`] sends contents; [`RemoteSource`] brings chunks
+//! question settled, [`Peer`] that or a folder; [`upload`] sends contents, [`verify`] looks whether they are there; [`RemoteSource`] brings chunks
 //! for hydration from whichever remote has them; [`Trace`] writes what happened for scripts and tests;
 //! [`Meter`] draws progress on a terminal, and for programs; [`hint()`] says what to do about an error. Prints nothing by itself.
 
@@ -18,6 +18,7 @@ pub mod settings;
 pub mod source;
 pub mod trace;
 pub mod upload;
+pub mod verify;
 
 pub use connect::{Remote, RemoteError};
 pub use endpoint::{Direction, Endpoint, EndpointError};

@@ -45,6 +45,13 @@ impl Peer {
         either!(self, peer => peer.settings())
     }
 
+    /// Gives a server this token, in place of asking for one.
+    pub fn use_token(&mut self, token: String) {
+        if let Peer::Server(remote) = self {
+            remote.use_token(token);
+        }
+    }
+
     /// What to tell the user when a server was seen for the first time.
     pub fn first_use_notice(&self) -> Option<String> {
         match self {

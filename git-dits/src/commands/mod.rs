@@ -41,6 +41,7 @@ mod track;
 mod uninstall;
 mod untrack;
 mod update;
+mod verify_push;
 pub mod version;
 mod whereis;
 
@@ -98,6 +99,7 @@ enum Command {
     Version(version::Args),
     Serve(serve::Args),
     InitFolder(init_folder::Args),
+    VerifyPush(verify_push::Args),
     Demo(demo::Args),
     #[command(hide = true)]
     Clean(clean::Args),
@@ -163,6 +165,7 @@ impl Command {
             Command::Version(_) => version::run(),
             Command::Serve(args) => serve::run(args),
             Command::InitFolder(args) => init_folder::run(args),
+            Command::VerifyPush(args) => verify_push::run(args),
             Command::Demo(args) => demo::run(args),
             Command::FilterProcess(args) => filter_process::run(args),
             Command::Hook(args) => hook::run(args),
