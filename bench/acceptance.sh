@@ -54,7 +54,7 @@ filter_starts() { # DIR: filter processes that git status starts there
 push_facts() { # MARK
     echo "  contents $(since "$1" push contents), had $(since "$1" push contents_had), chunks $(since "$1" push chunks)," \
         "chunk bytes $(since "$1" push chunk_bytes), sent $(since "$1" push sent_bytes), received $(since "$1" push received_bytes)," \
-        "UDP $(($(since "$1" connection udp_sent_bytes) + $(since "$1" connection udp_received_bytes)))"
+        "wire $(($(since "$1" connection wire_sent_bytes) + $(since "$1" connection wire_received_bytes)))"
 }
 random() { # BYTES SEED: reproducible bytes that do not compress
     openssl enc -aes-128-ctr -nosalt -K "$(printf '%032x' "$2")" -iv 0 </dev/zero 2>/dev/null | head -c "$1" || true
@@ -212,7 +212,7 @@ section_noop() {
     echo "  median of 11: plain git (file) $plain ms, with the pre-push hook $hook ms, dits:// $dits ms," \
         "added $(echo "$hook - $plain" | bc) ms and $(echo "$dits - $plain" | bc) ms"
     echo "  chunk questions: $(tail -n +$((m + 1)) "$tmp/trace" | grep -c '"event":"push"' || true) push events, UDP bytes a push" \
-        "$((($(since "$m" connection udp_sent_bytes) + $(since "$m" connection udp_received_bytes)) / 11))"
+        "$((($(since "$m" connection wire_sent_bytes) + $(since "$m" connection wire_received_bytes)) / 11))"
     kill -TERM "$server"; wait "$server" || true; server=
 }
 

@@ -9,6 +9,7 @@
 pub mod bytes;
 pub mod id;
 pub mod journal;
+pub mod ledger;
 pub mod limits;
 pub mod manifest;
 pub mod pack;

@@ -8,13 +8,14 @@ use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|text: &str| {
     let Ok(mut table) = TokenTable::parse(text) else { return };
-    let known = table.knows("dits_new");
+    let known = table.caller("dits_new").is_some();
     match table.add("dits_new", Role::Write, &Scope::Below("team".into()), "new") {
         Ok(()) => {
             assert!(table.text().starts_with(text));
             let again = TokenTable::parse(table.text()).expect("what was written can be read");
-            assert!(again.authorize("dits_new", "team/project") >= Some(Role::Write));
-            assert!(known || again.authorize("dits_new", "teams").is_none());
+            let caller = again.caller("dits_new").expect("it was just added");
+            assert!(caller.role_in("team/project") >= Some(Role::Write));
+            assert!(known || caller.role_in("teams").is_none());
         }
         Err(_) => assert_eq!(table.text(), text),
     }

@@ -126,8 +126,9 @@ pub fn cwd() -> Result<PathBuf> {
 
 /// Settings from the environment.
 pub fn settings(interactive: bool) -> Settings {
-    let interactive = interactive && std::io::stdin().is_terminal() && std::io::stderr().is_terminal();
-    Settings::from_env(|name| std::env::var_os(name), interactive)
+    let terminal = std::io::stderr().is_terminal();
+    let interactive = interactive && std::io::stdin().is_terminal() && terminal;
+    Settings::from_env(|name| std::env::var_os(name), interactive).on_terminal(terminal)
 }
 
 /// Whether the environment says that pointers shall stay in the working tree. The name of git-lfs counts too: CI

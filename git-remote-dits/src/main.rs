@@ -48,10 +48,11 @@ fn run() -> Result<ExitCode> {
     // Before anything can fail: a Git that nobody listens to is killed by its first word.
     let mut next = relay::read_line()?;
     let target = Target::parse(url)?;
+    let terminal = std::io::stderr().is_terminal();
     let context = Context {
         git: Git::at(Path::new(".")),
-        settings: Settings::from_env(|name| std::env::var_os(name), true),
-        terminal: std::io::stderr().is_terminal(),
+        settings: Settings::from_env(|name| std::env::var_os(name), true).on_terminal(terminal),
+        terminal,
         remote: args[1].clone(),
         url: if matches!(target, Target::Dits(_)) { url.clone() } else { format!("dits::{url}") },
     };
@@ -98,7 +99,7 @@ fn connect(context: &Context, target: &Target, service: &str, program: Option<&s
         writeln!(std::io::stderr().lock(), "error: {complaint}")?;
     }
     if let Target::Dits(address) = target {
-        let mut own = Own::connect(context, address.clone(), service)?;
+        let mut own = Own::connect(context, address, service)?;
         serve(&mut own, service)?;
         own.close();
         return Ok(());

@@ -9,9 +9,9 @@ use crate::pump::Stream;
 use crate::ssh;
 use crate::target::Target;
 use anyhow::{Context as _, Result, anyhow, bail};
-use dits_remote::{Peer, Remote, RemoteError};
+use dits_remote::{Peer, Remote};
+use dits_sync::Address;
 use dits_sync::message::Purpose;
-use dits_sync::{Address, SyncError};
 use std::io::Write;
 use std::net::{TcpStream, ToSocketAddrs};
 use std::process::{Child, Command, Stdio};
@@ -25,35 +25,21 @@ const CONNECT_MAX: Duration = Duration::from_secs(30);
 /// A server of ours, for Git's objects and for contents.
 pub struct Own<'a> {
     context: &'a Context,
-    address: Address,
     purpose: Purpose,
     peer: Peer,
 }
 
 impl Own<'_> {
     /// Connects, for `service`.
-    pub fn connect<'a>(context: &'a Context, address: Address, service: &str) -> Result<Own<'a>> {
+    pub fn connect<'a>(context: &'a Context, address: &Address, service: &str) -> Result<Own<'a>> {
         let git = &context.git;
         let object_format =
             git.line(&["rev-parse", "--show-object-format"])?.unwrap_or_else(|| "sha1".into());
         let protocol = protocol(context, service)?;
         let purpose = Purpose::Git { service: service.into(), protocol, object_format };
-        let peer = peer(context, &address)?;
-        Ok(Own { context, address, purpose, peer })
-    }
-
-    fn stream(&mut self) -> Result<Stream> {
-        let Peer::Server(remote) = &mut self.peer else { bail!("a folder has no Git service") };
-        let (to, from) = remote.git(&self.purpose)?;
-        Ok(Stream::new(to, from))
-    }
-
-    /// Whether a connection is needed, rather than another answer.
-    fn is_lost(error: &anyhow::Error) -> bool {
-        matches!(
-            error.downcast_ref(),
-            Some(RemoteError::Transport(_) | RemoteError::Sync(SyncError::Lost(_)))
-        )
+        let remote = Remote::connect(git, address.clone(), &context.settings)?;
+        context.greet(remote.first_use_notice())?;
+        Ok(Own { context, purpose, peer: Peer::Server(Box::new(remote)) })
     }
 
     /// Ends the connection.
@@ -62,20 +48,12 @@ impl Own<'_> {
     }
 }
 
-fn peer(context: &Context, address: &Address) -> Result<Peer> {
-    let remote = Remote::connect(&context.git, address.clone(), &context.settings)?;
-    context.greet(remote.first_use_notice())?;
-    Ok(Peer::Server(Box::new(remote)))
-}
-
 impl Way for Own<'_> {
     fn open(&mut self) -> Result<Stream> {
-        match self.stream() {
-            Err(error) if Self::is_lost(&error) => {}
-            opened => return opened,
-        }
-        self.peer = peer(self.context, &self.address)?;
-        self.stream()
+        // On a new connection, if the old one is lost.
+        let Peer::Server(remote) = &mut self.peer else { bail!("a folder has no Git service") };
+        let (to, from) = remote.git(&self.purpose)?;
+        Ok(Stream::new(to, from))
     }
 
     fn upload(&mut self, tips: &[String], has: Vec<String>) -> Result<()> {

@@ -2,8 +2,12 @@
 //!
 //! `git receive-pack` runs this once a push, before any ref is updated, in its *quarantine*: the new objects
 //! can be read (through the inherited environment) but belong to the repository only if we agree. We find
-//! every pointer in the new commits and refuse the push as a whole unless the content of each is whole in the
-//! realm's store: bound, of the size the pointer says, and every chunk present.
+//! every pointer in the new commits and refuse the push as a whole unless the content of each is attached to this
+//! repository by a manifest that is whole in the realm's store: bound, of the size the pointer says, and every chunk
+//! present. So naming a content of another repository gives nothing of it away.
+//!
+//! A yes is noted before it is given, in the ledger of this push and again in that of the repository, and both happen
+//! under a lease of the store: a collector sees either these contents needed, or us not finding them.
 //!
 //! Clients of ours upload before they push, so this refuses only those without git-dits, and mistakes.
 //!
@@ -13,11 +17,13 @@
 //!
 //! Fails as [`HookError`], whose text is for the person who pushed.
 
-use dits_format::Pointer;
+use dits_format::ledger::Entry;
+use dits_format::{ChunkId, Oid, Pointer};
 use dits_repo::discover::{Exclude, Found, new_pointers};
 use dits_repo::{Git, RepoError};
-use dits_store::{ChunkRead, PackStore, StoreError, content};
-use std::collections::HashMap;
+use dits_store::ledger::Sync;
+use dits_store::{ChunkRead, Ledger, PackStore, StoreError, content};
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::io::{self, BufRead};
 use std::path::PathBuf;
@@ -36,6 +42,12 @@ pub(crate) const NAME_DIGITS: [usize; 2] = [40, 64];
 pub struct PreReceiveEnv {
     /// The realm's chunk store (`DITS_STORE`).
     pub store_dir: PathBuf,
+    /// Ledger of the contents attached to this repository (`DITS_CONTENTS`).
+    pub contents: PathBuf,
+    /// Ledger of this push, to be made (`DITS_PUSH`).
+    pub push: PathBuf,
+    /// The time, in seconds since 1970.
+    pub now: u64,
     /// The bare repository: the current folder.
     pub repository: PathBuf,
 }
@@ -101,7 +113,24 @@ pub fn pre_receive(input: impl BufRead, env: &PreReceiveEnv) -> Result<(), HookE
         return Ok(());
     }
     found.sort_unstable_by(|one, other| one.path.cmp(&other.path));
-    check(&PackStore::open(&env.store_dir)?, found)
+    approve(env, found)
+}
+
+/// Says whether a repository may refer to these files, and notes a yes.
+///
+/// # Errors
+/// Any error means that it may not.
+pub fn approve(env: &PreReceiveEnv, found: Vec<Found>) -> Result<(), HookError> {
+    let (store, contents) = (PackStore::open(&env.store_dir)?, Ledger::at(&env.contents));
+    let _lease = store.lease()?;
+    store.refresh()?;
+    let attached = contents.read(None)?.entries;
+    let attached = attached.iter().map(|entry| (Oid(entry.id), entry.manifest)).collect();
+    let needed = check(&store, &attached, found)?;
+    let entry = |(oid, manifest): (Oid, ChunkId)| Entry { id: oid.0, manifest, seconds: env.now };
+    let needed: Vec<Entry> = needed.into_iter().map(entry).collect();
+    Ledger::at(&env.push).append(&needed, Sync::Cached)?;
+    Ok(contents.append(&needed, Sync::Cached)?)
 }
 
 /// The new values of the refs in Git's `<old> <new> <ref>` lines, deletions left out.
@@ -134,16 +163,20 @@ fn parse_line(line: &[u8]) -> Result<Option<String>, HookError> {
     Ok((!deletes).then(|| String::from_utf8_lossy(new).into_owned()))
 }
 
-fn check(store: &dyn ChunkRead, found: Vec<Found>) -> Result<(), HookError> {
-    let mut known = HashMap::new();
+type Attached = HashSet<(Oid, ChunkId)>;
+
+/// The contents that these files need, by the manifests that are whole.
+fn check(store: &dyn ChunkRead, attached: &Attached, found: Vec<Found>) -> Result<Attached, HookError> {
+    let (mut known, mut needed) = (HashMap::new(), Attached::new());
     let mut missing = MissingContent { named: Vec::new(), files: 0 };
     for Found { pointer, path, .. } in found {
         let whole = match known.get(&(pointer.oid, pointer.size)) {
             Some(whole) => *whole,
             None => {
-                let whole = is_whole(store, &pointer)?;
-                known.insert((pointer.oid, pointer.size), whole);
-                whole
+                let manifest = whole(store, attached, &pointer)?;
+                needed.extend(manifest.map(|manifest| (pointer.oid, manifest)));
+                known.insert((pointer.oid, pointer.size), manifest.is_some());
+                manifest.is_some()
             }
         };
         if !whole {
@@ -153,13 +186,19 @@ fn check(store: &dyn ChunkRead, found: Vec<Found>) -> Result<(), HookError> {
             }
         }
     }
-    if missing.files == 0 { Ok(()) } else { Err(HookError::Missing(missing)) }
+    if missing.files == 0 { Ok(needed) } else { Err(HookError::Missing(missing)) }
 }
 
-fn is_whole(store: &dyn ChunkRead, pointer: &Pointer) -> Result<bool, StoreError> {
+fn whole(
+    store: &dyn ChunkRead,
+    attached: &Attached,
+    pointer: &Pointer,
+) -> Result<Option<ChunkId>, StoreError> {
     // Any that fits: another one, torn or untrue, must not stand in its way.
-    let known = content::find_whole(store, &pointer.oid, |binding| binding.size == pointer.size)?;
-    Ok(known.is_some())
+    let known = content::find_whole(store, &pointer.oid, |binding| {
+        binding.size == pointer.size && attached.contains(&(binding.oid, binding.manifest))
+    })?;
+    Ok(known.map(|known| known.binding.manifest))
 }
 
 #[cfg(test)]

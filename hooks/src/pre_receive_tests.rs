@@ -3,7 +3,7 @@
 
 use super::*;
 use dits_format::tree::{Builder, Entry};
-use dits_format::{Binding, ChunkId, Kind, Manifest, Oid, Proof};
+use dits_format::{Binding, ChunkId, Kind, Manifest, Oid, Proof, ledger};
 use dits_store::{ChunkPrune, ChunkWrite};
 use std::collections::HashSet;
 use std::process::Command;
@@ -19,7 +19,9 @@ struct World {
 impl World {
     fn new() -> World {
         let dir = TempDir::new().unwrap();
-        let env = PreReceiveEnv { store_dir: dir.path().join("store"), repository: dir.path().join("r.git") };
+        let at = |name| dir.path().join(name);
+        let (store_dir, contents, push) = (at("store"), at("contents"), at("push"));
+        let env = PreReceiveEnv { store_dir, contents, push, now: 7, repository: at("r.git") };
         std::fs::create_dir(&env.repository).unwrap();
         let world = World { dir, env };
         world.git(&["init", "--bare", "--quiet"]);
@@ -57,8 +59,20 @@ impl World {
         String::from_utf8(output.stdout).unwrap().trim().to_owned()
     }
 
-    /// Puts a content of two chunks into the store; returns its pointer and chunks.
+    fn attach(&self, oid: Oid, manifest: ChunkId) {
+        let entry = ledger::Entry { id: oid.0, manifest, seconds: 1 };
+        Ledger::at(&self.env.contents).append(&[entry], Sync::Durable).unwrap();
+    }
+
+    /// As [`World::store_elsewhere`], and attached to the repository.
     fn store(&self, text: &[u8], size_bound: u64) -> (Pointer, Vec<ChunkId>) {
+        let (pointer, chunks, manifest) = self.store_elsewhere(text, size_bound);
+        self.attach(pointer.oid, manifest);
+        (pointer, chunks)
+    }
+
+    /// Puts a content of two chunks into the store; returns its pointer, chunks and manifest.
+    fn store_elsewhere(&self, text: &[u8], size_bound: u64) -> (Pointer, Vec<ChunkId>, ChunkId) {
         let mut batch = PackStore::open(&self.env.store_dir).unwrap().batch().unwrap();
         let (mut builder, mut chunks) = (Builder::new(), Vec::new());
         for part in text.chunks(text.len().div_ceil(2)) {
@@ -74,7 +88,7 @@ impl World {
         batch.put(manifest.id(), Kind::Manifest, &manifest.encode()).unwrap();
         batch.bind(Binding { oid, manifest: manifest.id(), size: size_bound, proof: Proof::Claimed });
         batch.commit().unwrap();
-        (Pointer::new(oid, text.len() as u64), chunks)
+        (Pointer::new(oid, text.len() as u64), chunks, manifest.id())
     }
 
     fn push(&self, tip: &str) -> Result<(), HookError> {
@@ -165,6 +179,29 @@ fn another_manifest_does_not_stand_in_the_way() {
         let size = if lie % 2 == 0 { 20 } else { 19 };
         batch.bind(Binding { oid: here.oid, manifest: manifest.id(), size, proof: Proof::Claimed });
         batch.commit().unwrap();
+        world.attach(here.oid, manifest.id());
     }
     world.push(&world.commit(&[("a.mov", &here.encode())])).unwrap();
+}
+
+#[test]
+fn a_content_of_another_repository_is_as_good_as_absent() {
+    let world = World::new();
+    let (pointer, _, manifest) = world.store_elsewhere(b"content of others", 17);
+    let tip = world.commit(&[("a.mov", &pointer.encode())]);
+    let foreign = world.push(&tip).unwrap_err().to_string();
+    let store = world.env.store_dir.clone();
+    std::fs::remove_dir_all(&store).unwrap();
+    assert_eq!(foreign, world.push(&tip).unwrap_err().to_string(), "the answer tells which it is");
+    assert!(!world.env.push.exists(), "a no was noted as a yes");
+
+    // The same oid by another manifest gives nothing of the first one away either.
+    let (_, _, _) = world.store_elsewhere(b"content of others", 17);
+    world.attach(pointer.oid, ChunkId([9; 32]));
+    assert!(matches!(world.push(&tip), Err(HookError::Missing(_))));
+    world.attach(pointer.oid, manifest);
+    world.push(&tip).unwrap();
+    let noted = Ledger::at(&world.env.push).read(None).unwrap().entries;
+    assert_eq!(noted, [ledger::Entry { id: pointer.oid.0, manifest, seconds: 7 }]);
+    assert_eq!(Ledger::at(&world.env.contents).read(None).unwrap().entries.last(), noted.first());
 }

@@ -3,18 +3,32 @@
 //! One value for a server, whatever carries its streams. Dropping it without [`Connection::close`] leaves the server
 //! to find out by itself.
 
-use crate::TransportError;
+use crate::dial::{Reached, dial, resolve};
+use crate::file_routes::Route;
 use crate::options::Options;
 use crate::pin::Fingerprint;
-use crate::quic;
+use crate::route::{Plan, Way};
 use crate::stream::{Activity, Stream};
+use crate::trust::Trust;
+use crate::{TransportError, quic, tcp};
 use std::sync::Arc;
+use std::time::Duration;
+use tokio::time::Instant;
 
 /// A connection to a server whose certificate is trusted.
 #[derive(Debug)]
 pub struct Connection {
-    quic: quic::client::Connection,
+    carrier: Carrier,
     activity: Arc<Activity>,
+    first_use: Option<Fingerprint>,
+    /// Where what is learned about the way goes.
+    route: Option<Route>,
+}
+
+#[derive(Debug)]
+enum Carrier {
+    Quic(quic::client::Connection),
+    Tcp(Box<tcp::client::Connection>),
 }
 
 /// Bytes of a connection on the wire, as far as they can be seen from here.
@@ -30,30 +44,92 @@ impl Connection {
     /// Connects to `host` (name or address, IPv6 without brackets) at `port`, within the deadline of `options`.
     ///
     /// # Errors
-    /// As [`quic::client::connect`].
+    /// [`TransportError::Resolve`], [`TransportError::Unreachable`], [`TransportError::NobodyListens`],
+    /// [`TransportError::PinMismatch`], [`TransportError::Refused`], [`TransportError::Version`],
+    /// [`TransportError::Pins`], [`TransportError::Failed`] when the handshake fails, [`TransportError::Tls`],
+    /// [`TransportError::Socket`]. Pins are read and written on the calling thread, outside the deadline.
     pub async fn connect(host: &str, port: u16, options: &Options) -> Result<Connection, TransportError> {
-        let quic = quic::client::connect(host, port, &*options.pins, options.deadline).await?;
-        Ok(Connection { quic, activity: Arc::default() })
+        let deadline = Instant::now() + options.deadline;
+        let mut trust = Trust::of(host, port, options)?;
+        let addresses = resolve(host, port, deadline).await?;
+        let remembered = options.routes.as_deref().zip(addresses.first());
+        let route = remembered.and_then(|(file, address)| Route::to(file, host, port, *address));
+        let plan = route.as_ref().map_or(Plan::Race, Route::choose);
+        let won =
+            dial(&Arc::new(trust.clone()), options, plan, &addresses, deadline).await.map_err(|error| {
+                let unreachable = || TransportError::Unreachable {
+                    host: host.to_owned(),
+                    port,
+                    deadline: options.deadline,
+                };
+                error.unwrap_or_else(unreachable)
+            })?;
+        let first_use = trust.settle(won.verdict, &*options.pins)?;
+        if let Some(route) = &route {
+            route.opened(won.reached.way(), won.other_is_closed);
+        }
+        let carrier = match won.reached {
+            Reached::Quic(connection) => Carrier::Quic(connection),
+            Reached::Tcp(ready) => {
+                Carrier::Tcp(Box::new(tcp::client::Connection::new(ready, trust, options.deadline)))
+            }
+        };
+        Ok(Connection { carrier, activity: Arc::default(), first_use, route })
     }
 
-    /// Opens a stream.
+    /// Opens a stream. Fails at once when the connection is known to be dead.
     pub async fn open(&self) -> Result<Stream, TransportError> {
-        let (send, recv) = self.quic.connection.open_bi().await?;
-        Ok(Stream::quic(send, recv, &self.activity))
+        match &self.carrier {
+            Carrier::Quic(quic) => {
+                let (send, recv) = quic.connection.open_bi().await?;
+                Ok(Stream::quic(send, recv, &self.activity))
+            }
+            Carrier::Tcp(tcp) => tcp.open(&self.activity).await,
+        }
+    }
+
+    /// Whether streams can still be opened, as far as is known.
+    pub fn is_open(&self) -> bool {
+        match &self.carrier {
+            Carrier::Quic(quic) => quic.connection.close_reason().is_none(),
+            // Each stream has a connection of its own.
+            Carrier::Tcp(_) => true,
+        }
+    }
+
+    /// What carries its streams.
+    pub fn way(&self) -> Way {
+        match &self.carrier {
+            Carrier::Quic(_) => Way::Quic,
+            Carrier::Tcp(_) => Way::Tcp,
+        }
+    }
+
+    /// Keeps, for the next connection, how long a transfer of so many bytes took.
+    pub fn measured(&self, bytes: u64, took: Duration) {
+        if let Some(route) = &self.route {
+            route.measured(self.way(), bytes, took);
+        }
     }
 
     /// The fingerprint that was pinned by this connection, if the server was new.
     pub fn first_use(&self) -> Option<&Fingerprint> {
-        self.quic.first_use.as_ref()
+        self.first_use.as_ref()
     }
 
     /// What the connection has cost on the wire so far.
     pub fn stats(&self) -> WireBytes {
-        self.quic.stats()
+        match &self.carrier {
+            Carrier::Quic(quic) => quic.stats(),
+            Carrier::Tcp(tcp) => tcp.stats(),
+        }
     }
 
     /// Ends the connection in good order. Bytes still on their way are lost: finish the streams first.
     pub async fn close(self) {
-        self.quic.close().await;
+        match self.carrier {
+            Carrier::Quic(quic) => quic.close().await,
+            Carrier::Tcp(tcp) => tcp.close(),
+        }
     }
 }

@@ -3,11 +3,15 @@
 //! Text sent by the peer is cleaned before it can reach a terminal.
 
 use crate::pin::Fingerprint;
+use rustls::AlertDescription;
 use std::io;
+use std::path::PathBuf;
 use std::time::Duration;
 
 /// Most characters of a peer's close reason that are kept.
 const MAX_REASON_CHARS: usize = 500;
+/// What QUIC adds to the number of a TLS alert (RFC 9001, section 4.8).
+const QUIC_ALERTS: u64 = 0x100;
 
 /// Why the transport failed.
 #[derive(Debug, thiserror::Error)]
@@ -25,7 +29,7 @@ pub enum TransportError {
     Unreachable {
         /// Host as the user wrote it.
         host: String,
-        /// UDP port.
+        /// UDP and TCP port.
         port: u16,
         /// The time given to the whole attempt.
         deadline: Duration,
@@ -78,8 +82,28 @@ pub enum TransportError {
     /// The peer fell silent on one stream.
     #[error("no answer for {} seconds", .0.as_secs())]
     Silence(Duration),
-    /// The UDP socket could not be opened.
-    #[error("cannot open a UDP socket")]
+    /// The host is there, and nobody at that port.
+    #[error("failed to connect to {server}: connection refused")]
+    NobodyListens {
+        /// `HOST:PORT`, as in the pin file.
+        server: String,
+    },
+    /// The peer speaks none of the protocols that we do.
+    #[error("the server speaks another version of the protocol")]
+    Version,
+    /// The server wants a certificate of us, and has seen none that it accepts.
+    #[error("the server asks for a client certificate, and accepts no other way in")]
+    ClientCertificate,
+    /// A file with a certificate or a key cannot be used.
+    #[error("cannot use '{}': {why}", path.display())]
+    CertificateFile {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// A socket could not be opened.
+    #[error("cannot open a socket")]
     Socket {
         /// What the system said.
         source: io::Error,
@@ -100,7 +124,13 @@ impl From<quinn::ConnectionError> for TransportError {
             }
             quinn::ConnectionError::TimedOut => Self::TimedOut,
             quinn::ConnectionError::LocallyClosed => Self::Closed,
-            other => Self::Failed { why: printable(other.to_string().as_bytes()) },
+            quinn::ConnectionError::VersionMismatch => Self::Version,
+            quinn::ConnectionError::ConnectionClosed(close) => {
+                let code: u64 = close.error_code.into();
+                let alert = code.checked_sub(QUIC_ALERTS).and_then(|alert| u8::try_from(alert).ok());
+                alert.and_then(|alert| from_alert(alert.into())).unwrap_or_else(|| failed(&close))
+            }
+            other => failed(&other),
         }
     }
 }
@@ -127,8 +157,28 @@ impl From<quinn::WriteError> for TransportError {
 
 impl From<io::Error> for TransportError {
     fn from(error: io::Error) -> Self {
-        Self::Failed { why: printable(error.to_string().as_bytes()) }
+        let tls = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>());
+        match tls {
+            Some(rustls::Error::AlertReceived(alert)) => from_alert(*alert).unwrap_or_else(|| failed(&error)),
+            _ if error.kind() == io::ErrorKind::UnexpectedEof => {
+                Self::Failed { why: "the peer cut the connection off".into() }
+            }
+            _ => failed(&error),
+        }
     }
+}
+
+/// What the peer's alert means, where it tells more than that the handshake failed.
+fn from_alert(alert: AlertDescription) -> Option<TransportError> {
+    match alert {
+        AlertDescription::NoApplicationProtocol => Some(TransportError::Version),
+        AlertDescription::CertificateRequired => Some(TransportError::ClientCertificate),
+        _ => None,
+    }
+}
+
+fn failed(error: &dyn std::fmt::Display) -> TransportError {
+    TransportError::Failed { why: printable(error.to_string().as_bytes()) }
 }
 
 /// The peer's words without anything a terminal would act on.

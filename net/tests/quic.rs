@@ -12,11 +12,12 @@ use std::sync::{Arc, Barrier};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use dits_net::TransportError;
+use dits_net::certificate::ServerIdentity;
 use dits_net::file_pins::FilePins;
+use dits_net::options::Transport;
 use dits_net::pin::{Fingerprint, KnownHosts, Pins, fingerprint, host_key};
-use dits_net::quic::client::{Connection, connect};
-use dits_net::quic::server::{ServerIdentity, bind};
+use dits_net::quic::server;
+use dits_net::{Connection, Options, Stream, TransportError};
 use rustls::pki_types::{CertificateDer, PrivatePkcs8KeyDer};
 use rustls::sign::{CertifiedKey, SingleCertAndKey};
 use tempfile::TempDir;
@@ -29,6 +30,21 @@ const PATIENCE: Duration = Duration::from_secs(20);
 fn identity() -> ServerIdentity {
     let made = rcgen::generate_simple_self_signed(vec!["dits".to_owned()]).unwrap();
     ServerIdentity { cert_der: made.cert.der().to_vec(), key_der: made.signing_key.serialize_der() }
+}
+
+fn bind(address: SocketAddr, identity: ServerIdentity) -> Result<quinn::Endpoint, TransportError> {
+    server::bind(address, &identity.into())
+}
+
+async fn connect(
+    host: &str,
+    port: u16,
+    pins: &FilePins,
+    deadline: Duration,
+) -> Result<Connection, TransportError> {
+    let mut options = Options::new(Arc::new(pins.clone()), deadline);
+    options.transport = Transport::Quic;
+    Connection::connect(host, port, &options).await
 }
 
 fn free_port() -> SocketAddr {
@@ -67,7 +83,7 @@ async fn soon<T>(wait: impl Future<Output = T>) -> T {
     timeout(PATIENCE, wait).await.unwrap()
 }
 
-async fn dial(port: u16, pins: &dyn Pins) -> Result<Connection, TransportError> {
+async fn dial(port: u16, pins: &FilePins) -> Result<Connection, TransportError> {
     connect(HOST, port, pins, PATIENCE).await
 }
 
@@ -80,14 +96,14 @@ async fn first_use_is_recorded_and_the_second_connection_knows_the_host() {
     let (port, _server) = idle_server(identity);
 
     let first = dial(port, &pins).await.unwrap();
-    assert_eq!(first.first_use, Some(expected));
+    assert_eq!(first.first_use(), Some(&expected));
     assert_eq!(text(&pins).unwrap(), format!("{HOST}:{port} {expected}\n"));
     let wire = first.stats();
     assert!(wire.tx >= 1200 && wire.rx >= 1200, "{wire:?}");
     first.close().await;
 
     let second = dial(port, &pins).await.unwrap();
-    assert_eq!(second.first_use, None);
+    assert_eq!(second.first_use(), None);
     second.close().await;
     assert_eq!(text(&pins).unwrap().lines().count(), 1);
     assert_private(&pins.path);
@@ -210,13 +226,15 @@ async fn eight_mebibytes_come_back_as_sent() {
     let sent = Bytes::from(
         (0..SIZE as u32).map(|i| (i.wrapping_mul(2_654_435_761) >> 24) as u8).collect::<Vec<_>>(),
     );
-    let (mut send, mut recv) = soon(client.connection.open_bi()).await.unwrap();
+    let Stream { mut send, mut recv } = soon(client.open()).await.unwrap();
     let write = async {
-        send.write_chunk(sent.clone()).await.unwrap();
-        send.finish().unwrap();
+        send.write(sent.clone()).await.unwrap();
+        send.end().await;
     };
-    let ((), received) = soon(async { tokio::join!(write, recv.read_to_end(SIZE)) }).await;
-    assert!(received.unwrap() == sent);
+    let mut received = vec![0; SIZE];
+    let ((), filled) = soon(async { tokio::join!(write, recv.fill(&mut received)) }).await;
+    assert!(filled.unwrap() && received == sent);
+    assert_eq!(soon(recv.read(&mut [0])).await.unwrap(), 0);
     assert!(client.stats().tx > SIZE as u64 && client.stats().rx > SIZE as u64);
     client.close().await;
     soon(server).await.unwrap();
@@ -233,10 +251,14 @@ async fn a_server_that_closes_with_a_reason_is_quoted() {
         endpoint.wait_idle().await;
     });
     let client = dial(port, &file_pins(&folder)).await.unwrap();
-    let error: TransportError = soon(client.connection.accept_bi()).await.unwrap_err().into();
+    let error = soon(async {
+        let mut stream = client.open().await?;
+        stream.recv.read(&mut [0]).await
+    });
+    let error = error.await.unwrap_err();
     assert_eq!(error.to_string(), "remote closed the connection: server is [31mfull");
     assert!(matches!(error, TransportError::Refused { code: 7, .. }));
-    let late: TransportError = soon(client.connection.open_bi()).await.unwrap_err().into();
+    let late = soon(client.open()).await.unwrap_err();
     assert!(matches!(late, TransportError::Refused { .. }));
     soon(server).await.unwrap();
 }
@@ -254,14 +276,17 @@ async fn a_reset_stream_leaves_the_connection_alive() {
         connection.closed().await;
     });
     let client = dial(port, &file_pins(&folder)).await.unwrap();
-    let (mut send, mut recv) = soon(client.connection.open_bi()).await.unwrap();
-    send.write_all(b"x").await.unwrap();
-    let error: TransportError = soon(recv.read(&mut [0])).await.unwrap_err().into();
+    let Stream { mut send, mut recv } = soon(client.open()).await.unwrap();
+    send.write(Bytes::from_static(b"x")).await.unwrap();
+    let error = soon(recv.read(&mut [0])).await.unwrap_err();
     assert!(matches!(error, TransportError::StreamAbandoned { code: 3 }), "{error}");
-    assert_eq!(soon(send.stopped()).await, Ok(Some(4u32.into())));
-    let error: TransportError = send.write(b"y").await.unwrap_err().into();
-    assert!(matches!(error, TransportError::StreamAbandoned { code: 4 }), "{error}");
-    assert!(client.connection.close_reason().is_none());
+    soon(send.finish()).await;
+    let error = send.write(Bytes::from_static(b"y")).await.unwrap_err();
+    assert!(
+        matches!(error, TransportError::StreamAbandoned { code: 4 } | TransportError::StreamClosed),
+        "{error}"
+    );
+    soon(client.open()).await.unwrap();
     client.close().await;
     soon(server).await.unwrap();
 }
@@ -270,9 +295,9 @@ async fn a_reset_stream_leaves_the_connection_alive() {
 async fn another_protocol_is_not_spoken_to() {
     let folder = TempDir::new().unwrap();
     let own = identity();
-    let (port, _server) = keep_open(strange_server(own.cert_der, own.key_der, b"h3"));
+    let (port, _server) = keep_open(strange_server(own.cert_der, own.key_der, b"dits/9"));
     let error = dial(port, &file_pins(&folder)).await.unwrap_err();
-    assert!(matches!(error, TransportError::Failed { .. }), "{error}");
+    assert!(matches!(error, TransportError::Version), "{error}");
     assert_eq!(text(&file_pins(&folder)), None);
 }
 

@@ -3,21 +3,29 @@
 //! The first try goes without a token (an anonymous server needs none) unless one is known; when the server
 //! says "unauthorized", `git credential` is asked once, and told how it went. In a filter nobody is asked on
 //! the terminal. A server seen for the first time is pinned; the caller learns of it and may say so.
+//!
+//! What ran on a connection that is lost runs again on a new one, as long as that brings something; if only its stream broke, on
+//! the same one ([`retry`](crate::retry)); counts of all tries add up. Only the first connection is not tried twice: a wrong address should be told at
+//! once.
 
-use crate::Settings;
+use crate::options::options;
+use crate::retry::{Moves, Next, Retry, may_pass, sum};
+use crate::{Settings, meter};
 use dits_format::Oid;
-use dits_net::file_pins::FilePins;
-use dits_net::{Options, TransportError};
+use dits_net::TransportError;
+use dits_net::connection::WireBytes;
 use dits_repo::credential::{self, Credential};
 use dits_repo::{Git, RepoError};
 use dits_store::{ChunkRead, ChunkWrite, FolderError};
 use dits_sync::address::AddressError;
-use dits_sync::client::{CONNECT_MAX, Client, GitReader, GitWriter, Observer, Report};
+use dits_sync::client::{Client, GitReader, GitWriter, Observer, Report};
 use dits_sync::message::{Purpose, Reason};
 use dits_sync::push::PushItem;
 use dits_sync::{Address, SyncError, Tally};
 use serde_json::json;
+use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 /// Why a remote could not be used.
 #[derive(Debug, thiserror::Error)]
@@ -47,14 +55,23 @@ pub struct Remote {
     client: Client,
     settings: Settings,
     credential: Option<Credential>,
+    first_use: Option<String>,
+    /// What connections have cost that were lost.
+    earlier: WireBytes,
+    /// Whether a Git stream runs on the connection.
+    has_git: bool,
+    /// Connections that Git streams ran on.
+    lost: Vec<Client>,
 }
 
 impl Remote {
     /// Connects to `address`; `git` is asked for credentials.
     pub fn connect(git: &Git, address: Address, settings: &Settings) -> Result<Remote, RemoteError> {
-        let pins = FilePins { path: settings.known_hosts.clone() };
-        let client = Client::connect(&address, &Options::new(Arc::new(pins), CONNECT_MAX))?;
-        Ok(Remote { git: git.clone(), address, client, settings: settings.clone(), credential: None })
+        let client = dial(git, &address, settings)?;
+        let (git, settings) = (git.clone(), settings.clone());
+        let first_use = client.first_use().map(ToString::to_string);
+        let (credential, earlier, has_git, lost) = Default::default();
+        Ok(Remote { git, address, client, settings, credential, first_use, earlier, has_git, lost })
     }
 
     /// What the program brought along.
@@ -69,7 +86,7 @@ impl Remote {
 
     /// What to tell the user when the server was seen for the first time.
     pub fn first_use_notice(&self) -> Option<String> {
-        let fingerprint = self.client.first_use()?;
+        let fingerprint = self.first_use.as_ref()?;
         Some(format!("trusting {} on first use, certificate {fingerprint}", self.address.authority()))
     }
 
@@ -80,8 +97,9 @@ impl Remote {
         items: &[PushItem],
         observe: Observer<'_>,
     ) -> Result<Report, RemoteError> {
-        let report =
-            self.authorized(|client, token| client.push(token, store.clone(), items.to_vec(), observe))?;
+        let (report, ()) = self.retrying(Moves::There, observe, |client, token, observe| {
+            Ok((client.push(token, store.clone(), items.to_vec(), observe)?, ()))
+        })?;
         self.report("push", &report);
         Ok(report)
     }
@@ -93,8 +111,9 @@ impl Remote {
         oids: &[Oid],
         observe: Observer<'_>,
     ) -> Result<Vec<Oid>, RemoteError> {
-        let (report, absent) =
-            self.authorized(|client, token| client.pull(token, store, oids.to_vec(), observe))?;
+        let (report, absent) = self.retrying(Moves::Here, observe, |client, token, observe| {
+            client.pull(token, store, oids.to_vec(), observe)
+        })?;
         self.report("pull", &report);
         Ok(absent)
     }
@@ -105,15 +124,18 @@ impl Remote {
         here: &Arc<dyn ChunkRead>,
         oids: &[Oid],
     ) -> Result<(Tally, Vec<Oid>), RemoteError> {
-        let (report, absent) =
-            self.authorized(|client, token| client.weigh(token, here.clone(), oids.to_vec()))?;
+        let (report, absent) = self.retrying(Moves::Here, &mut |_| {}, |client, token, _| {
+            client.weigh(token, here.clone(), oids.to_vec())
+        })?;
         self.report("weigh", &report);
         Ok((report.tally, absent))
     }
 
     /// Which of `oids` the server holds whole and proved: what it promised to keep, as long as a ref needs it.
     pub fn proves(&mut self, oids: &[Oid]) -> Result<Vec<bool>, RemoteError> {
-        let proved = self.authorized(|client, token| client.ask(token, oids.to_vec()))?;
+        let (_, proved) = self.retrying(Moves::Here, &mut |_| {}, |client, token, _| {
+            Ok((Report::default(), client.ask(token, oids.to_vec())?))
+        })?;
         let count = proved.iter().filter(|proved| **proved).count();
         self.settings.trace.event(
             "ask",
@@ -128,24 +150,108 @@ impl Remote {
         store: &Arc<dyn ChunkRead>,
         items: &[PushItem],
     ) -> Result<Tally, RemoteError> {
-        let report =
-            self.authorized(|client, token| client.weigh_push(token, store.clone(), items.to_vec()))?;
+        let (report, ()) = self.retrying(Moves::Here, &mut |_| {}, |client, token, _| {
+            Ok((client.weigh_push(token, store.clone(), items.to_vec())?, ()))
+        })?;
         self.report("weigh", &report);
         Ok(report.tally)
     }
 
     /// Opens a stream to a Git service.
     pub fn git(&mut self, purpose: &Purpose) -> Result<(GitWriter, GitReader), RemoteError> {
-        self.authorized(|client, token| client.git(token, purpose.clone()))
+        // Nothing has been said on it yet, so a stream that could not be opened may be opened again.
+        let (_, stream) = self.retrying(Moves::Here, &mut |_| {}, |client, token, _| {
+            Ok((Report::default(), client.git(token, purpose.clone())?))
+        })?;
+        self.has_git = true;
+        Ok(stream)
     }
 
     /// Ends the connection.
     pub fn close(self) {
-        let wire = self.client.wire();
-        self.settings
-            .trace
-            .event("connection", json!({ "udp_sent_bytes": wire.tx, "udp_received_bytes": wire.rx }));
+        let (wire, earlier) = (self.client.wire(), self.earlier);
+        self.settings.trace.event(
+            "connection",
+            json!({
+                "transport": self.client.way().name(),
+                "wire_sent_bytes": earlier.tx + wire.tx,
+                "wire_received_bytes": earlier.rx + wire.rx,
+            }),
+        );
         self.client.close();
+    }
+
+    /// Runs something to its end, over as many connections as it takes.
+    fn retrying<T>(
+        &mut self,
+        moves: Moves,
+        observe: Observer<'_>,
+        mut run: impl FnMut(&Client, &str, Observer<'_>) -> Result<(Report, T), SyncError>,
+    ) -> Result<(Report, T), RemoteError> {
+        let (mut retry, mut before, mut spent) = (Retry::new(moves), Tally::default(), (0, 0));
+        loop {
+            let (mut last, from) = (Tally::default(), self.client.spent());
+            let result = self.authorized(|client, token| {
+                run(client, token, &mut |tally| {
+                    last = tally;
+                    observe(sum(&before, tally));
+                })
+            });
+            let error = match result {
+                Ok((report, value)) => {
+                    let wire = (spent.0 + report.wire.0, spent.1 + report.wire.1);
+                    return Ok((Report { tally: sum(&before, report.tally), wire }, value));
+                }
+                Err(error) if may_pass(&error) => error,
+                Err(error) => return Err(error),
+            };
+            let all = self.client.spent();
+            spent = (spent.0 + all.0 - from.0, spent.1 + all.1 - from.1);
+            self.reconnect(&mut retry, last, error)?;
+            before = sum(&before, last);
+        }
+    }
+
+    /// Makes a new connection after `error`, if `retry` allows for it.
+    fn reconnect(
+        &mut self,
+        retry: &mut Retry,
+        mut tally: Tally,
+        mut error: RemoteError,
+    ) -> Result<(), RemoteError> {
+        loop {
+            let Next::Again { pause, number, anew } = retry.failed(tally, chance()) else {
+                return Err(error);
+            };
+            self.settings.trace.event(
+                "retry",
+                json!({
+                    "remote": self.address.to_string(),
+                    "number": number,
+                    "why": error.to_string(),
+                    "chunk_bytes": tally.chunk_bytes,
+                }),
+            );
+            if self.settings.terminal || self.settings.progress.forced {
+                meter::notice(&format!("connection lost, trying again ({number})…"));
+            }
+            wait(pause);
+            if self.client.is_open() && !anew {
+                return Ok(());
+            }
+            match dial(&self.git, &self.address, &self.settings) {
+                Ok(client) => {
+                    let wire = self.client.wire();
+                    self.earlier = WireBytes { tx: self.earlier.tx + wire.tx, rx: self.earlier.rx + wire.rx };
+                    let lost = std::mem::replace(&mut self.client, client);
+                    // A Git stream on it finds out by itself.
+                    self.lost.extend(std::mem::take(&mut self.has_git).then_some(lost));
+                    return Ok(());
+                }
+                Err(again) if may_pass(&again) => (error, tally) = (again, Tally::default()),
+                Err(again) => return Err(again),
+            }
+        }
     }
 
     fn authorized<T>(
@@ -192,5 +298,33 @@ impl Remote {
                 "received_bytes": report.wire.1,
             }),
         );
+    }
+}
+
+/// A new connection.
+fn dial(git: &Git, address: &Address, settings: &Settings) -> Result<Client, RemoteError> {
+    let started = Instant::now();
+    let client = Client::connect(address, &options(git, settings)?)?;
+    settings.trace.event(
+        "connected",
+        json!({
+            "remote": address.to_string(),
+            "transport": client.way().name(),
+            "connect_ms": started.elapsed().as_millis() as u64,
+        }),
+    );
+    Ok(client)
+}
+
+/// A number from 0 to 1 that differs from process to process and from call to call.
+fn chance() -> f64 {
+    RandomState::new().hash_one(0) as f64 / u64::MAX as f64
+}
+
+/// Waits. A signal that ends the process does so at once.
+fn wait(pause: Duration) {
+    let end = Instant::now() + pause;
+    while let Some(left) = end.checked_duration_since(Instant::now()) {
+        std::thread::park_timeout(left);
     }
 }

@@ -14,7 +14,7 @@ use dits_sync::client::{Observer, Report};
 use dits_sync::direct::{Broken, converse};
 use dits_sync::machine::Machine;
 use dits_sync::message::Reason;
-use dits_sync::pull::{Giver, Puller};
+use dits_sync::pull::{Giver, PullItem, Puller};
 use dits_sync::push::{PushItem, Pusher, Taker};
 use dits_sync::weigh::Weigher;
 use dits_sync::weigh_push::PushWeigher;
@@ -52,12 +52,14 @@ impl FolderPeer {
         let there = self.folder.open()?;
         let mut pusher = Pusher::new(store.clone(), items.to_vec());
         let mut taker = Taker::new(&there).map_err(SyncError::from)?;
+        let damaged = there.clone();
+        taker.set_mender(Arc::new(move |id| take_away(&damaged, id)));
         if let Err(broken) = converse(&mut pusher, &mut taker, observe) {
             // What came is kept for the next try; that the push failed matters more than that this did.
             let _ = taker.salvage();
             return Err(self.broken(broken, Some(&there)).into());
         }
-        settle(&**store, &there, taker.claimed())?;
+        settle(&**store, &there, &taker.claimed())?;
         let report = Report { tally: pusher.tally(), ..Report::default() };
         self.trace("push", report.tally);
         Ok(report)
@@ -71,7 +73,8 @@ impl FolderPeer {
         observe: Observer<'_>,
     ) -> Result<Vec<Oid>, RemoteError> {
         let mut giver = self.giver()?;
-        let mut puller = Puller::new(store, oids.to_vec()).map_err(SyncError::from)?;
+        let mut puller = Puller::new(store, oids.iter().copied().map(PullItem::from).collect(), false)
+            .map_err(SyncError::from)?;
         if let Err(broken) = converse(&mut puller, &mut giver, observe) {
             puller.salvage().map_err(SyncError::from)?;
             return Err(self.broken(broken, None).into());

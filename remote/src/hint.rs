@@ -15,6 +15,8 @@ use dits_sync::SyncError;
 use dits_sync::message::Reason;
 use std::error::Error;
 
+const CLIENT_CERTIFICATE: &str = "name a certificate that the server knows: 'git config http.sslCert FILE' and 'git config http.sslKey FILE'";
+
 /// The hint for an error, or for the first of its causes that has one.
 pub fn hint(error: &(dyn Error + 'static)) -> Option<String> {
     let mut next = Some(error);
@@ -57,7 +59,16 @@ fn own_hint(cause: &(dyn Error + 'static)) -> Option<String> {
 fn remote_hint(error: &RemoteError) -> Option<String> {
     let text = match error {
         RemoteError::Transport(TransportError::Unreachable { .. }) => {
-            "check the address, that the server runs, and that UDP to its port is not blocked"
+            "check the address, that the server runs, and that its port is not blocked"
+        }
+        RemoteError::Transport(TransportError::NobodyListens { .. }) => {
+            "check the address, and that the server runs"
+        }
+        RemoteError::Transport(TransportError::Version) => "update git-dits on the older side",
+        RemoteError::Transport(TransportError::ClientCertificate) => CLIENT_CERTIFICATE,
+        // It may come to light only when a stream is in use.
+        RemoteError::Sync(SyncError::Lost(why)) if *why == TransportError::ClientCertificate.to_string() => {
+            CLIENT_CERTIFICATE
         }
         RemoteError::Transport(TransportError::PinMismatch { host, .. }) => {
             return Some(format!(

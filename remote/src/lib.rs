@@ -2,7 +2,8 @@
 //!
 //! Joins what `dits-repo` knows (URLs, credentials, new pointers) to what `dits-sync` does (connections,
 //! pushes, pulls). [`endpoint`] says where a Git remote has its content; [`Remote`] is one server with the token
-//! question settled, [`Peer`] that or a folder; [`upload`] sends contents, [`verify`] looks whether they are there; [`RemoteSource`] brings chunks
+//! question settled, connected anew when the connection is lost ([`retry`]), [`Peer`] that or a folder; [`upload`] sends contents,
+//! [`verify`] looks whether they are there; [`RemoteSource`] brings chunks
 //! for hydration from whichever remote has them; [`Trace`] writes what happened for scripts and tests;
 //! [`Meter`] draws progress on a terminal, and for programs; [`hint()`] says what to do about an error. Prints nothing by itself.
 
@@ -11,9 +12,11 @@ pub mod endpoint;
 pub mod folder;
 pub mod hint;
 pub mod meter;
+pub mod options;
 pub mod peer;
 pub mod progress;
 pub mod proofs;
+pub mod retry;
 pub mod settings;
 pub mod source;
 pub mod trace;

@@ -44,6 +44,15 @@ pub struct Meter {
     line: Mutex<Option<Line>>,
 }
 
+/// Columns that a notice covers, so that nothing of the line before stays.
+const NOTICE_COLUMNS: usize = 100;
+
+/// Tells something in between on a line of its own.
+pub(crate) fn notice(text: &str) {
+    // Whoever cannot be told is not there.
+    let _ = writeln!(std::io::stderr().lock(), "\r{text:<NOTICE_COLUMNS$}");
+}
+
 /// The line that is being drawn.
 #[derive(Debug)]
 struct Line {

@@ -44,6 +44,8 @@ pub const PRUNE_VERIFY_REMOTE: Setting<bool> = Setting::new("dits.pruneverifyrem
 pub const PRUNE_VERIFY_UNREACHABLE: Setting<bool> = Setting::new("dits.pruneverifyunreachablealways", false);
 /// The remote that counts as pushed to.
 pub const PRUNE_REMOTE: Setting<&str> = Setting::new("dits.pruneremotetocheck", "origin");
+/// What carries content and Git's own traffic: `auto`, `quic` or `tcp`.
+pub const TRANSPORT: Setting<&str> = Setting::new("dits.transport", "auto");
 /// Days for which the trash is kept; 0: there is none.
 pub const TRASH_DAYS: Setting<u64> = Setting::new("dits.trashdays", 14);
 

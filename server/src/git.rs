@@ -1,30 +1,30 @@
 //! Running `git`: with an environment of our own, and as the far end of a stream.
 //!
-//! Nothing of the owner's shell, settings or hooks reaches these processes, and nothing of the client but the
-//! three fields of its hello, each checked against a fixed form. What the server wants of Git is passed as
+//! Nothing of the owner's shell or settings reaches these processes but those of the repository itself, and nothing of the
+//! client but the three fields of its hello, each checked against a fixed form. What the server wants of Git is passed as
 //! configuration by environment, so repositories hold no settings that could go stale. Their error output is
 //! the server's: that is where its owner reads why a repository fails.
 //!
 //! Always holds: a child ends with its stream. Closing its pipes is what ends it in good order (Git then cleans
 //! up behind itself); one that is still there after [`EXIT_MAX`] is killed. A stream is given up when nothing
-//! at all moved on its connection for [`STALL_MAX`]: on its own it may be quiet for hours, while the contents
-//! of a push travel beside it.
+//! at all moved on its connection for [`GIT_SILENCE_MAX`].
 
 use crate::layout::Layout;
 use bytes::Bytes;
 use dits_net::stream::{Activity, Receiving, Sending};
+use dits_store::{StoreError, durable};
 use dits_sync::address::realm;
+use dits_sync::machine::GIT_SILENCE_MAX;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::pin::pin;
 use std::process::{ExitStatus, Stdio};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::process::{Child, ChildStdin, ChildStdout, Command};
 use tokio::time::{sleep, timeout};
 
-/// Time without any stream data on a connection after which its Git streams are given up.
-pub(crate) const STALL_MAX: Duration = Duration::from_secs(600);
 /// Time a child has to end by itself once its pipes are closed.
 pub(crate) const EXIT_MAX: Duration = Duration::from_secs(10);
 /// Time for a command on a repository that takes no input.
@@ -67,23 +67,60 @@ pub(crate) fn is_protocol(text: &str) -> bool {
     text.len() <= PROTOCOL_CHARS_MAX && text.chars().all(fine)
 }
 
+/// What the hooks of one push get.
+#[derive(Debug)]
+pub(crate) struct Push {
+    /// Where they are.
+    settings: Vec<(&'static str, OsString)>,
+    store: PathBuf,
+    contents: PathBuf,
+    /// A ledger that the hook makes when it says yes: refs are about to name these contents.
+    file: PathBuf,
+}
+
+impl Push {
+    /// For a push to the repository `name`, its path as clients write it.
+    pub fn begin(
+        layout: &Layout,
+        name: &str,
+        settings: Vec<(&'static str, OsString)>,
+    ) -> Result<Push, StoreError> {
+        let mut random = [0; 16];
+        let failed = |error| StoreError::io("name a file in", layout.root())(std::io::Error::other(error));
+        getrandom::fill(&mut random).map_err(failed)?;
+        let file = layout.pushes(realm(name)).join(format!("{:032x}", u128::from_le_bytes(random)));
+        Ok(Push { settings, store: layout.store(realm(name)), contents: layout.ledgers(name).0, file })
+    }
+
+    /// Git has ended.
+    pub fn end(&self) {
+        // One that stays keeps its contents for a day.
+        let _ = durable::remove_file(&self.file);
+    }
+}
+
 /// How `git` is run by this server.
 #[derive(Debug)]
 pub(crate) struct Git {
     layout: Layout,
     path: Option<OsString>,
+    hooks: Mutex<()>,
 }
 
 impl Git {
     /// `path` is the search path for `git` and for what its hook runs.
     pub fn new(layout: Layout, path: Option<OsString>) -> Git {
-        Git { layout, path }
+        Git { layout, path, hooks: Mutex::default() }
     }
 
-    /// A command without anything of our own environment.
-    fn command(&self) -> Command {
-        let config = [
-            ("core.hooksPath", self.layout.hooks().into_os_string()),
+    /// Whoever holds this may write hooks.
+    pub fn writing_hooks(&self) -> MutexGuard<'_, ()> {
+        self.hooks.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A command without anything of our own environment, with this in its configuration besides.
+    pub fn command(&self, settings: &[(&str, OsString)]) -> Command {
+        let ours = [
             // By itself Git syncs neither loose objects nor refs: a push we confirmed must survive a power cut.
             ("core.fsync", "committed,loose-object,reference".into()),
             ("receive.advertisePushOptions", "true".into()),
@@ -94,25 +131,28 @@ impl Git {
         command.envs(self.path.as_ref().map(|path| ("PATH", path)));
         command.env("HOME", self.layout.root()).env("LC_ALL", "C");
         command.env("GIT_CONFIG_NOSYSTEM", "1").env("GIT_CONFIG_GLOBAL", "/dev/null");
-        command.env("GIT_CONFIG_COUNT", config.len().to_string());
-        for (index, (key, value)) in config.iter().enumerate() {
+        command.env("GIT_CONFIG_COUNT", (ours.len() + settings.len()).to_string());
+        for (index, (key, value)) in ours.iter().chain(settings).enumerate() {
             command.env(format!("GIT_CONFIG_KEY_{index}"), key);
             command.env(format!("GIT_CONFIG_VALUE_{index}"), value);
         }
         command
     }
 
-    /// Starts a service on a repository; `name` is its path as clients write it.
+    /// Starts a service on a repository.
     pub fn serve(
         &self,
         service: Service,
-        name: &str,
+        push: Option<&Push>,
         repository: &Path,
         protocol: &str,
     ) -> std::io::Result<Child> {
-        let mut command = self.command();
+        let mut command = self.command(push.map_or(&[], |push| &push.settings));
         command.args(service.arguments()).arg(repository);
-        command.env("DITS_STORE", self.layout.store(realm(name)));
+        if let Some(push) = push {
+            command.env("DITS_STORE", &push.store);
+            command.env("DITS_CONTENTS", &push.contents).env("DITS_PUSH", &push.file);
+        }
         if !protocol.is_empty() {
             command.env("GIT_PROTOCOL", protocol);
         }
@@ -125,7 +165,7 @@ impl Git {
         repository: Option<&Path>,
         arguments: &[&str],
     ) -> std::io::Result<(ExitStatus, Vec<u8>)> {
-        let mut command = self.command();
+        let mut command = self.command(&[]);
         if let Some(repository) = repository {
             command.arg("--git-dir").arg(repository);
         }
@@ -143,6 +183,38 @@ impl Git {
 /// The peer went away, or nothing moved any more.
 #[derive(Debug)]
 pub(crate) struct GivenUp;
+
+/// What a service says first in `repository`: its refs, and what it can do.
+pub(crate) async fn advertisement(git: &Git, repository: &Path, protocol: &str) -> std::io::Result<Vec<u8>> {
+    let mut command = git.command(&[]);
+    command.args(["receive-pack", "--advertise-refs"]).arg(repository).env("GIT_PROTOCOL", protocol);
+    command.stdin(Stdio::null()).stderr(Stdio::inherit());
+    let output = timeout(COMMAND_MAX, command.output()).await.map_err(std::io::Error::from)??;
+    if output.status.success() {
+        Ok(output.stdout)
+    } else {
+        Err(std::io::Error::other("git receive-pack failed"))
+    }
+}
+
+/// Gives a child the start of its input, and passes over what it says first, up to the flush packet.
+pub(crate) async fn catch_up(child: &mut Child, input: &[u8]) -> Result<(), GivenUp> {
+    let (Some(stdin), Some(stdout)) = (&mut child.stdin, &mut child.stdout) else { return Err(GivenUp) };
+    stdin.write_all(input).await.map_err(|_| GivenUp)?;
+    let mut packet = vec![0; 4];
+    loop {
+        packet.resize(4, 0);
+        stdout.read_exact(&mut packet).await.map_err(|_| GivenUp)?;
+        let len = std::str::from_utf8(&packet).ok().and_then(|len| usize::from_str_radix(len, 16).ok());
+        match len.ok_or(GivenUp)? {
+            0 => return Ok(()),
+            len => {
+                packet.resize(len.checked_sub(4).ok_or(GivenUp)?, 0);
+                stdout.read_exact(&mut packet).await.map_err(|_| GivenUp)?;
+            }
+        }
+    }
+}
 
 /// Moves bytes between a child and a stream until the child has said everything, and waits for its end.
 pub(crate) async fn pump(mut child: Child, send: &mut Sending, recv: Receiving) -> Result<(), GivenUp> {
@@ -209,51 +281,20 @@ async fn drain(mut stdout: ChildStdout, send: &mut Sending) -> Result<(), GivenU
     }
 }
 
-/// Returns when nothing moved between the two machines for [`STALL_MAX`].
-async fn stall(activity: &Activity) {
+/// Returns when nothing moved between the two machines for [`GIT_SILENCE_MAX`].
+pub(crate) async fn stall(activity: &Activity) {
     loop {
         let before = activity.bytes();
-        sleep(STALL_MAX).await;
+        sleep(GIT_SILENCE_MAX).await;
         if activity.bytes() == before {
             return;
         }
     }
 }
 
-/// What the pre-receive hook's file says: it hands over to `git-dits`, whatever characters its path has.
-pub(crate) fn hook_script(exe: &Path) -> Vec<u8> {
-    use std::os::unix::ffi::OsStrExt;
-    let mut script = b"#!/bin/sh\nexec '".to_vec();
-    for byte in exe.as_os_str().as_bytes() {
-        match byte {
-            b'\'' => script.extend_from_slice(b"'\\''"),
-            other => script.push(*other),
-        }
-    }
-    script.extend_from_slice(b"' hook pre-receive \"$@\"\n");
-    script
-}
-
-/// The file of the pre-receive hook.
-pub(crate) fn hook_path(layout: &Layout) -> PathBuf {
-    layout.hooks().join("pre-receive")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_hook_survives_any_path() {
-        let dir = tempfile::tempdir().unwrap();
-        let exe = dir.path().join("it's $HOME \"x\" `y`\n\\z");
-        std::fs::write(&exe, "#!/bin/sh\necho \"$@\"\n").unwrap();
-        std::fs::set_permissions(&exe, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
-        let hook = dir.path().join("hook");
-        std::fs::write(&hook, hook_script(&exe)).unwrap();
-        let output = std::process::Command::new("/bin/sh").arg(&hook).arg("a b").output().unwrap();
-        assert_eq!(output.stdout, b"hook pre-receive a b\n");
-    }
 
     #[tokio::test(flavor = "multi_thread")]
     async fn what_git_writes_is_synced() {

@@ -11,7 +11,7 @@
 //! Fails as [`IdentityError`].
 
 use crate::layout::{Layout, PRIVATE, write_file};
-use dits_net::quic::server::ServerIdentity;
+use dits_net::certificate::ServerIdentity;
 use dits_store::StoreError;
 use std::io::ErrorKind;
 use std::path::Path;

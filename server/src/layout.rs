@@ -5,7 +5,11 @@
 //! DIR/lock                        held exclusively while a server runs
 //! DIR/cert.der key.der tokens     the last two for the owner's eyes only
 //! DIR/hooks/pre-receive           rewritten at each start
+//! DIR/empty/<format>.git          repositories that stay empty, one an object format
 //! DIR/realms/<realm>/store        chunks
+//! DIR/realms/<realm>/leases       ledger: contents that somebody was told are here
+//! DIR/realms/<realm>/pushes/…     ledgers: contents of pushes between the hook's yes and the end of Git
+//! DIR/realms/<realm>/contents/…   ledgers of repositories: `team/a/b` has `a/b/@contents` and `a/b/@arrived`
 //! DIR/realms/<realm>/git/…/x.git  repositories: `team/a/b` is `realms/team/git/a/b.git`
 //! ```
 //!
@@ -17,6 +21,7 @@
 
 use dits_store::{StoreError, durable};
 use dits_sync::address::{AddressError, check_repository, realm};
+use std::collections::BTreeSet;
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{ErrorKind, Write};
 use std::os::unix::fs::OpenOptionsExt;
@@ -26,6 +31,9 @@ use std::path::{Path, PathBuf};
 const FORMAT: &str = "git-dits server 1\n";
 /// Name of the repository of a path that is only a realm, and start of names that no path can spell.
 const UNSPELLABLE: &str = "@";
+/// Names of a repository's ledgers, which no path can spell.
+const ATTACHED: &str = "@contents";
+const ARRIVED: &str = "@arrived";
 /// Mode of files that hold secrets.
 pub(crate) const PRIVATE: u32 = 0o600;
 /// Mode of programs.
@@ -147,6 +155,11 @@ impl Layout {
         self.root.join("hooks")
     }
 
+    /// A repository that stays empty, of an object format: what it says stands for those that do not exist yet.
+    pub(crate) fn empty(&self, object_format: &str) -> PathBuf {
+        self.root.join("empty").join(format!("{object_format}.git"))
+    }
+
     /// The token file.
     pub fn tokens(&self) -> PathBuf {
         self.root.join("tokens")
@@ -159,6 +172,44 @@ impl Layout {
     /// The chunk store of a realm.
     pub fn store(&self, realm: &str) -> PathBuf {
         self.realms().join(realm).join("store")
+    }
+
+    /// Contents that somebody in a realm was told are here.
+    pub(crate) fn leases(&self, realm: &str) -> PathBuf {
+        self.realms().join(realm).join("leases")
+    }
+
+    /// A folder for what pushes under way are about to refer to.
+    pub(crate) fn pushes(&self, realm: &str) -> PathBuf {
+        self.realms().join(realm).join("pushes")
+    }
+
+    /// The ledgers of a repository, there or not: what is attached to it, and which chunks arrived through it.
+    pub(crate) fn ledgers(&self, path: &str) -> (PathBuf, PathBuf) {
+        let realm = realm(path);
+        let folder =
+            self.realms().join(realm).join("contents").join(path[realm.len()..].trim_start_matches('/'));
+        (folder.join(ATTACHED), folder.join(ARRIVED))
+    }
+
+    /// The paths of all repositories of a realm: those with refs here, and those with contents only.
+    pub fn repositories(&self, realm: &str) -> Result<BTreeSet<String>, StoreError> {
+        let mut found = BTreeSet::new();
+        let base = self.realms().join(realm);
+        walk(&base.join("git"), realm, &mut |path, name| {
+            let is_repository = name.strip_suffix(".git").filter(|name| !name.starts_with("@new-"));
+            if let Some(name) = is_repository {
+                found.insert(if name == UNSPELLABLE { path.to_owned() } else { format!("{path}/{name}") });
+            }
+            name.ends_with(".git")
+        })?;
+        walk(&base.join("contents"), realm, &mut |path, name| {
+            if name == ATTACHED {
+                found.insert(path.to_owned());
+            }
+            name.starts_with(UNSPELLABLE)
+        })?;
+        Ok(found)
     }
 
     /// The realms that have a store.
@@ -193,6 +244,22 @@ impl Layout {
     pub fn beside(repository: &Path, unique: &str) -> PathBuf {
         repository.with_file_name(format!("{UNSPELLABLE}new-{unique}"))
     }
+}
+
+/// Shows each name below `folder` with the path of its folder, and goes into those that `each` does not take.
+fn walk(folder: &Path, path: &str, each: &mut dyn FnMut(&str, &str) -> bool) -> Result<(), StoreError> {
+    let entries = match fs::read_dir(folder) {
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
+        entries => entries.map_err(StoreError::io("list", folder))?,
+    };
+    for entry in entries {
+        let entry = entry.map_err(StoreError::io("list", folder))?;
+        let Ok(name) = entry.file_name().into_string() else { continue };
+        if !each(path, &name) && entry.path().is_dir() {
+            walk(&entry.path(), &format!("{path}/{name}"), each)?;
+        }
+    }
+    Ok(())
 }
 
 /// Writes a whole file with a mode, durably; no other process may write the same one meanwhile.

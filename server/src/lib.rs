@@ -10,22 +10,34 @@
 //! a peer that misbehaves ends its own stream and nothing else; one process serves a folder at a time.
 //!
 //! Parts: [`layout`] knows where things are, [`identity`] the certificate, [`tokens`] and [`access`] who may
-//! do what, `stores` and `repositories` what is kept, `session` the streams, `git` the child processes, and
+//! do what, `stores` and `repositories` what is kept, `session` the streams, `pushes` those that bring contents, `git` the child processes, and
 //! [`prover`] rebuilds in the background what a push could only claim.
+//! [`memory`] says how much memory messages may take, and [`faults`] makes a server fail on purpose.
 //! This crate never prints: what the owner should know is handed to [`Server::on_problem`].
 
 pub mod access;
+mod contents;
+pub mod faults;
+pub mod gc;
 mod git;
+mod guard;
+mod hooks;
 pub mod identity;
 pub mod layout;
+pub mod memory;
 pub mod prover;
+mod pushes;
 mod refusal;
 mod repositories;
 pub mod serve;
 mod session;
 mod stores;
+#[cfg(test)]
+mod testing;
 pub mod tokens;
+mod view;
 
 pub use access::add_token;
+pub use faults::Faults;
 pub use serve::{ServeError, Server, ServerConfig, serve_blocking};
 pub use tokens::{Role, Scope};

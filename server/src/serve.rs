@@ -11,22 +11,29 @@
 //! Fails as [`ServeError`], before anything is bound where possible.
 
 use crate::access::{Access, AccessError};
-use crate::git::{Git, hook_path, hook_script};
+use crate::contents::Contents;
+use crate::faults::Faults;
+use crate::git::Git;
+use crate::hooks;
 use crate::identity::{self, IdentityError};
-use crate::layout::{Claim, EXECUTABLE, Layout, LayoutError, write_file};
+use crate::layout::{Claim, Layout, LayoutError};
+use crate::memory;
 use crate::prover::{Prover, Tell};
+use crate::pushes::Pushes;
 use crate::session::{self, CLOSE_REASON, Shared};
 use crate::stores::Stores;
-use dits_net::listen::Arrival;
+use dits_net::certificate::ServerTls;
+use dits_net::listen::{Arrival, Arrived};
 use dits_net::{Listener, TransportError};
 use dits_store::StoreError;
+use dits_sync::budget::Budget;
 use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::pin::pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
-use tokio::sync::watch;
+use tokio::sync::{OnceCell, watch};
 use tokio::task::{JoinSet, block_in_place};
 use tokio::time::timeout;
 
@@ -47,12 +54,20 @@ const EARLY_PROBLEMS_MAX: usize = 100;
 pub struct ServerConfig {
     /// The server's folder; created if need be.
     pub dir: PathBuf,
-    /// UDP address to listen on; port 0 takes a free one.
+    /// Address to listen on, UDP and TCP; port 0 takes one that is free for both.
     pub listen: SocketAddr,
+    /// Files (PEM) of a certificate chain and its key to show in place of the server's own.
+    pub certificate: Option<(PathBuf, PathBuf)>,
+    /// File (PEM) of the authorities that clients must have a certificate of.
+    pub client_ca: Option<PathBuf>,
     /// Whether everybody on this machine may do everything, without tokens.
     pub anonymous: bool,
     /// The `git-dits` program that the pre-receive hook runs.
     pub exe: PathBuf,
+    /// Bytes of memory for messages that arrive, of all streams together; by itself [`memory::for_messages`].
+    pub memory: Option<u64>,
+    /// What is to go wrong; only for this machine.
+    pub faults: Option<Arc<Faults>>,
 }
 
 /// Why a server cannot start, or stopped.
@@ -63,6 +78,9 @@ pub enum ServeError {
         "refusing to serve {0} without tokens\nhint: serve on 127.0.0.1, or leave out the option that allows everybody"
     )]
     AnonymousNetwork(SocketAddr),
+    /// To fail on purpose, and open to others.
+    #[error("refusing to serve {0} with faults\nhint: '--faults' is for trials: serve on 127.0.0.1")]
+    FaultsNetwork(SocketAddr),
     /// The folder cannot be used.
     #[error(transparent)]
     Layout(#[from] LayoutError),
@@ -127,14 +145,21 @@ impl std::fmt::Debug for Server {
 impl Server {
     /// Prepares the folder and binds the endpoint. Must be called inside a multi-threaded tokio runtime.
     pub fn start(config: ServerConfig) -> Result<Server, ServeError> {
-        if config.anonymous && !config.listen.ip().to_canonical().is_loopback() {
-            return Err(ServeError::AnonymousNetwork(config.listen));
+        if !config.listen.ip().to_canonical().is_loopback() {
+            if config.anonymous {
+                return Err(ServeError::AnonymousNetwork(config.listen));
+            }
+            if config.faults.is_some() {
+                return Err(ServeError::FaultsNetwork(config.listen));
+            }
         }
         let (layout, claim) = Layout::claim(&config.dir)?;
         let (access, admin_token) = Access::open(&layout, config.anonymous)?;
-        install_hook(&layout, &config)?;
+        let git = Git::new(layout.clone(), std::env::var_os("PATH"));
+        install_hook(&git, &config)?;
         let identity = identity::load_or_create(&layout)?;
-        let listener = Listener::bind(config.listen, identity)
+        let tls = ServerTls { identity, files: config.certificate, client_ca: config.client_ca };
+        let listener = Listener::bind(config.listen, tls)
             .map_err(|source| ServeError::Listen { address: config.listen, source })?;
         let address = listener.address().map_err(ServeError::Start)?;
 
@@ -143,8 +168,23 @@ impl Server {
         let stores = Arc::new(Stores::new(layout.clone()));
         let realms = layout.realms_present()?;
         let prover = Prover::start(stores.clone(), realms, tell.clone()).map_err(ServeError::Start)?;
-        let git = Git::new(layout, std::env::var_os("PATH"));
-        let shared = Arc::new(Shared { access, stores, git, proofs: prover.queue(), tell });
+        let memory = Budget::new(
+            usize::try_from(config.memory.unwrap_or_else(memory::for_messages)).unwrap_or(usize::MAX),
+        );
+        let contents = Arc::new(Contents::new(layout));
+        let shared = Arc::new(Shared {
+            access,
+            stores,
+            contents,
+            git,
+            exe: config.exe,
+            way: OnceCell::new(),
+            proofs: prover.queue(),
+            memory,
+            pushes: Pushes::default(),
+            faults: config.faults.unwrap_or_default(),
+            tell,
+        });
         Ok(Server { listener, address, admin_token, problems, shared, prover, _claim: claim })
     }
 
@@ -185,6 +225,7 @@ impl Server {
             }
         };
         self.listener.stop_accepting();
+        self.shared.faults.release();
         stop.send_replace(true);
         let _ = timeout(SHUTDOWN_GRACE, all(&mut connections)).await;
         self.listener.close(CLOSE_REASON);
@@ -215,14 +256,15 @@ async fn all(tasks: &mut JoinSet<()>) {
 }
 
 async fn greet(shared: Arc<Shared>, arrival: Arrival, stop: watch::Receiver<bool>) {
-    if let Ok(Ok(peer)) = timeout(HANDSHAKE_MAX, arrival.greet()).await {
-        session::serve(shared, peer, stop).await;
+    match timeout(HANDSHAKE_MAX, arrival.greet()).await {
+        Ok(Ok(Arrived::Peer(peer))) => session::serve(shared, peer, stop).await,
+        // Nothing is served over HTTP: closing says so.
+        Ok(Ok(Arrived::Http(_)) | Err(_)) | Err(_) => {}
     }
 }
 
-fn install_hook(layout: &Layout, config: &ServerConfig) -> Result<(), ServeError> {
-    let path = hook_path(layout);
-    write_file(&path, EXECUTABLE, &hook_script(&config.exe))?;
+fn install_hook(git: &Git, config: &ServerConfig) -> Result<(), ServeError> {
+    let path = hooks::install(git, &config.exe)?;
     rustix::fs::access(&path, rustix::fs::Access::EXEC_OK)
         .map_err(|error| ServeError::Hook { path, source: error.into() })
 }

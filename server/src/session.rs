@@ -12,35 +12,58 @@
 //! again. Failures of our own are told to the owner ([`Shared::tell`]); the peer learns their class only.
 
 use crate::access::Access;
-use crate::git::{self, Git, Service};
+use crate::contents::{Contents, ContentsError};
+use crate::faults::Faults;
+use crate::git::{self, Git, Push, Service};
+use crate::guard::{Guard, Keeper};
+use crate::hooks::Way;
 use crate::prover::{ProofQueue, Tell};
+use crate::pushes::Pushes;
 use crate::refusal::Refusal;
 use crate::repositories;
 use crate::stores::Stores;
 use crate::tokens::{Caller, Role};
+use crate::view::{Scope, View};
 use dits_net::Stream;
 use dits_net::listen::Peer;
-use dits_store::{ChunkRead, MemoryStore, StoreError, take_away};
+use dits_net::stream::{Receiving, Sending};
+use dits_store::{MemoryStore, PackStore, StoreError, take_away};
 use dits_sync::SyncError;
 use dits_sync::address::realm;
+use dits_sync::budget::Budget;
 use dits_sync::driver::{Channel, drive};
+use dits_sync::machine::Machine;
 use dits_sync::message::{Hello, Message, Purpose};
 use dits_sync::pull::Giver;
 use dits_sync::push::Taker;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
-use tokio::sync::watch;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use tokio::sync::{OnceCell, watch};
 use tokio::task::{JoinSet, block_in_place};
+use tokio::time::sleep;
 
 /// What clients are told when the server ends.
 pub(crate) const CLOSE_REASON: &[u8] = b"the server is shutting down";
+
+/// Git's packet that ends a list; a list of nothing is only that.
+const FLUSH: &[u8; 4] = b"0000";
+/// A connection without any stream is ended after this long.
+pub(crate) const UNUSED_MAX: Duration = Duration::from_secs(10 * 60);
 
 /// What all streams of a server work with.
 pub(crate) struct Shared {
     pub access: Access,
     pub stores: Arc<Stores>,
+    pub contents: Arc<Contents>,
     pub git: Git,
+    /// The program that hooks run, and how Git is told of them once that is known.
+    pub exe: PathBuf,
+    pub way: OnceCell<Way>,
     pub proofs: ProofQueue,
+    pub memory: Budget,
+    pub pushes: Pushes,
+    pub faults: Arc<Faults>,
     pub tell: Tell,
 }
 
@@ -54,6 +77,8 @@ pub(crate) async fn serve(shared: Arc<Shared>, peer: Peer, mut stop: watch::Rece
                 None => break,
             },
             Some(ended) = streams.join_next() => shared.told_of(ended),
+            // A client that comes back to it connects anew.
+            () = sleep(UNUSED_MAX), if streams.is_empty() => break,
             _ = stop.wait_for(|stop| *stop) => break,
         }
     }
@@ -66,17 +91,21 @@ pub(crate) async fn serve(shared: Arc<Shared>, peer: Peer, mut stop: watch::Rece
 
 async fn serve_stream(shared: Arc<Shared>, stream: Stream) {
     // Who does not say hello gets no answer.
-    let Ok((channel, hello)) = Channel::accept(stream).await else { return };
-    let (task, _caller) = match block_in_place(|| shared.admit(&hello)) {
+    let Ok((channel, hello)) = Channel::accept(stream, &shared.memory).await else { return };
+    let channel = channel.map_stream(|stream| shared.faults.stream(&hello, stream));
+    let (task, caller) = match block_in_place(|| shared.admit(&hello)) {
         Ok(task) => task,
         Err(refusal) => return channel.refuse(&refusal.into_message()).await,
     };
     match task {
-        Task::Push => shared.push(channel, realm(&hello.repository)).await,
-        Task::Pull => shared.pull(channel, realm(&hello.repository)).await,
+        Task::Push => shared.push(channel, &hello.repository, &caller).await,
+        Task::Pull => shared.pull(channel, &hello.repository, &caller).await,
         Task::Git(task) => shared.git(channel, &hello.repository, task).await,
     }
 }
+
+/// A service that runs, and what belongs to a push.
+type Started = (tokio::process::Child, Option<Push>);
 
 /// What an admitted stream does.
 enum Task {
@@ -128,16 +157,49 @@ impl Shared {
         }
     }
 
-    async fn push(&self, mut channel: Channel, realm: &str) {
-        let opened = block_in_place(|| self.stores.open(realm).and_then(|store| Taker::new(&store)));
-        let mut taker = match opened {
-            Ok(taker) => taker,
+    /// What takes a push. Chunks that turn out to be damaged go, so that the client is asked for them.
+    fn taker(&self, keeper: &Keeper) -> Result<Taker, StoreError> {
+        let mut taker = Taker::new(&self.faults.store(keeper.view.clone()))?;
+        let store = keeper.store.clone();
+        taker.set_mender(Arc::new(move |id| take_away(&store, id)));
+        Ok(taker)
+    }
+
+    /// What a caller may see of a realm's store, and where is noted what he is told.
+    fn keeper(&self, store: PackStore, name: &str, caller: &Caller) -> Result<Keeper, ContentsError> {
+        let realm = realm(name).to_owned();
+        let contents = self.contents.clone();
+        let scope = if caller.reads_all_of(&realm) {
+            None
+        } else {
+            let all = self.git.layout().repositories(&realm)?;
+            let mut readable: Vec<String> =
+                all.into_iter().filter(|other| other != name && caller.role_in(other).is_some()).collect();
+            readable.push(name.to_owned());
+            readable.iter().try_for_each(|readable| contents.ensure(readable, &store))?;
+            Some(Scope { contents: contents.clone(), repository: name.to_owned(), readable, clock: now })
+        };
+        let view = View::new(store.clone(), scope);
+        Ok(Keeper { contents, store, view, realm, repository: name.to_owned(), clock: now })
+    }
+
+    async fn push(&self, mut channel: Channel, name: &str, caller: &Caller) {
+        let realm = realm(name);
+        // Until its chunks are kept.
+        let _running = self.pushes.enter(name, channel.pulse()).await;
+        let opened = block_in_place(|| {
+            let keeper = self.keeper(self.stores.open(realm)?, name, caller)?;
+            Ok(Guard::taking(self.taker(&keeper)?, keeper, Taker::bound))
+        });
+        let mut guard = match opened {
+            Ok(guard) => guard,
             Err(error) => return self.refuse_for(channel, error).await,
         };
         let result = match channel.send(&Message::Welcome).await {
-            Ok(()) => drive(&mut taker, channel, &mut |_| {}).await,
+            Ok(()) => drive(&mut guard, channel, &mut |_| {}).await,
             Err(error) => Err(error),
         };
+        let taker = guard.into_inner();
         // Bound is bound, even if the peer did not live to hear of it.
         taker.claimed().iter().for_each(|binding| self.proofs.add(realm, *binding));
         if let Err(error) = result {
@@ -154,14 +216,24 @@ impl Shared {
         }
     }
 
-    async fn pull(&self, mut channel: Channel, realm: &str) {
-        let store: Arc<dyn ChunkRead> = match block_in_place(|| self.stores.existing(realm)) {
-            Ok(Some(store)) => Arc::new(store),
-            Ok(None) => Arc::new(MemoryStore::new()),
-            Err(error) => return self.refuse_for(channel, error).await,
-        };
+    async fn pull(&self, channel: Channel, name: &str, caller: &Caller) {
+        let opened = block_in_place(|| {
+            let store = self.stores.existing(realm(name))?;
+            store.map(|store| self.keeper(store, name, caller)).transpose()
+        });
+        match opened {
+            Ok(Some(keeper)) => {
+                let giver = Giver::new(Arc::new(self.faults.store(keeper.view.clone())));
+                self.give(channel, Guard::giving(giver, keeper)).await;
+            }
+            Ok(None) => self.give(channel, Giver::new(Arc::new(MemoryStore::new()))).await,
+            Err(error) => self.refuse_for(channel, error).await,
+        }
+    }
+
+    async fn give(&self, mut channel: Channel, mut machine: impl Machine) {
         let result = match channel.send(&Message::Welcome).await {
-            Ok(()) => drive(&mut Giver::new(store), channel, &mut |_| {}).await,
+            Ok(()) => drive(&mut machine, channel, &mut |_| {}).await,
             Err(error) => Err(error),
         };
         if let Err(error) = result {
@@ -170,20 +242,37 @@ impl Shared {
     }
 
     async fn git(&self, mut channel: Channel, name: &str, task: GitTask) {
-        let child = match self.start(name, &task).await {
-            Ok(child) => child,
+        let is_push = task.service == Service::ReceivePack;
+        let exists = repositories::exists(&task.folder);
+        let started = match (is_push, exists) {
+            (_, true) => self.start(name, &task).await.map(Some),
+            (true, false) => Ok(None),
+            (false, false) => Err(Refusal::not_found(name)),
+        };
+        let started = match started {
+            Ok(started) => started,
             Err(refusal) => return channel.refuse(&refusal.into_message()).await,
         };
         // Leaving early drops the child, and so ends it.
         if channel.send(&Message::Welcome).await.is_err() {
             return;
         }
-        let Ok(Stream { mut send, recv }) = channel.into_raw().await else { return };
+        let Ok(Stream { mut send, mut recv }) = channel.into_raw().await else { return };
+        let (child, push) = match started {
+            Some(started) => started,
+            None => match self.first_push(name, &task, &mut send, &mut recv).await {
+                Ok(Some(started)) => started,
+                Ok(None) => return send.finish().await,
+                Err(git::GivenUp) => return send.abandon(),
+            },
+        };
         let moved = git::pump(child, &mut send, recv).await;
+        // Git has moved its refs, or never will: from here on they say what is needed.
+        if let (Some(push), Ok(())) = (&push, &moved) {
+            push.end();
+        }
         // Before the client hears the end: who clones after a push finds the branch.
-        if task.service == Service::ReceivePack
-            && let Err(error) = repositories::settle_head(&self.git, &task.folder).await
-        {
+        if is_push && let Err(error) = repositories::settle_head(&self.git, &task.folder).await {
             self.trouble(&format!("cannot set HEAD of '{name}'"), &error);
         }
         match moved {
@@ -192,23 +281,72 @@ impl Shared {
         }
     }
 
-    /// Finds or creates the repository and starts its service.
-    async fn start(&self, name: &str, task: &GitTask) -> Result<tokio::process::Child, Refusal> {
-        let GitTask { service, protocol, object_format, folder } = task;
-        if *service == Service::ReceivePack {
-            let made = repositories::create(&self.git, folder, object_format).await;
-            made.map_err(|error| self.trouble(&format!("cannot create repository '{name}'"), &error))?;
-        } else if !repositories::exists(Path::new(folder)) {
-            return Err(Refusal::not_found(name));
+    /// A push to a repository that does not exist: it is made when the client says what it pushes. Before that it
+    /// hears what an empty one would say, so a dry run makes nothing.
+    async fn first_push(
+        &self,
+        name: &str,
+        task: &GitTask,
+        send: &mut Sending,
+        recv: &mut Receiving,
+    ) -> Result<Option<Started>, git::GivenUp> {
+        let failed = |what: &str, error: &dyn std::fmt::Display| {
+            self.trouble(&format!("{what} '{name}'"), error);
+            git::GivenUp
+        };
+        let empty = self.git.layout().empty(&task.object_format);
+        let made = repositories::create(&self.git, &empty, &task.object_format).await;
+        made.map_err(|error| failed("cannot make an empty repository for", &error))?;
+        let said = git::advertisement(&self.git, &empty, &task.protocol).await;
+        let said = said.map_err(|error| failed("cannot answer for", &error))?;
+        send.write(said.into()).await.map_err(|_| git::GivenUp)?;
+        let mut first = [0; 4];
+        let activity = send.activity();
+        // Quiet for hours, perhaps, while the contents travel beside it.
+        let more = tokio::select! {
+            more = recv.fill(&mut first) => more,
+            () = git::stall(&activity) => return Err(git::GivenUp),
+        };
+        if !more.map_err(|_| git::GivenUp)? || first == *FLUSH {
+            return Ok(None);
         }
-        let child = self.git.serve(*service, name, folder, protocol);
-        child.map_err(|error| self.trouble("cannot run git", &error))
+        let made = repositories::create(&self.git, &task.folder, &task.object_format).await;
+        made.map_err(|error| failed("cannot create repository", &error))?;
+        let (mut child, push) = self.start(name, task).await.map_err(|_| git::GivenUp)?;
+        git::catch_up(&mut child, &first).await?;
+        Ok(Some((child, push)))
     }
 
-    async fn refuse_for(&self, channel: Channel, error: StoreError) {
-        let error = SyncError::from(error);
-        self.tell_if_ours(&error);
-        channel.refuse(&error.to_refusal()).await;
+    /// Starts a service on a repository that exists.
+    async fn start(&self, name: &str, task: &GitTask) -> Result<Started, Refusal> {
+        let GitTask { service, protocol, folder, .. } = task;
+        let mut push = None;
+        if *service == Service::ReceivePack {
+            let failed =
+                |error: &dyn std::fmt::Display| self.trouble(&format!("cannot push to '{name}'"), error);
+            let way = self.way.get_or_init(|| Way::probe(&self.git, folder, &self.exe)).await;
+            let settings =
+                way.configure(&self.git, folder, &self.exe).await.map_err(|error| failed(&error))?;
+            let prepared = block_in_place(|| {
+                self.contents.ensure(name, &self.stores.open(realm(name))?)?;
+                Ok::<_, ContentsError>(Push::begin(self.git.layout(), name, settings)?)
+            });
+            push = Some(prepared.map_err(|error| failed(&error))?);
+        }
+        let child = self.git.serve(*service, push.as_ref(), folder, protocol);
+        Ok((child.map_err(|error| self.trouble("cannot run git", &error))?, push))
+    }
+
+    async fn refuse_for(&self, channel: Channel, error: ContentsError) {
+        let refusal = match error {
+            ContentsError::Store(error) => {
+                let error = SyncError::from(error);
+                self.tell_if_ours(&error);
+                error.to_refusal()
+            }
+            ContentsError::Repo(error) => self.trouble("cannot list refs", &error).into_message(),
+        };
+        channel.refuse(&refusal).await;
     }
 
     /// Peers come and go, and some send nonsense; what our own disk does is news.
@@ -217,6 +355,11 @@ impl Shared {
             (self.tell)(&error.to_string());
         }
     }
+}
+
+/// The time, in seconds since 1970.
+pub(crate) fn now() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
 }
 
 fn git_task(service: &str, protocol: &str, object_format: &str, folder: PathBuf) -> Result<GitTask, Refusal> {

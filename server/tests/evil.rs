@@ -138,7 +138,13 @@ fn lies(rig: &Rig) -> Vec<(Oid, Vec<Message>)> {
         |c| vec![c.offer(), Message::Commit],
         |c| vec![c.offer(), c.all(), Message::Done { contents: 1, proved: 1 }],
         |_| vec![Message::Offer(vec![Offer::EndStream])],
-        |c| vec![Message::Want { wanted: vec![Wanted { oid: c.manifest.oid, base: None }], last: true }],
+        |c| {
+            vec![Message::Want {
+                wanted: vec![Wanted { oid: c.manifest.oid, base: None }],
+                last: true,
+                cold: false,
+            }]
+        },
         |c| {
             let lie = Manifest { oid: Oid::of(b"what he wants others to get"), ..c.manifest.clone() };
             vec![offer(&lie, c.entries.clone()), c.all(), Message::Commit]

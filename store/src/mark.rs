@@ -98,23 +98,37 @@ pub fn needed_by(
 }
 
 /// Walks manifests down to their data; a node is read once.
-struct Walker<'a> {
+pub struct Walker<'a> {
     store: &'a dyn ChunkRead,
     met: HashSet<(ChunkId, u8)>,
     buffer: Vec<u8>,
+    is_torn: bool,
+}
+
+impl std::fmt::Debug for Walker<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Walker").field("met", &self.met.len()).finish_non_exhaustive()
+    }
 }
 
 impl<'a> Walker<'a> {
-    fn new(store: &'a dyn ChunkRead) -> Walker<'a> {
-        Walker { store, met: HashSet::new(), buffer: Vec::new() }
+    /// Has met nothing yet.
+    pub fn new(store: &'a dyn ChunkRead) -> Walker<'a> {
+        Walker { store, met: HashSet::new(), buffer: Vec::new(), is_torn: false }
     }
 
-    /// Shows nodes, with their own length, and data chunks.
-    fn walk(&mut self, manifest: &Manifest, each: &mut dyn FnMut(ChunkId, u64)) -> Result<(), StoreError> {
+    /// Shows nodes, with their own length, and data chunks, as far as they were not met before. False when a node is
+    /// absent: what is below it was not shown.
+    pub fn walk(
+        &mut self,
+        manifest: &Manifest,
+        each: &mut dyn FnMut(ChunkId, u64),
+    ) -> Result<bool, StoreError> {
+        self.is_torn = false;
         for stream in manifest.streams.iter().filter(|stream| stream.bytes > 0) {
             self.tree(stream.root.id, stream.root.height, stream.bytes, each)?;
         }
-        Ok(())
+        Ok(!self.is_torn)
     }
 
     fn tree(
@@ -132,12 +146,23 @@ impl<'a> Walker<'a> {
             return Ok(());
         }
         match self.store.read(&id, &mut self.buffer)? {
-            None => return Ok(()),
+            None => {
+                // It may come, and is to be looked into then; and so is everything above it.
+                self.is_torn = true;
+                self.met.remove(&(id, level));
+                return Ok(());
+            }
             Some(Kind::Node) => {}
             Some(_) => return Err(StoreError::Corrupt { id, why: "it is of another kind".into() }),
         }
         each(id, self.buffer.len() as u64);
         let entries = decode_node(&self.buffer, level).map_err(|source| StoreError::Format { id, source })?;
-        entries.iter().try_for_each(|entry| self.tree(entry.id, level - 1, entry.bytes, each))
+        let whole = !std::mem::take(&mut self.is_torn);
+        entries.iter().try_for_each(|entry| self.tree(entry.id, level - 1, entry.bytes, each))?;
+        if self.is_torn {
+            self.met.remove(&(id, level));
+        }
+        self.is_torn |= !whole;
+        Ok(())
     }
 }

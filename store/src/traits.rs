@@ -15,6 +15,12 @@ pub trait ChunkRead: Send + Sync {
     /// Whether the chunk is here. Exact: a filter may speed it up but never answers alone.
     fn has(&self, id: &ChunkId) -> Result<bool, StoreError>;
 
+    /// Whether whoever asks for this chunk by its id may learn that it is here. More than [`ChunkRead::has`] only
+    /// where a store is shared by people who must not know of each other's chunks.
+    fn admits(&self, id: &ChunkId) -> Result<bool, StoreError> {
+        self.has(id)
+    }
+
     /// Replaces `out` by the chunk's bytes, checked against `id`; `None` when the chunk is absent.
     fn read(&self, id: &ChunkId, out: &mut Vec<u8>) -> Result<Option<Kind>, StoreError>;
 
@@ -55,6 +61,11 @@ pub trait ChunkWrite: ChunkRead {
 pub trait Batch: Send {
     /// Whether the chunk can be read: from the store, what stands beside it, or this batch.
     fn has(&mut self, id: &ChunkId) -> Result<bool, StoreError>;
+
+    /// As [`ChunkRead::admits`], of the store and of this batch.
+    fn admits(&mut self, id: &ChunkId) -> Result<bool, StoreError> {
+        self.has(id)
+    }
 
     /// As [`ChunkRead::read`], of the store and of this batch.
     fn read(&mut self, id: &ChunkId, out: &mut Vec<u8>) -> Result<Option<Kind>, StoreError>;

@@ -68,7 +68,9 @@ impl Machine for Asker {
                 self.answers.extend(bits);
                 Ok(())
             }
-            Message::Commit if !self.asked.is_empty() => Err(SyncError::Protocol("a message out of place")),
+            Message::Commit | Message::EarlyCommit if !self.asked.is_empty() => {
+                Err(SyncError::Protocol("a message out of place"))
+            }
             other => self.wishes.receive(other),
         }
     }

@@ -5,10 +5,11 @@
 
 use crate::address::Address;
 use crate::ask::Asker;
-use crate::driver::{Channel, Wire, drive};
-use crate::machine::{Machine, SyncError, Tally};
+use crate::driver::{Channel, drive};
+use crate::filter::Filter;
+use crate::machine::{GIT_SILENCE_MAX, Machine, SyncError, Tally};
 use crate::message::{Hello, Purpose, priority};
-use crate::pull::Puller;
+use crate::pull::{PullItem, Puller};
 use crate::push::{PushItem, Pusher};
 use crate::weigh::Weigher;
 use crate::weigh_push::PushWeigher;
@@ -16,13 +17,18 @@ use bytes::Bytes;
 use dits_format::Oid;
 use dits_net::connection::WireBytes;
 use dits_net::pin::Fingerprint;
-use dits_net::stream::{Receiving, Sending};
+use dits_net::route::Way;
+use dits_net::stream::{Activity, FINISH_MAX, Receiving, Sending};
 use dits_net::{Connection, Options, TransportError};
 use dits_store::{ChunkRead, ChunkWrite};
 use std::io::{self, Read, Write};
-use std::sync::Arc;
-use std::time::Duration;
+use std::pin::pin;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 use tokio::runtime::{Builder, Handle, Runtime};
+use tokio::time::timeout;
+
+mod extras;
 
 /// How long connecting may take, resolving and handshake together.
 pub const CONNECT_MAX: Duration = Duration::from_secs(10);
@@ -34,6 +40,8 @@ pub struct Client {
     runtime: Option<Runtime>,
     connection: Option<Connection>,
     repository: String,
+    /// Bytes of messages of all streams that have ended, well or not.
+    spent: Mutex<(u64, u64)>,
 }
 
 /// What a push or pull did.
@@ -43,6 +51,39 @@ pub struct Report {
     pub tally: Tally,
     /// Bytes of messages sent and received.
     pub wire: (u64, u64),
+}
+
+/// What is to be sent.
+#[derive(Debug, Clone, Default)]
+pub struct Push {
+    /// The contents.
+    pub items: Vec<PushItem>,
+    /// What the server lacked some time ago, surely: it is sent without asking.
+    pub filter: Option<Arc<Filter>>,
+}
+
+impl From<Vec<PushItem>> for Push {
+    fn from(items: Vec<PushItem>) -> Push {
+        Push { items, filter: None }
+    }
+}
+
+/// What is to be fetched.
+#[derive(Debug, Clone)]
+pub struct Pull {
+    /// The contents.
+    pub items: Vec<PullItem>,
+    /// Nothing of them is here: the server need not ask.
+    pub cold: bool,
+    /// See [`priority`].
+    pub priority: u8,
+}
+
+impl From<Vec<Oid>> for Pull {
+    fn from(oids: Vec<Oid>) -> Pull {
+        let items = oids.into_iter().map(PullItem::from).collect();
+        Pull { items, cold: false, priority: priority::NORMAL }
+    }
 }
 
 /// Sees the counts of a push or pull as they grow.
@@ -58,6 +99,7 @@ impl Client {
                 runtime: Some(runtime),
                 connection: Some(connection),
                 repository: address.repository.clone(),
+                spent: Mutex::default(),
             }),
             Err(error) => {
                 // A resolver that hangs must not hold us beyond the deadline.
@@ -80,33 +122,55 @@ impl Client {
         self.connection().first_use()
     }
 
+    /// What carries the streams.
+    pub fn way(&self) -> Way {
+        self.connection().way()
+    }
+
+    /// Whether streams can still be opened, as far as is known.
+    pub fn is_open(&self) -> bool {
+        self.connection().is_open()
+    }
+
     /// Bytes on the wire so far, both ways.
     pub fn wire(&self) -> WireBytes {
         self.connection().stats()
     }
 
-    /// Sends `items` from `store`; when it returns, the server has them all, durably.
+    /// Bytes of messages sent and received so far, by streams that have ended.
+    pub fn spent(&self) -> (u64, u64) {
+        *self.spent.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Sends contents from `store`; when it returns, the server has them all, durably.
     pub fn push(
         &self,
         token: &str,
         store: Arc<dyn ChunkRead>,
-        items: Vec<PushItem>,
+        push: impl Into<Push>,
         observe: Observer<'_>,
     ) -> Result<Report, SyncError> {
-        self.run(token, Purpose::Push, &mut Pusher::new(store, items), observe)
+        let Push { items, filter } = push.into();
+        let mut pusher = Pusher::new(store, items);
+        if let Some(filter) = filter {
+            pusher.set_filter(filter);
+        }
+        self.run(self.hello(token, Purpose::Push), &mut pusher, observe)
     }
 
-    /// Fetches `oids` into `store`; also returns those that the server does not have. What arrived before
+    /// Fetches contents into `store`; also returns those that the server does not have. What arrived before
     /// an error is kept.
     pub fn pull(
         &self,
         token: &str,
         store: &(impl ChunkWrite + Clone + 'static),
-        oids: Vec<Oid>,
+        pull: impl Into<Pull>,
         observe: Observer<'_>,
     ) -> Result<(Report, Vec<Oid>), SyncError> {
-        let mut puller = Puller::new(store, oids)?;
-        match self.run(token, Purpose::Pull, &mut puller, observe) {
+        let Pull { items, cold, priority } = pull.into();
+        let mut puller = Puller::new(store, items, cold)?;
+        let hello = Hello { priority, ..self.hello(token, Purpose::Pull) };
+        match self.run(hello, &mut puller, observe) {
             Ok(report) => Ok((report, puller.absent().to_vec())),
             Err(error) => {
                 puller.salvage()?;
@@ -118,7 +182,7 @@ impl Client {
     /// Which of `oids` the server holds whole and proved, in their order.
     pub fn ask(&self, token: &str, oids: Vec<Oid>) -> Result<Vec<bool>, SyncError> {
         let mut asker = Asker::new(oids);
-        self.run(token, Purpose::Pull, &mut asker, &mut |_| {})?;
+        self.run(self.hello(token, Purpose::Pull), &mut asker, &mut |_| {})?;
         Ok(asker.answers().to_vec())
     }
 
@@ -131,7 +195,7 @@ impl Client {
         oids: Vec<Oid>,
     ) -> Result<(Report, Vec<Oid>), SyncError> {
         let mut weigher = Weigher::new(store, oids);
-        let report = self.run(token, Purpose::Pull, &mut weigher, &mut |_| {})?;
+        let report = self.run(self.hello(token, Purpose::Pull), &mut weigher, &mut |_| {})?;
         Ok((report, weigher.absent().to_vec()))
     }
 
@@ -142,24 +206,27 @@ impl Client {
         store: Arc<dyn ChunkRead>,
         items: Vec<PushItem>,
     ) -> Result<Report, SyncError> {
-        self.run(token, Purpose::Pull, &mut PushWeigher::new(store, items), &mut |_| {})
+        self.run(self.hello(token, Purpose::Pull), &mut PushWeigher::new(store, items), &mut |_| {})
     }
 
     fn run<M: Machine>(
         &self,
-        token: &str,
-        purpose: Purpose,
+        hello: Hello,
         machine: &mut M,
         observe: Observer<'_>,
     ) -> Result<Report, SyncError> {
-        let hello = self.hello(token, purpose);
+        let started = Instant::now();
         let wire = self.runtime().block_on(async {
             let channel = Channel::open(self.connection(), hello).await?;
             let wire = channel.wire();
-            drive(machine, channel, observe).await?;
-            Ok::<Arc<Wire>, SyncError>(wire)
+            let driven = drive(machine, channel, observe).await;
+            let mut spent = self.spent.lock().unwrap_or_else(PoisonError::into_inner);
+            (spent.0, spent.1) = (spent.0 + wire.bytes().0, spent.1 + wire.bytes().1);
+            driven.map(|()| wire)
         })?;
-        Ok(Report { tally: machine.tally(), wire: wire.bytes() })
+        let (sent, received) = wire.bytes();
+        self.connection().measured(sent + received, started.elapsed());
+        Ok(Report { tally: machine.tally(), wire: (sent, received) })
     }
 
     fn hello(&self, token: &str, purpose: Purpose) -> Hello {
@@ -178,8 +245,9 @@ impl Client {
         self.runtime().block_on(async {
             let channel = Channel::open(self.connection(), hello).await?;
             let stream = channel.into_raw().await?;
-            let writer = GitWriter { handle: handle.clone(), send: stream.send };
-            Ok((writer, GitReader { handle, recv: stream.recv }))
+            let wait = Wait { handle, activity: stream.send.activity() };
+            let writer = GitWriter { wait: wait.clone(), send: stream.send };
+            Ok((writer, GitReader { wait, recv: stream.recv }))
         })
     }
 
@@ -200,25 +268,48 @@ impl Drop for Client {
     }
 }
 
+/// How one half of a Git stream waits: as long as anything moves between the two machines.
+#[derive(Debug, Clone)]
+struct Wait {
+    handle: Handle,
+    activity: Arc<Activity>,
+}
+
+impl Wait {
+    fn on<T>(&self, moves: impl Future<Output = Result<T, TransportError>>) -> io::Result<T> {
+        self.handle.block_on(async {
+            let mut moves = pin!(moves);
+            loop {
+                let before = self.activity.bytes();
+                match timeout(GIT_SILENCE_MAX, &mut moves).await {
+                    Ok(moved) => return moved.map_err(io::Error::other),
+                    Err(_) if self.activity.bytes() != before => {}
+                    Err(_) => return Err(io::Error::other(SyncError::Silence(GIT_SILENCE_MAX))),
+                }
+            }
+        })
+    }
+}
+
 /// The sending half of a Git stream.
 #[derive(Debug)]
 pub struct GitWriter {
-    handle: Handle,
+    wait: Wait,
     send: Sending,
 }
 
 impl GitWriter {
     /// No more bytes follow; the server's Git sees the end of its input.
     pub fn finish(&mut self) {
-        self.handle.block_on(self.send.end());
+        // A peer that takes no end is found silent by whoever reads.
+        let _ = self.wait.handle.block_on(async { timeout(FINISH_MAX, self.send.end()).await });
     }
 }
 
 impl Write for GitWriter {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let len = bytes.len();
-        let written = self.handle.block_on(self.send.write(Bytes::copy_from_slice(bytes)));
-        written.map(|()| len).map_err(io::Error::other)
+        let sent = self.send.write(Bytes::copy_from_slice(bytes));
+        self.wait.on(sent).map(|()| bytes.len())
     }
 
     fn flush(&mut self) -> io::Result<()> {
@@ -229,12 +320,12 @@ impl Write for GitWriter {
 /// The receiving half of a Git stream.
 #[derive(Debug)]
 pub struct GitReader {
-    handle: Handle,
+    wait: Wait,
     recv: Receiving,
 }
 
 impl Read for GitReader {
     fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
-        self.handle.block_on(self.recv.read(out)).map_err(io::Error::other)
+        self.wait.on(self.recv.read(out))
     }
 }

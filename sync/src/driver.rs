@@ -2,24 +2,35 @@
 //!
 //! [`drive`] sends what the machine has to send, takes what arrives in between, and waits only when there
 //! is nothing to send: a bulk sender never waits for an answer that it does not need yet. Machines read and
-//! write their store, so they run where blocking is allowed (`block_in_place`). Arriving messages are read
-//! ahead by at most [`READ_AHEAD`]. Every wait ends: a write or a read that makes no progress for
-//! [`SILENCE_MAX`] ends the stream.
+//! write their store, so they run where blocking is allowed (`block_in_place`). Going there costs the runtime a change of
+//! threads, so a machine is asked for several messages at once ([`SEND_BYTES_TARGET`]), and is given all that have arrived.
+//! Arriving messages are read ahead by at most [`READ_AHEAD`], in memory of the [`Budget`]. Every wait ends: a write or a
+//! read that makes no progress for [`SILENCE_MAX`] ends the stream. Progress is [`STEP_BYTES`], or the rest of a message: so
+//! a slow way may take long for a large message, and one that trickles may not.
 
+use crate::budget::{Account, Body, Budget, CLIENT_BUDGET_BYTES, STEP_BYTES};
+use crate::buffers::Sent;
 use crate::machine::{Machine, Patience, SILENCE_MAX, SyncError, Tally};
 use crate::message::{HELLO_BYTES_MAX, Hello, MESSAGE_BYTES_MAX, Message};
 use bytes::Bytes;
 use dits_net::stream::{FINISH_MAX, Receiving, Sending};
 use dits_net::{Connection, Stream, TransportError};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
 use tokio::task::block_in_place;
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
+
+/// Between two looks at a stream of which a sign of life is wanted.
+const PULSE_LOOK: Duration = Duration::from_millis(10);
 
 /// Messages read and not yet handed to the machine.
 const READ_AHEAD: usize = 8;
+/// A machine is asked for messages until there are this many bytes of them.
+const SEND_BYTES_TARGET: usize = 1 << 20;
+/// Bytes that are written at once: each piece has a deadline of its own.
+const SLICE_BYTES: usize = 64 << 10;
 
 /// A stream of messages.
 #[derive(Debug)]
@@ -28,6 +39,7 @@ pub struct Channel {
     /// Whether `Welcome` is still to come from the other side.
     awaits_welcome: bool,
     wire: Arc<Wire>,
+    account: Account,
 }
 
 /// Bytes of messages on a stream, lengths included, the overhead of what carries it not.
@@ -35,6 +47,8 @@ pub struct Channel {
 pub struct Wire {
     sent: AtomicU64,
     received: AtomicU64,
+    /// The machine is at work, so it is not the peer that is waited for.
+    works: AtomicBool,
 }
 
 impl Wire {
@@ -44,28 +58,76 @@ impl Wire {
     }
 }
 
+/// A look at a stream that runs, from outside.
+#[derive(Debug, Clone)]
+pub struct Pulse {
+    wire: Arc<Wire>,
+    account: Account,
+}
+
+impl Pulse {
+    /// Returns after `max` if the peer sent nothing all the time and nothing was done with what it had sent; at once,
+    /// with `false`, when there is a sign of life.
+    pub async fn is_silent_for(&self, max: Duration) -> bool {
+        let (start, before) = (Instant::now(), self.wire.bytes().1);
+        while start.elapsed() < max {
+            sleep(PULSE_LOOK).await;
+            if self.wire.works.load(Ordering::Relaxed) || self.wire.bytes().1 != before {
+                return false;
+            }
+        }
+        true
+    }
+
+    /// Ends the stream, as if its connection were lost.
+    pub fn end(&self) {
+        self.account.end();
+    }
+}
+
 impl Channel {
+    /// A look at this stream while [`drive`] runs it.
+    pub fn pulse(&self) -> Pulse {
+        Pulse { wire: self.wire.clone(), account: self.account.clone() }
+    }
+
     /// Opens a stream and says hello; the answer is checked when the first message arrives.
     pub async fn open(connection: &Connection, hello: Hello) -> Result<Channel, SyncError> {
-        let mut stream = connection.open().await.map_err(lost)?;
+        let stream = timeout(SILENCE_MAX, connection.open()).await;
+        let mut stream = stream.map_err(|_| SyncError::Silence(SILENCE_MAX))?.map_err(lost)?;
         stream.send.set_priority(hello.priority);
-        let mut channel = Channel { stream, awaits_welcome: true, wire: Arc::default() };
+        let account = Account::new(&Budget::new(CLIENT_BUDGET_BYTES));
+        let mut channel = Channel { stream, awaits_welcome: true, wire: Arc::default(), account };
         channel.send(&Message::Hello(hello)).await?;
         Ok(channel)
     }
 
-    /// Takes a stream that the peer opened and reads its hello.
-    pub async fn accept(stream: Stream) -> Result<(Channel, Hello), SyncError> {
-        let mut channel = Channel { stream, awaits_welcome: false, wire: Arc::default() };
-        let recv = &mut channel.stream.recv;
-        let body = timeout(SILENCE_MAX, read_body(recv, HELLO_BYTES_MAX, &channel.wire)).await;
-        let body = body.map_err(|_| SyncError::Silence(SILENCE_MAX))??;
-        match body.map(|body| Message::decode(&body)).transpose()? {
+    /// Takes a stream that the peer opened and reads its hello. Messages take memory of `budget`.
+    pub async fn accept(stream: Stream, budget: &Budget) -> Result<(Channel, Hello), SyncError> {
+        let account = Account::new(budget);
+        let mut channel = Channel { stream, awaits_welcome: false, wire: Arc::default(), account };
+        let body = channel.read(HELLO_BYTES_MAX).await?;
+        match body.map(|body| Message::decode(&body.bytes)).transpose()? {
             Some(Message::Hello(hello)) => {
                 channel.stream.send.set_priority(hello.priority);
                 Ok((channel, hello))
             }
             _ => Err(SyncError::Protocol("a stream that does not begin with hello")),
+        }
+    }
+
+    /// Puts something between the stream and its user, as tests and `serve --faults` do.
+    pub fn map_stream(mut self, map: impl FnOnce(Stream) -> Stream) -> Channel {
+        self.stream = map(self.stream);
+        self
+    }
+
+    /// One message of at most `limit` bytes.
+    async fn read(&mut self, limit: usize) -> Result<Option<Body>, SyncError> {
+        let body = read_body(&mut self.stream.recv, limit, &self.wire, &self.account);
+        tokio::select! {
+            body = timeout(SILENCE_MAX, body) => body.map_err(|_| SyncError::Silence(SILENCE_MAX))?,
+            () = self.account.ended() => Err(given_up()),
         }
     }
 
@@ -76,15 +138,14 @@ impl Channel {
 
     /// Sends one message.
     pub async fn send(&mut self, message: &Message) -> Result<(), SyncError> {
-        write(&mut self.stream.send, message, &self.wire).await?.map_err(lost)
+        write(&mut self.stream.send, encoded(message), &self.wire).await?.map_err(lost)
     }
 
     /// Waits for the welcome and gives the raw stream behind it.
     pub async fn into_raw(mut self) -> Result<Stream, SyncError> {
         if self.awaits_welcome {
-            let body =
-                timeout(SILENCE_MAX, read_body(&mut self.stream.recv, MESSAGE_BYTES_MAX, &self.wire)).await;
-            expect_welcome(body.map_err(|_| SyncError::Silence(SILENCE_MAX))??)?;
+            let body = self.read(MESSAGE_BYTES_MAX).await?;
+            expect_welcome(body)?;
         }
         Ok(self.stream)
     }
@@ -104,17 +165,28 @@ pub async fn drive<M: Machine>(
     channel: Channel,
     observe: &mut (dyn FnMut(Tally) + Send),
 ) -> Result<(), SyncError> {
-    let Channel { stream: Stream { send, recv }, awaits_welcome, wire } = channel;
+    let Channel { stream: Stream { send, recv }, awaits_welcome, wire, account } = channel;
     let (bodies, inbox) = mpsc::channel(READ_AHEAD);
-    let reader = tokio::spawn(read_all(recv, bodies, wire.clone()));
-    let mut run = Run { machine, send, inbox, wire, awaits_welcome, observe };
-    let result = run.all().await;
+    let reader = tokio::spawn(read_all(recv, bodies, wire.clone(), account.clone()));
+    let sent = Sent::default();
+    let mut run = Run { machine, send, inbox, wire, awaits_welcome, observe, sent };
+    let ended = tokio::select! { result = run.all() => Some(result), () = account.ended() => None };
+    let Some(result) = ended else {
+        // The peer finds its stream given up, and may try again.
+        reader.abort();
+        run.send.abandon();
+        return Err(given_up());
+    };
     if let Err(error) = &result
         && !matches!(error, SyncError::Refused { .. } | SyncError::Lost(_))
     {
-        let _ = run.write(&error.to_refusal()).await;
+        let _ = run.write(encoded(&error.to_refusal())).await;
     }
-    run.send.finish().await;
+    match &result {
+        // Nobody to wait for: what arrived is to be kept now.
+        Err(SyncError::Lost(_)) => run.send.abandon(),
+        _ => run.send.finish().await,
+    }
     reader.abort();
     result
 }
@@ -123,10 +195,11 @@ pub async fn drive<M: Machine>(
 struct Run<'a, M> {
     machine: &'a mut M,
     send: Sending,
-    inbox: mpsc::Receiver<Result<Vec<u8>, SyncError>>,
+    inbox: mpsc::Receiver<Result<Body, SyncError>>,
     wire: Arc<Wire>,
     awaits_welcome: bool,
     observe: &'a mut (dyn FnMut(Tally) + Send),
+    sent: Sent,
 }
 
 impl<M: Machine> Run<'_, M> {
@@ -134,10 +207,17 @@ impl<M: Machine> Run<'_, M> {
         let start = Instant::now();
         let mut patience = Patience::new(Duration::ZERO);
         loop {
-            while let Some(message) = block_in_place(|| self.machine.poll())? {
-                self.write(&message).await?;
-                patience.heard(start.elapsed());
-                while let Ok(body) = self.inbox.try_recv() {
+            loop {
+                let wire = self.wire.clone();
+                let messages = at_work(&wire, || self.poll())?;
+                if messages.is_empty() {
+                    break;
+                }
+                for message in messages {
+                    self.write(message).await?;
+                    patience.heard(start.elapsed());
+                }
+                if let Ok(body) = self.inbox.try_recv() {
                     self.take(body?)?;
                 }
                 (self.observe)(self.machine.tally());
@@ -147,9 +227,12 @@ impl<M: Machine> Run<'_, M> {
             }
             let silence_max = self.machine.silence_max();
             let wait = patience.deadline(silence_max).saturating_sub(start.elapsed());
+            let received = self.wire.bytes().1;
             match timeout(wait, self.inbox.recv()).await {
                 Ok(Some(body)) => self.take(body?)?,
                 Ok(None) => return Err(SyncError::Lost("the peer closed the stream".into())),
+                // A part of a message came.
+                Err(_) if self.wire.bytes().1 > received => {}
                 Err(_) => return Err(SyncError::Silence(silence_max)),
             }
             patience.heard(start.elapsed());
@@ -157,14 +240,40 @@ impl<M: Machine> Run<'_, M> {
         }
     }
 
-    fn take(&mut self, body: Vec<u8>) -> Result<(), SyncError> {
-        if std::mem::take(&mut self.awaits_welcome) {
-            return expect_welcome(Some(body));
+    /// Messages that the machine has to send now, encoded.
+    fn poll(&mut self) -> Result<Vec<Bytes>, SyncError> {
+        let (mut messages, mut bytes) = (Vec::new(), 0);
+        while bytes < SEND_BYTES_TARGET
+            && let Some(message) = self.machine.poll()?
+        {
+            let mut buffer = self.sent.take();
+            message.encode(&mut buffer);
+            let message = Bytes::from(buffer);
+            self.sent.keep(&message);
+            bytes += message.len();
+            messages.push(message);
         }
-        block_in_place(|| self.machine.receive(Message::decode(&body)?))
+        Ok(messages)
     }
 
-    async fn write(&mut self, message: &Message) -> Result<(), SyncError> {
+    /// Hands in a message, and those that have arrived behind it.
+    fn take(&mut self, first: Body) -> Result<(), SyncError> {
+        let mut next = Some(Ok(first));
+        if std::mem::take(&mut self.awaits_welcome) {
+            expect_welcome(next.take().transpose()?)?;
+        }
+        let wire = self.wire.clone();
+        at_work(&wire, || {
+            while let Some(body) = next.take().or_else(|| self.inbox.try_recv().ok()) {
+                let body = body?;
+                // The body lives until the machine has taken its copy: both count.
+                self.machine.receive(Message::decode(&body.bytes)?)?;
+            }
+            Ok(())
+        })
+    }
+
+    async fn write(&mut self, message: Bytes) -> Result<(), SyncError> {
         match write(&mut self.send, message, &self.wire).await? {
             Ok(()) => Ok(()),
             // The peer may have said why before it stopped listening.
@@ -174,7 +283,7 @@ impl<M: Machine> Run<'_, M> {
 
     async fn last_words(&mut self) -> Option<SyncError> {
         while let Ok(Some(Ok(body))) = timeout(FINISH_MAX, self.inbox.recv()).await {
-            if let Ok(Message::Refuse { reason, text, .. }) = Message::decode(&body) {
+            if let Ok(Message::Refuse { reason, text, .. }) = Message::decode(&body.bytes) {
                 return Some(SyncError::Refused { reason, text });
             }
         }
@@ -182,21 +291,40 @@ impl<M: Machine> Run<'_, M> {
     }
 }
 
-/// Sends one message. The outer error is ours, the inner one the connection's.
-async fn write(
-    send: &mut Sending,
-    message: &Message,
-    wire: &Wire,
-) -> Result<Result<(), TransportError>, SyncError> {
-    let mut bytes = Vec::new();
-    message.encode(&mut bytes);
-    wire.sent.fetch_add(bytes.len() as u64, Ordering::Relaxed);
-    // One message fits the send window, so a wait here is a wait for the peer.
-    timeout(SILENCE_MAX, send.write(Bytes::from(bytes))).await.map_err(|_| SyncError::Silence(SILENCE_MAX))
+/// Lets the machine work, where blocking is allowed.
+fn at_work<T>(wire: &Wire, work: impl FnOnce() -> T) -> T {
+    wire.works.store(true, Ordering::Relaxed);
+    let done = block_in_place(work);
+    wire.works.store(false, Ordering::Relaxed);
+    done
 }
 
-fn expect_welcome(body: Option<Vec<u8>>) -> Result<(), SyncError> {
-    match body.map(|body| Message::decode(&body)).transpose()? {
+fn encoded(message: &Message) -> Bytes {
+    let mut bytes = Vec::new();
+    message.encode(&mut bytes);
+    Bytes::from(bytes)
+}
+
+/// Sends one encoded message. The outer error is ours, the inner one the connection's.
+async fn write(
+    send: &mut Sending,
+    mut bytes: Bytes,
+    wire: &Wire,
+) -> Result<Result<(), TransportError>, SyncError> {
+    wire.sent.fetch_add(bytes.len() as u64, Ordering::Relaxed);
+    // Slice by slice, so that a large message on a slow line has as long as it moves.
+    while !bytes.is_empty() {
+        let slice = bytes.split_to(bytes.len().min(SLICE_BYTES));
+        let written = timeout(SILENCE_MAX, send.write(slice)).await;
+        if let Err(error) = written.map_err(|_| SyncError::Silence(SILENCE_MAX))? {
+            return Ok(Err(error));
+        }
+    }
+    Ok(Ok(()))
+}
+
+fn expect_welcome(body: Option<Body>) -> Result<(), SyncError> {
+    match body.map(|body| Message::decode(&body.bytes)).transpose()? {
         Some(Message::Welcome) => Ok(()),
         Some(Message::Refuse { reason, text, .. }) => Err(SyncError::Refused { reason, text }),
         Some(_) => Err(SyncError::Protocol("a message before the welcome")),
@@ -204,9 +332,14 @@ fn expect_welcome(body: Option<Vec<u8>>) -> Result<(), SyncError> {
     }
 }
 
-async fn read_all(mut recv: Receiving, bodies: mpsc::Sender<Result<Vec<u8>, SyncError>>, wire: Arc<Wire>) {
+async fn read_all(
+    mut recv: Receiving,
+    bodies: mpsc::Sender<Result<Body, SyncError>>,
+    wire: Arc<Wire>,
+    account: Account,
+) {
     loop {
-        let item = match read_body(&mut recv, MESSAGE_BYTES_MAX, &wire).await {
+        let item = match read_body(&mut recv, MESSAGE_BYTES_MAX, &wire, &account).await {
             Ok(Some(body)) => Ok(body),
             Ok(None) => return,
             Err(error) => Err(error),
@@ -218,22 +351,38 @@ async fn read_all(mut recv: Receiving, bodies: mpsc::Sender<Result<Vec<u8>, Sync
     }
 }
 
-/// One message of at most `limit` bytes without its length field; `None` at the end of the stream.
-async fn read_body(recv: &mut Receiving, limit: usize, wire: &Wire) -> Result<Option<Vec<u8>>, SyncError> {
+/// One message of at most `limit` bytes without its length field; `None` at the end of the stream. Memory is taken as
+/// bytes arrive.
+async fn read_body(
+    recv: &mut Receiving,
+    limit: usize,
+    wire: &Wire,
+    account: &Account,
+) -> Result<Option<Body>, SyncError> {
     let mut len = [0; 4];
     if !recv.fill(&mut len).await.map_err(lost)? {
         return Ok(None);
     }
+    wire.received.fetch_add(len.len() as u64, Ordering::Relaxed);
     let len = u32::from_le_bytes(len) as usize;
     if len > limit {
         return Err(SyncError::Protocol("a message over the limit"));
     }
-    let mut body = vec![0; len];
-    if !recv.fill(&mut body).await.map_err(lost)? && !body.is_empty() {
-        return Err(SyncError::Lost("the peer closed the stream".into()));
+    let mut body = account.begin();
+    while body.bytes.len() < len {
+        let (at, left) = (body.bytes.len(), len - body.bytes.len());
+        body.grow(left.min(STEP_BYTES), left).await?;
+        if !recv.fill(&mut body.bytes[at..]).await.map_err(lost)? {
+            return Err(SyncError::Lost("the peer closed the stream".into()));
+        }
+        wire.received.fetch_add((body.bytes.len() - at) as u64, Ordering::Relaxed);
     }
-    wire.received.fetch_add(len as u64 + 4, Ordering::Relaxed);
     Ok(Some(body))
+}
+
+/// Another stream needs what this one holds.
+fn given_up() -> SyncError {
+    SyncError::Lost("too slow while others wait".into())
 }
 
 fn lost(error: impl std::error::Error) -> SyncError {

@@ -15,6 +15,9 @@ pub const SILENCE_MAX: Duration = Duration::from_secs(30);
 /// The same while the peer checks and makes durable what it was sent: it walks every manifest and waits for
 /// its disk, which takes as long as it takes. The connection below notices a dead peer much sooner.
 pub const COMMIT_SILENCE_MAX: Duration = Duration::from_secs(15 * 60);
+/// A Git stream is given up when no stream byte at all moved on its connection for this long: on its own it may be quiet
+/// for hours, while the contents of a push travel beside it.
+pub const GIT_SILENCE_MAX: Duration = Duration::from_secs(10 * 60);
 
 /// One end of a stream.
 pub trait Machine: Send {

@@ -171,6 +171,8 @@ pub enum Message {
         wanted: Vec<Wanted>,
         /// Nothing more is wanted.
         last: bool,
+        /// The client has no chunk of these, so that need not be asked about.
+        cold: bool,
     },
     /// These wanted contents cannot be had here.
     Absent(Vec<Oid>),
@@ -196,7 +198,8 @@ pub enum Message {
     EarlyCommit,
     /// In place of `Done`: these chunks are missing after all. They are sent in this order, then committed again.
     Lack(Vec<ChunkId>),
-    /// These contents could not be described against their base: describe them again, without.
+    /// These contents could not be described against their base: describe them again, without. Comes before the `Need` of
+    /// the offer in which that showed.
     Again(Vec<Oid>),
     /// The bytes of a content from `start` to `end`, please, in whole chunks.
     Range {
@@ -215,6 +218,8 @@ pub enum Message {
     FilterAsk {
         /// Epoch of the filter that the client has; 0 for none.
         epoch: u64,
+        /// More bytes than this are not worth it.
+        most: u32,
     },
     /// A part of the filter; empty and last when there is none, or no newer one.
     Filter {

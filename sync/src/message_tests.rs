@@ -50,6 +50,7 @@ fn samples() -> Vec<Message> {
                 Wanted { oid: Oid([4; 32]), base: Some(ChunkId([2; 32])) },
             ],
             last: true,
+            cold: true,
         },
         Message::Absent(vec![Oid([5; 32])]),
         Message::Offer(vec![
@@ -69,7 +70,7 @@ fn samples() -> Vec<Message> {
         Message::Again(vec![Oid([8; 32])]),
         Message::Range { oid: Oid([9; 32]), start: 10, end: 20, tree: true },
         Message::Nodes(vec![b"manifest".to_vec(), b"node".to_vec()]),
-        Message::FilterAsk { epoch: 11 },
+        Message::FilterAsk { epoch: 11, most: 1 << 20 },
         Message::Filter { epoch: 12, part: vec![1, 2, 3], last: true },
         Message::Challenge([13; 32]),
         Message::Signature("-----BEGIN SSH SIGNATURE-----".into()),
@@ -91,7 +92,7 @@ fn golden_messages() {
     let all: Vec<u8> = samples().iter().flat_map(encoded).collect();
     assert_eq!(
         blake3::hash(&all).to_hex().as_str(),
-        "ba9747875ca437a33f7d5ed711e265311fb04c03383fef0caf7f35868d779de5"
+        "e1da285722427bc9a9c43d8e1ea43b49d0ec86c462af52c3091d1beee73234c7"
     );
 }
 

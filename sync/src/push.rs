@@ -1,20 +1,31 @@
 //! Pushing contents: [`Pusher`] at the client, [`Taker`] at the server.
 //!
-//! Pusher: `Ask` (new contents and bases) → Taker: `Have` → `Offer` → `Need` → `Chunks` … → `Commit` → `Done`.
-//! A content the taker has whole is not mentioned again: moving or copying a file costs one question of 33
-//! bytes. Bases are asked about by manifest, as a splice is meaningless against another cutting of the same
-//! content.
+//! Pusher: `Ask` about the new contents and at once, within budgets, what it would send if the answers are what it
+//! hopes: `Early`, `Offer`, `EarlyCommit`. Taker: `Have`, `Need`, `Done`. So the edit of a content that the server has takes
+//! one round trip. What did not fit, or was hoped in vain, follows as `Offer` → `Need` → `Chunks` … → `Commit` → `Done`.
+//! A content the taker has whole is not described, or given up when that turns out: moving or copying a file
+//! costs one question of 33 bytes and never more than [`crate::sender::UNSURE_BYTES`].
+//!
+//! A base that is pushed in the same breath is not there yet: its own base takes its place, and so on. Bases that go
+//! beyond the first flight are asked about by manifest, as a splice is meaningless against another cutting of
+//! the same content.
 
 use crate::ask::answer;
+use crate::filter::Filter;
 use crate::machine::{COMMIT_SILENCE_MAX, Machine, SILENCE_MAX, SyncError, Tally};
-use crate::message::{Ask, CONTENTS_MAX, Message};
-use crate::receiver::Receiver;
-use crate::sender::{Outgoing, Sender, is_absence};
-use dits_format::{Binding, ChunkId, Oid};
+use crate::message::{Ask, CONTENTS_MAX, FILTER_PART_BYTES_MAX, Message};
+use crate::receiver::{Committed, Mender, Receiver};
+use crate::sender::{Hint, Outgoing, Sender, is_absence};
+use dits_format::{Binding, ChunkId, Oid, Proof};
 use dits_store::{ChunkRead, ChunkWrite, StoreError, content};
-use std::collections::{HashSet, VecDeque};
+use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
+
+/// Contents that are described before the answer, without a base and with one.
+const EARLY_CONTENTS_MAX: usize = 256;
+/// Bases of bases that are followed.
+const BASES_MAX: usize = 64;
 
 /// A content to be pushed.
 #[derive(Debug, Clone, Copy)]
@@ -31,41 +42,79 @@ pub struct PushItem {
 pub struct Pusher {
     store: Arc<dyn ChunkRead>,
     unasked: VecDeque<PushItem>,
-    /// What each open `Ask` was about: the item and, if asked about, its base's manifest.
-    asked: VecDeque<Vec<(PushItem, Option<ChunkId>)>>,
+    asked: VecDeque<Vec<Asked>>,
+    /// The base of each content that is pushed.
+    bases: HashMap<Oid, Option<Oid>>,
+    early: [usize; 2],
+    /// Contents that wait for an answer before they are described.
+    waiting: usize,
     sender: Sender,
-    committed: bool,
-    done: bool,
     tally: Tally,
+}
+
+/// What an open `Ask` was about.
+struct Asked {
+    item: PushItem,
+    /// The base that was asked about.
+    base: Option<ChunkId>,
+    is_early: bool,
 }
 
 impl Pusher {
     /// Pushes `items` out of `store`. Each content is asked about once.
     pub fn new(store: Arc<dyn ChunkRead>, items: Vec<PushItem>) -> Pusher {
-        let mut seen = HashSet::new();
-        let unasked = items.into_iter().filter(|item| seen.insert(item.oid)).collect();
+        let mut bases = HashMap::new();
+        let unasked = items.into_iter().filter(|item| bases.insert(item.oid, item.base).is_none()).collect();
         let sender = Sender::new(store.clone());
         let asked = VecDeque::new();
-        Pusher { store, unasked, asked, sender, committed: false, done: false, tally: Tally::default() }
+        Pusher { store, unasked, asked, bases, early: [0; 2], waiting: 0, sender, tally: Tally::default() }
+    }
+
+    /// Sends chunks that the filter does not have without asking.
+    pub fn set_filter(&mut self, filter: Arc<Filter>) {
+        self.sender.set_hint(Hint::Filter(filter));
     }
 
     fn ask(&mut self) -> Result<Message, SyncError> {
         let (mut asks, mut about) = (Vec::new(), Vec::new());
+        let mut early: [Vec<Outgoing>; 2] = Default::default();
         while asks.len() + 2 <= CONTENTS_MAX
             && let Some(item) = self.unasked.pop_front()
         {
             asks.push(Ask { oid: item.oid, manifest: None });
-            let base = match item.base.filter(|base| *base != item.oid) {
-                Some(oid) => self.base_manifest(&oid)?,
-                None => None,
-            };
-            if let Some((oid, id)) = base {
-                asks.push(Ask { oid, manifest: Some(id) });
+            let (base, is_pushed) = self.base(&item)?;
+            let has_base = usize::from(base.is_some());
+            let is_early = !is_pushed && self.early[has_base] < EARLY_CONTENTS_MAX;
+            let mut asked = Asked { item, base: None, is_early };
+            if is_early {
+                self.early[has_base] += 1;
+                let base = base.map(|(_, id)| id);
+                early[has_base].push(Outgoing { oid: item.oid, base, unsure: true });
+            } else {
+                self.waiting += 1;
+                asks.extend(base.map(|(oid, id)| Ask { oid, manifest: Some(id) }));
+                asked.base = base.map(|(_, id)| id);
             }
-            about.push((item, base.map(|(_, id)| id)));
+            about.push(asked);
         }
         self.asked.push_back(about);
+        // Splices are small and save most: they go first.
+        early.into_iter().rev().flatten().for_each(|outgoing| self.sender.enqueue(outgoing));
         Ok(Message::Ask(asks))
+    }
+
+    /// What `item` is an edit of, as far as we have it, with its manifest; and whether that is pushed, too.
+    fn base(&self, item: &PushItem) -> Result<(Option<(Oid, ChunkId)>, bool), SyncError> {
+        let Some(first) = item.base.filter(|base| *base != item.oid) else { return Ok((None, false)) };
+        let mut base = Some(first);
+        for _ in 0..BASES_MAX {
+            match base.and_then(|base| self.bases.get(&base)) {
+                Some(earlier) => base = *earlier,
+                None => break,
+            }
+        }
+        let base = base.filter(|base| !self.bases.contains_key(base));
+        Ok((self.base_manifest(&base.unwrap_or(first))?, base.is_none()))
     }
 
     fn base_manifest(&self, oid: &Oid) -> Result<Option<(Oid, ChunkId)>, SyncError> {
@@ -80,15 +129,20 @@ impl Pusher {
         let about = self.asked.pop_front().ok_or(SyncError::Protocol("an answer to no question"))?;
         let mut bits = bits.iter();
         let short = || SyncError::Protocol("an answer of the wrong length");
-        for (item, base) in about {
+        for Asked { item, base, is_early } in about {
             let has_content = *bits.next().ok_or_else(short)?;
             let has_base = base.is_some() && *bits.next().ok_or_else(short)?;
             self.tally.contents += 1;
             self.tally.content_bytes += item.size;
-            if has_content {
-                self.tally.contents_had += 1;
-            } else {
-                self.sender.enqueue(Outgoing { oid: item.oid, base: base.filter(|_| has_base) });
+            self.tally.contents_had += u64::from(has_content);
+            if is_early {
+                self.sender.settle(&item.oid, has_content);
+                continue;
+            }
+            self.waiting -= 1;
+            if !has_content {
+                let base = base.filter(|_| has_base);
+                self.sender.enqueue(Outgoing { oid: item.oid, base, unsure: false });
             }
         }
         if bits.next().is_some() { Err(short()) } else { Ok(()) }
@@ -100,10 +154,9 @@ impl Machine for Pusher {
         match message {
             Message::Have(bits) => self.have(&bits),
             Message::Need(bits) => self.sender.need(&bits),
-            Message::Done { .. } if self.committed && !self.done => {
-                self.done = true;
-                Ok(())
-            }
+            Message::Again(oids) => self.sender.again(&oids),
+            Message::Lack(ids) if self.asked.is_empty() => self.sender.lack(&ids),
+            Message::Done { .. } if self.asked.is_empty() => self.sender.done(),
             Message::Refuse { reason, text, .. } => Err(SyncError::Refused { reason, text }),
             _ => Err(SyncError::Protocol("a message out of place")),
         }
@@ -116,19 +169,16 @@ impl Machine for Pusher {
         if let Some(message) = self.sender.poll()? {
             return Ok(Some(message));
         }
-        if self.asked.is_empty() && self.sender.is_idle() && !self.committed {
-            self.committed = true;
-            return Ok(Some(Message::Commit));
-        }
-        Ok(None)
+        Ok(if self.waiting == 0 { self.sender.poll_commit(self.asked.is_empty()) } else { None })
     }
 
     fn is_done(&self) -> bool {
-        self.done
+        self.sender.is_done()
     }
 
     fn silence_max(&self) -> Duration {
-        if self.committed { COMMIT_SILENCE_MAX } else { SILENCE_MAX }
+        let waits = self.asked.is_empty() && self.sender.is_committed();
+        if waits { COMMIT_SILENCE_MAX } else { SILENCE_MAX }
     }
 
     fn tally(&self) -> Tally {
@@ -142,12 +192,18 @@ impl Machine for Pusher {
     }
 }
 
+/// Gives the bytes of a server's filter; empty when it has none.
+pub type FilterSource = Arc<dyn Fn() -> Result<Arc<Vec<u8>>, StoreError> + Send + Sync>;
+
 /// The server's end of a push.
 pub struct Taker {
     store: Arc<dyn ChunkRead>,
     receiver: Option<Receiver>,
     outbox: VecDeque<Message>,
-    claimed: Vec<Binding>,
+    filters: Option<FilterSource>,
+    /// The filter that is being sent, and how much of it was.
+    giving: Option<(Arc<Vec<u8>>, usize)>,
+    bound: Vec<Binding>,
     done: bool,
     tally: Tally,
 }
@@ -156,20 +212,31 @@ impl Taker {
     /// Takes contents into `store`.
     pub fn new(store: &(impl ChunkWrite + Clone + 'static)) -> Result<Taker, StoreError> {
         let receiver = Some(Receiver::new(store, true)?);
-        let (outbox, claimed) = Default::default();
-        Ok(Taker {
-            store: Arc::new(store.clone()),
-            receiver,
-            outbox,
-            claimed,
-            done: false,
-            tally: Tally::default(),
-        })
+        let (outbox, bound) = Default::default();
+        let (store, tally) = (Arc::new(store.clone()), Tally::default());
+        Ok(Taker { store, receiver, outbox, filters: None, giving: None, bound, done: false, tally })
+    }
+
+    /// Lets damaged chunks that are met be taken away, so that the pusher can send them anew.
+    pub fn set_mender(&mut self, mender: Mender) {
+        if let Some(receiver) = &mut self.receiver {
+            receiver.set_mender(mender);
+        }
+    }
+
+    /// Lets the pusher have a filter.
+    pub fn set_filters(&mut self, filters: FilterSource) {
+        self.filters = Some(filters);
+    }
+
+    /// What was bound.
+    pub fn bound(&self) -> &[Binding] {
+        &self.bound
     }
 
     /// Contents that were bound and must still be proved.
-    pub fn claimed(&self) -> &[Binding] {
-        &self.claimed
+    pub fn claimed(&self) -> Vec<Binding> {
+        self.bound.iter().filter(|binding| binding.proof == Proof::Claimed).copied().collect()
     }
 
     /// Ends a broken push: keeps the chunks that came, binds nothing.
@@ -182,25 +249,75 @@ impl Taker {
     }
 }
 
+impl Taker {
+    fn ask(&mut self, asks: &[Ask]) -> Result<(), SyncError> {
+        let answer = answer(&*self.store, asks)?;
+        if let (Message::Have(bits), Some(receiver)) = (&answer, &mut self.receiver) {
+            let had = asks.iter().zip(bits).filter(|(ask, has)| **has && ask.manifest.is_none());
+            had.for_each(|(ask, _)| receiver.is_had(ask.oid));
+        }
+        self.outbox.push_back(answer);
+        Ok(())
+    }
+
+    fn commit(&mut self) -> Result<(), SyncError> {
+        let receiver = self.receiver.take().ok_or(SyncError::Protocol("a second commit"))?;
+        self.tally = receiver.tally();
+        match receiver.commit()? {
+            Committed::Bound(bound) => {
+                self.bound = bound;
+                let contents = self.bound.len() as u64;
+                let proved = contents - self.claimed().len() as u64;
+                self.outbox.push_back(Message::Done { contents, proved });
+            }
+            Committed::Lacking(receiver, ids) => {
+                self.receiver = Some(*receiver);
+                self.outbox.push_back(Message::Lack(ids));
+            }
+        }
+        Ok(())
+    }
+
+    /// Begins to answer the question for a filter.
+    fn filter(&mut self, epoch: u64, most: u32) -> Result<(), SyncError> {
+        self.receiver()?;
+        let bytes = self.filters.as_ref().map_or_else(|| Ok(Arc::default()), |filters| filters())?;
+        let is_wanted = Filter::epoch_in(&bytes).is_some_and(|known| known != epoch);
+        self.giving = match is_wanted && bytes.len() <= most as usize {
+            true => Some((bytes, 0)),
+            false => Some((Arc::default(), 0)),
+        };
+        Ok(())
+    }
+
+    /// The next part of it.
+    fn filter_part(&mut self) -> Option<Message> {
+        let (bytes, at) = self.giving.take()?;
+        let end = bytes.len().min(at + FILTER_PART_BYTES_MAX);
+        let (epoch, part) = (Filter::epoch_in(&bytes).unwrap_or(0), bytes[at..end].to_vec());
+        let last = end == bytes.len();
+        self.giving = (!last).then_some((bytes, end));
+        Some(Message::Filter { epoch, part, last })
+    }
+}
+
 impl Machine for Taker {
     fn receive(&mut self, message: Message) -> Result<(), SyncError> {
         match message {
-            Message::Ask(asks) => {
-                self.outbox.push_back(answer(&*self.store, &asks)?);
-            }
+            Message::Ask(asks) => self.ask(&asks)?,
+            Message::Early(chunks) => self.receiver()?.early(chunks)?,
             Message::Offer(steps) => {
-                let bits = self.receiver()?.offer(steps)?;
-                self.outbox.push_back(Message::Need(bits));
+                let answers = self.receiver()?.offer(steps)?;
+                self.outbox.extend(answers);
             }
             Message::Chunks(chunks) => self.receiver()?.chunks(chunks)?,
-            Message::Commit => {
-                let receiver = self.receiver.take().ok_or(SyncError::Protocol("a second commit"))?;
-                self.tally = receiver.tally();
-                let (contents, claimed) = receiver.commit()?;
-                let proved = contents - claimed.len() as u64;
-                self.claimed = claimed;
-                self.outbox.push_back(Message::Done { contents, proved });
+            Message::EarlyCommit => {
+                if self.receiver()?.early_commit_counts()? {
+                    self.commit()?;
+                }
             }
+            Message::Commit => self.commit()?,
+            Message::FilterAsk { epoch, most } if self.giving.is_none() => self.filter(epoch, most)?,
             Message::Refuse { reason, text, .. } => return Err(SyncError::Refused { reason, text }),
             _ => return Err(SyncError::Protocol("a message out of place")),
         }
@@ -208,7 +325,7 @@ impl Machine for Taker {
     }
 
     fn poll(&mut self) -> Result<Option<Message>, SyncError> {
-        let message = self.outbox.pop_front();
+        let message = self.filter_part().or_else(|| self.outbox.pop_front());
         self.done |= matches!(message, Some(Message::Done { .. }));
         Ok(message)
     }

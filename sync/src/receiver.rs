@@ -1,68 +1,93 @@
 //! Taking in contents: answering offers, checking what arrives, proving, binding.
 //!
-//! Every chunk is hashed on arrival and must be the one asked for. The chunk lists of an offer are built
-//! into Merkle trees here, and must end at the roots the manifest names. Nothing is bound before
-//! [`Receiver::commit`] has walked each manifest again and found every chunk, exactly, in the store or in
-//! this batch; bindings are in the last bytes that become durable.
+//! Every chunk is hashed on arrival and must be the one asked for; only up to [`EARLY_BYTES_MAX`] may come unasked. The
+//! chunk lists of an offer are built into Merkle trees here, and must end at the roots the manifest names. Nothing is
+//! bound before [`Receiver::commit`] has walked each manifest again and found every chunk, exactly, in the store or in
+//! this batch; bindings are in the last bytes that become durable. What that walk misses is asked for once more
+//! ([`crate::message::Message::Lack`]); so a hint that was wrong, a chunk that went away meanwhile or a damaged pack costs a round trip.
 //!
-//! An oid cannot be derived from chunk ids, so it is *proved* by hashing the content. That happens while
-//! chunks stream by, as long as no more than [`PROOF_READ_BYTES_MAX`] of chunks that were here before must
-//! be read for it; else the binding stays *claimed*, and the store's owner proves it later.
-//! When a stream breaks, [`Receiver::salvage`] keeps the chunks that arrived, unbound: the next try does not
-//! send them again.
+//! Contents are *proved* by hashing while chunks stream by (`proofs`), else they stay *claimed* and the store's
+//! owner proves them later. Each [`CHECKPOINT_BYTES`] that arrived outlive this process, and when a stream breaks,
+//! [`Receiver::salvage`] keeps all that came, unbound: the next try does not send it again.
+//!
+//! Memory does not grow with the bytes that arrive: 88 bytes a chunk that was asked for and has not come
+//! ([`AWAITED_MAX`]), 80 a content ([`CONTENTS_PER_STREAM_MAX`]), and what `proofs` says; besides, what the batch
+//! holds: its bindings, 72 bytes each, and the index of the pack that is open.
+
+mod closure;
+mod offers;
+mod proofs;
 
 use crate::machine::{SyncError, Tally};
-use crate::message::Offer;
-use dits_format::limits::{CHUNK_BYTES_MAX, CONTENT_BYTES_MAX};
-use dits_format::tree::{Builder, Entry};
-use dits_format::{Binding, ChunkId, Kind, Manifest, Oid, Proof};
-use dits_store::content::{self, Walk};
-use dits_store::{Batch, ChunkRead, ChunkWrite, Item, StoreError};
+use crate::message::LACK_MAX;
+use closure::{Awaited, Lacking, Pending};
+use dits_format::tree::Entry;
+use dits_format::{Binding, ChunkId, Kind, Oid, Proof};
+use dits_store::{Batch, ChunkRead, ChunkWrite, StoreError};
+use offers::Current;
+pub use proofs::PROOF_READ_BYTES_MAX;
+use proofs::Proofs;
 use std::collections::{HashSet, VecDeque};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 
-/// Bytes of chunks that one stream may read back from the store to prove contents at once.
-pub const PROOF_READ_BYTES_MAX: u64 = 64 << 20;
+/// Bytes of chunks that may come in one stream before anybody asked for them.
+pub const EARLY_BYTES_MAX: u64 = 4 << 20;
+/// Bytes of arrived chunks that a kill of this process may lose.
+pub const CHECKPOINT_BYTES: u64 = 4 << 20;
+/// Contents described in one stream.
+pub const CONTENTS_PER_STREAM_MAX: usize = 1 << 20;
+/// Times that missing chunks are asked for in one stream, [`LACK_MAX`] of them at most each time.
+pub const LACK_ROUNDS_MAX: usize = 16;
 /// Chunks asked for and not here yet. A sender of ours stays far below.
 const AWAITED_MAX: usize = 1 << 16;
+/// Contents that are remembered as had, so that their description is passed over. A further one is bound again, which
+/// changes nothing.
+const HAD_MAX: usize = 1 << 16;
 
-/// Bytes of chunks after which what arrived shall outlive this process.
-const CHECKPOINT_BYTES: u64 = 4 << 20;
+/// Takes a chunk that is damaged out of the store, so that it can come anew.
+pub type Mender = Arc<dyn Fn(ChunkId) -> Result<(), StoreError> + Send + Sync>;
 
 /// One receiving side of a stream.
 pub struct Receiver {
     store: Arc<dyn ChunkRead>,
     batch: Box<dyn Batch>,
-    current: Option<Incoming>,
-    done: Vec<(Manifest, ChunkId, bool)>,
-    /// Chunks asked for in this stream, so that none is asked for twice.
-    requested: HashSet<ChunkId>,
-    awaited: VecDeque<Entry>,
-    /// Contents being proved, and their chunks in order, as far as these have not been hashed.
-    proving: VecDeque<Proving>,
-    prove: bool,
-    proof_budget: u64,
-    checkpoint_at: u64,
+    mender: Option<Mender>,
+    current: Current,
+    done: Vec<Described>,
+    /// Contents that the peer knows we have: not to be bound again.
+    had: HashSet<Oid>,
+    /// Contents whose base is not here, until the peer is told.
+    again: Vec<Oid>,
+    awaited: VecDeque<Awaited>,
+    /// The same, to look one up: none is asked for twice.
+    on_their_way: HashSet<ChunkId>,
+    proofs: Proofs,
+    /// Damaged chunks that were met, and those that were taken away for it.
+    corrupt: HashSet<ChunkId>,
+    mended: HashSet<ChunkId>,
+    early_bytes: u64,
+    unsaved_bytes: u64,
+    /// Whether an early commit cannot count any more: something was asked for.
+    asked: bool,
+    early_commit: bool,
+    lack_rounds: usize,
     tally: Tally,
 }
 
-/// A content whose description is arriving.
-struct Incoming {
-    manifest: Manifest,
-    stream: usize,
-    builder: Builder,
-    base: Option<(Manifest, Walk, u64)>,
+/// A content whose description is complete.
+struct Described {
+    oid: Oid,
+    size: u64,
+    manifest: ChunkId,
+    proved: bool,
 }
 
-/// A content on its way through the hasher.
-struct Proving {
-    oid: Oid,
-    /// Index into `done` once described; the result goes there.
-    slot: Option<usize>,
-    hasher: blake3::Hasher,
-    chunks: VecDeque<(Entry, bool)>,
-    described: bool,
-    given_up: bool,
+/// What a commit came to.
+pub enum Committed {
+    /// All is durable, and this is bound.
+    Bound(Vec<Binding>),
+    /// These chunks are missing and must come, in this order; then commit again.
+    Lacking(Box<Receiver>, Vec<ChunkId>),
 }
 
 impl Receiver {
@@ -71,16 +96,28 @@ impl Receiver {
         Ok(Receiver {
             batch: store.batch()?,
             store: Arc::new(store.clone()),
-            current: None,
+            mender: None,
+            current: Current::None,
             done: Vec::new(),
-            requested: HashSet::new(),
+            had: HashSet::new(),
+            again: Vec::new(),
             awaited: VecDeque::new(),
-            proving: VecDeque::new(),
-            prove,
-            proof_budget: PROOF_READ_BYTES_MAX,
-            checkpoint_at: CHECKPOINT_BYTES,
+            on_their_way: HashSet::new(),
+            proofs: Proofs::new(prove),
+            corrupt: HashSet::new(),
+            mended: HashSet::new(),
+            early_bytes: 0,
+            unsaved_bytes: 0,
+            asked: false,
+            early_commit: false,
+            lack_rounds: 0,
             tally: Tally::default(),
         })
+    }
+
+    /// Lets damaged chunks that are met be taken away, so that the peer can send them anew.
+    pub fn set_mender(&mut self, mender: Mender) {
+        self.mender = Some(mender);
     }
 
     /// Counts of what came in.
@@ -88,270 +125,139 @@ impl Receiver {
         self.tally
     }
 
+    /// The peer was told that this content is here.
+    pub fn is_had(&mut self, oid: Oid) {
+        if self.had.len() < HAD_MAX {
+            self.had.insert(oid);
+        }
+    }
+
     /// Whether needed chunks, or the rest of a description, are still to come.
     pub fn is_expecting(&self) -> bool {
-        self.current.is_some() || !self.awaited.is_empty()
+        !matches!(self.current, Current::None) || !self.awaited.is_empty()
     }
 
-    /// Takes an offer and answers with one bit for each new chunk in it.
-    pub fn offer(&mut self, steps: Vec<Offer>) -> Result<Vec<bool>, SyncError> {
-        let mut need = Vec::new();
-        for step in steps {
-            match step {
-                Offer::Content { manifest, base } => self.begin(manifest, base)?,
-                Offer::Keep { start, count } => self.keep(start, count)?,
-                Offer::New(entries) => {
-                    for entry in entries {
-                        need.push(self.new_chunk(entry)?);
-                    }
-                }
-                Offer::EndStream => self.end_stream()?,
-                Offer::Cancel => self.cancel()?,
+    /// Takes chunks that nobody asked for yet.
+    pub fn early(&mut self, chunks: Vec<Vec<u8>>) -> Result<(), SyncError> {
+        for chunk in chunks {
+            self.early_bytes += chunk.len() as u64;
+            if chunk.is_empty() || self.early_bytes > EARLY_BYTES_MAX || self.lack_rounds > 0 {
+                return Err(SyncError::Protocol("more than may come unasked"));
             }
-        }
-        self.advance_proofs()?;
-        Ok(need)
-    }
-
-    fn begin(&mut self, manifest: Manifest, base: Option<ChunkId>) -> Result<(), SyncError> {
-        if self.current.is_some() {
-            return Err(SyncError::Protocol("a content inside another"));
-        }
-        let base = match base {
-            Some(id) => {
-                let base = content::manifest(&*self.store, &id)?;
-                let walk = Walk::new(&base.streams[0], 0);
-                Some((base, walk, 0))
-            }
-            None => None,
-        };
-        self.tally.contents += 1;
-        self.tally.content_bytes = self.tally.content_bytes.saturating_add(manifest.size);
-        self.proving.push_back(Proving {
-            oid: manifest.oid,
-            slot: None,
-            hasher: blake3::Hasher::new(),
-            chunks: VecDeque::new(),
-            described: false,
-            given_up: !self.prove || !manifest.layout.is_empty(),
-        });
-        self.current = Some(Incoming { manifest, stream: 0, builder: Builder::new(), base });
-        Ok(())
-    }
-
-    fn keep(&mut self, start: u64, count: u64) -> Result<(), SyncError> {
-        let mut left = count;
-        if count == 0 {
-            return Err(SyncError::Protocol("an empty splice"));
-        }
-        while left > 0 {
-            let current = self.current.as_mut().ok_or(SyncError::Protocol("chunks of no content"))?;
-            let (_, walk, next) =
-                current.base.as_mut().ok_or(SyncError::Protocol("a splice without base"))?;
-            if start + (count - left) < *next {
-                return Err(SyncError::Protocol("a splice that goes back"));
-            }
-            let piece =
-                walk.next_chunk(&*self.store)?.ok_or(SyncError::Protocol("a splice past its base"))?;
-            *next += 1;
-            if *next > start + (count - left) {
-                left -= 1;
-                self.push(piece.entry, true)?;
-            }
-        }
-        Ok(())
-    }
-
-    fn new_chunk(&mut self, entry: Entry) -> Result<bool, SyncError> {
-        if entry.bytes == 0 || entry.bytes > CHUNK_BYTES_MAX as u64 || self.awaited.len() >= AWAITED_MAX {
-            return Err(SyncError::Protocol("a chunk out of bounds"));
-        }
-        let need = !self.requested.contains(&entry.id) && !self.batch.has(&entry.id)?;
-        if need {
-            self.requested.insert(entry.id);
-            self.awaited.push_back(entry);
             self.tally.chunks_needed += 1;
-            self.tally.needed_bytes += entry.bytes;
+            self.tally.needed_bytes += chunk.len() as u64;
+            self.keep_chunk(ChunkId::of(Kind::Data, &chunk), Kind::Data, &chunk)?;
         }
-        self.push(entry, !need)?;
-        Ok(need)
-    }
-
-    /// Appends a chunk to the tree of the current stream and to the proof. `read_back`: its bytes will not
-    /// pass by for this place, they must be read from the store.
-    fn push(&mut self, entry: Entry, read_back: bool) -> Result<(), SyncError> {
-        let current = self.current.as_mut().ok_or(SyncError::Protocol("chunks of no content"))?;
-        if current.builder.bytes() + entry.bytes > CONTENT_BYTES_MAX {
-            return Err(SyncError::WrongManifest { oid: current.manifest.oid });
-        }
-        let batch = &mut self.batch;
-        current.builder.push(entry, &mut |id, node: &[u8]| batch.put(id, Kind::Node, node).map(drop))?;
-        let proving = self.proving.back_mut().expect("begin pushed one");
-        if !proving.given_up {
-            if read_back {
-                match self.proof_budget.checked_sub(entry.bytes) {
-                    Some(left) => self.proof_budget = left,
-                    None => proving.give_up(),
-                }
-            }
-            if !proving.given_up {
-                proving.chunks.push_back((entry, read_back));
-            }
-        }
-        Ok(())
-    }
-
-    fn end_stream(&mut self) -> Result<(), SyncError> {
-        let current = self.current.as_mut().ok_or(SyncError::Protocol("the end of no stream"))?;
-        let stream = current.manifest.streams[current.stream];
-        let builder = std::mem::take(&mut current.builder);
-        let bytes = builder.bytes();
-        let batch = &mut self.batch;
-        let root = builder.finish(&mut |id, node: &[u8]| batch.put(id, Kind::Node, node).map(drop))?;
-        if root != stream.root || bytes != stream.bytes {
-            return Err(SyncError::WrongManifest { oid: current.manifest.oid });
-        }
-        current.stream += 1;
-        if let Some((base, walk, next)) = &mut current.base
-            && let Some(stream) = base.streams.get(current.stream)
-        {
-            (*walk, *next) = (Walk::new(stream, 0), 0);
-        }
-        if current.stream == current.manifest.streams.len() {
-            let manifest = self.current.take().expect("it was just there").manifest;
-            let (id, bytes) = (manifest.id(), manifest.encode());
-            self.batch.put(id, Kind::Manifest, &bytes)?;
-            let proving = self.proving.back_mut().expect("begin pushed one");
-            (proving.slot, proving.described) = (Some(self.done.len()), true);
-            self.done.push((manifest, id, false));
-        }
-        Ok(())
-    }
-
-    /// Gives up the content under description; what was asked for on its behalf still comes.
-    fn cancel(&mut self) -> Result<(), SyncError> {
-        self.current.take().ok_or(SyncError::Protocol("a content that nobody began"))?;
-        self.proving.pop_back();
         Ok(())
     }
 
     /// Takes chunks, in the order in which they were needed.
     pub fn chunks(&mut self, chunks: Vec<Vec<u8>>) -> Result<(), SyncError> {
         for chunk in chunks {
-            let entry = self.awaited.pop_front().ok_or(SyncError::Protocol("a chunk that nobody needs"))?;
-            if chunk.len() as u64 != entry.bytes || ChunkId::of(Kind::Data, &chunk) != entry.id {
-                return Err(SyncError::WrongChunk { id: entry.id });
+            let Awaited { id, kind, bytes } =
+                self.awaited.pop_front().ok_or(SyncError::Protocol("a chunk that nobody needs"))?;
+            let len = chunk.len() as u64;
+            if bytes.is_some_and(|bytes| bytes != len) || ChunkId::of(kind, &chunk) != id {
+                return Err(SyncError::WrongChunk { id });
             }
-            self.batch.put(entry.id, Kind::Data, &chunk)?;
-            self.tally.chunks += 1;
-            self.tally.chunk_bytes += entry.bytes;
-            self.prove_chunk(&entry, &chunk)?;
+            self.on_their_way.remove(&id);
+            self.keep_chunk(id, kind, &chunk)?;
+            self.advance_proofs()?;
+            self.proofs.arrived(&Entry { id, bytes: len }, &chunk);
+            self.advance_proofs()?;
         }
-        if self.tally.chunk_bytes >= self.checkpoint_at {
+        Ok(())
+    }
+
+    fn keep_chunk(&mut self, id: ChunkId, kind: Kind, bytes: &[u8]) -> Result<(), SyncError> {
+        self.batch.put(id, kind, bytes)?;
+        self.tally.chunks += 1;
+        self.tally.chunk_bytes += bytes.len() as u64;
+        self.unsaved_bytes += bytes.len() as u64;
+        if self.unsaved_bytes >= CHECKPOINT_BYTES {
+            self.unsaved_bytes = 0;
             self.batch.checkpoint()?;
-            self.checkpoint_at = self.tally.chunk_bytes + CHECKPOINT_BYTES;
         }
         Ok(())
     }
 
-    /// Hashes an arriving chunk into the proof that waits for it, and what stands before it.
-    fn prove_chunk(&mut self, entry: &Entry, chunk: &[u8]) -> Result<(), SyncError> {
-        self.advance_proofs()?;
-        if let Some(proving) = self.proving.front_mut()
-            && proving.chunks.front() == Some(&(*entry, false))
-        {
-            proving.chunks.pop_front();
-            proving.hasher.update(chunk);
-        }
-        self.advance_proofs()
-    }
-
-    /// Hashes chunks that are here, up to the first that has not arrived; ends proofs that are complete.
     fn advance_proofs(&mut self) -> Result<(), SyncError> {
-        let mut buffer = Vec::new();
-        while let Some(proving) = self.proving.front_mut() {
-            if let Some((entry, true)) = proving.chunks.front() {
-                match self.batch.read(&entry.id, &mut buffer) {
-                    Ok(Some(Kind::Data)) if buffer.len() as u64 == entry.bytes => {}
-                    // Asked for on behalf of an earlier content, and on its way.
-                    Ok(None) if self.requested.contains(&entry.id) => break,
-                    Err(error) => return Err(error.into()),
-                    Ok(_) => return Err(SyncError::WrongManifest { oid: proving.oid }),
-                }
-                proving.hasher.update(&buffer);
-                proving.chunks.pop_front();
-            } else if proving.described && proving.chunks.is_empty() {
-                let proving = self.proving.pop_front().expect("it was just there");
-                let slot = proving.slot.expect("set when described");
-                if proving.given_up {
-                    continue;
-                }
-                if *proving.hasher.finalize().as_bytes() != proving.oid.0 {
-                    return Err(SyncError::WrongManifest { oid: proving.oid });
-                }
-                self.done[slot].2 = true;
-            } else {
-                break;
-            }
-        }
+        let found = self.proofs.advance(&mut *self.batch, &self.on_their_way)?;
+        found.proved.into_iter().for_each(|slot| self.done[slot].proved = true);
+        self.corrupt.extend(found.corrupt);
         Ok(())
     }
 
-    /// Checks the closure of every content, binds them and makes all durable. Returns how many contents
-    /// were bound, and the ones that are only claimed.
-    pub fn commit(mut self) -> Result<(u64, Vec<Binding>), SyncError> {
+    /// Whether the commit that the peer sent ahead counts: nothing had to be asked for.
+    pub fn early_commit_counts(&mut self) -> Result<bool, SyncError> {
+        if std::mem::replace(&mut self.early_commit, true) {
+            return Err(SyncError::Protocol("a second early commit"));
+        }
+        Ok(!self.asked)
+    }
+
+    /// Checks the closure of every content, binds them and makes all durable; or says what is missing.
+    pub fn commit(mut self) -> Result<Committed, SyncError> {
         if self.is_expecting() {
             return Err(SyncError::Protocol("a commit before everything came"));
         }
-        let mut bindings = Vec::with_capacity(self.done.len());
-        for (manifest, id, proved) in &self.done {
-            let view = Pending { store: &*self.store, batch: Mutex::new(&mut *self.batch) };
-            if let Some(id) = content::first_missing(&view, manifest)? {
-                return Err(StoreError::Missing { id }.into());
+        let lacking = self.lacking()?;
+        if !lacking.is_empty() {
+            self.lack_rounds += 1;
+            if self.lack_rounds > LACK_ROUNDS_MAX {
+                return Err(StoreError::Missing { id: lacking[0].id }.into());
             }
-            let proof = if *proved { Proof::Proved } else { Proof::Claimed };
-            bindings.push(Binding { oid: manifest.oid, manifest: *id, size: manifest.size, proof });
+            let ids: Vec<ChunkId> = lacking.iter().map(|awaited| awaited.id).collect();
+            self.tally.chunks_needed += ids.len() as u64;
+            self.tally.needed_bytes += lacking.iter().filter_map(|awaited| awaited.bytes).sum::<u64>();
+            self.on_their_way.extend(&ids);
+            self.awaited.extend(lacking);
+            return Ok(Committed::Lacking(Box::new(self), ids));
         }
+        let proof = |proved| if proved { Proof::Proved } else { Proof::Claimed };
+        let binding = |described: Described| {
+            let Described { oid, size, manifest, proved } = described;
+            Binding { oid, manifest, size, proof: proof(proved) }
+        };
+        let bindings: Vec<Binding> = self.done.into_iter().map(binding).collect();
         bindings.iter().for_each(|binding| self.batch.bind(*binding));
         self.batch.commit()?;
-        let contents = bindings.len() as u64;
-        bindings.retain(|binding| binding.proof == Proof::Claimed);
-        Ok((contents, bindings))
+        Ok(Committed::Bound(bindings))
+    }
+
+    /// What is not here of what would be bound. Damaged chunks are taken away first, if that is allowed: those that
+    /// are needed are missing then.
+    fn lacking(&mut self) -> Result<Vec<Awaited>, SyncError> {
+        loop {
+            for id in std::mem::take(&mut self.corrupt) {
+                self.mend(id)?;
+            }
+            let mut lacking = Lacking::new(LACK_MAX);
+            let view = Pending { store: &*self.store, batch: Mutex::new(&mut *self.batch) };
+            for described in &self.done {
+                lacking.look(&view, &described.manifest)?;
+                if lacking.is_full() {
+                    break;
+                }
+            }
+            if lacking.corrupt.is_empty() {
+                return Ok(lacking.chunks);
+            }
+            self.corrupt.extend(lacking.corrupt);
+        }
+    }
+
+    /// Takes a damaged chunk away. What is known to be damaged is never acknowledged.
+    fn mend(&mut self, id: ChunkId) -> Result<(), SyncError> {
+        match &self.mender {
+            Some(mender) if self.mended.insert(id) => mender(id)?,
+            _ => return Err(StoreError::Corrupt { id, why: "as read by a push".into() }.into()),
+        }
+        Ok(self.batch.read(&id, &mut Vec::new()).map(drop)?)
     }
 
     /// Keeps what arrived of a broken stream, without binding anything.
     pub fn salvage(self) -> Result<(), StoreError> {
         self.batch.commit().map(drop)
-    }
-}
-
-impl Proving {
-    fn give_up(&mut self) {
-        self.given_up = true;
-        self.chunks.clear();
-    }
-}
-
-/// The store as it will be once the batch is committed.
-struct Pending<'a> {
-    store: &'a dyn ChunkRead,
-    batch: Mutex<&'a mut dyn Batch>,
-}
-
-impl ChunkRead for Pending<'_> {
-    fn has(&self, id: &ChunkId) -> Result<bool, StoreError> {
-        self.batch.lock().unwrap_or_else(PoisonError::into_inner).has(id)
-    }
-
-    fn read(&self, id: &ChunkId, out: &mut Vec<u8>) -> Result<Option<Kind>, StoreError> {
-        self.batch.lock().unwrap_or_else(PoisonError::into_inner).read(id, out)
-    }
-
-    fn bindings(&self, oid: &Oid) -> Result<Vec<Binding>, StoreError> {
-        self.store.bindings(oid)
-    }
-
-    fn visit(&self, each: &mut dyn FnMut(Item) -> Result<(), StoreError>) -> Result<(), StoreError> {
-        self.store.visit(each)
     }
 }

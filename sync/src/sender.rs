@@ -1,41 +1,81 @@
-//! Describing contents and sending the chunks that the other side lacks.
+//! Describing contents and sending the chunks that the other side lacks: one half of a push, and of a pull.
 //!
 //! For each content the sender walks its manifest and offers the chunk list in order: against a base that
 //! the receiver has, runs of unchanged chunks are two numbers (a splice), else each chunk is 36 bytes, which
 //! is question and manifest in one, since both sides derive the Merkle nodes from the list. Needed chunks
 //! follow in the order offered. Offers run ahead of the answers by at most [`OFFERS_AHEAD`] messages and
 //! chunks to be sent by at most [`QUEUE_MAX`], so memory does not grow with the content.
+//!
+//! *The first flight* does not wait for answers. Contents that the receiver may have already are described within
+//! [`UNSURE_BYTES`]; chunks that it most likely lacks go before the offer that names them ([`Message::Early`]), which are
+//! those not in the base, or what a [`Hint`] says; and when all is described, a commit in good faith goes along
+//! ([`Message::EarlyCommit`]). A guess that was wrong costs these bytes and the round trip that it wanted to save.
 
+mod describe;
+mod lost;
+mod offering;
+
+use crate::descent::read;
+use crate::filter::Filter;
 use crate::machine::{SyncError, Tally};
-use crate::message::{Message, OFFER_CHUNKS_MAX, OFFER_STEPS_MAX, Offer};
+use crate::message::{Message, OFFER_CHUNKS_MAX, Offer};
+use crate::receiver::{EARLY_BYTES_MAX, LACK_ROUNDS_MAX};
+use describe::Describing;
 use dits_format::tree::Entry;
-use dits_format::{ChunkId, Manifest, Oid};
-use dits_store::content::{self, Walk};
+use dits_format::{ChunkId, Kind, Oid};
 use dits_store::{ChunkRead, StoreError};
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashSet, VecDeque};
 use std::sync::Arc;
 
 /// Offers sent and not answered.
 pub const OFFERS_AHEAD: usize = 4;
+/// Bytes of chunks that are sent unasked in one stream where only a base speaks for it.
+pub const GUESS_BYTES: u64 = 1 << 20;
+/// Bytes of descriptions in one stream of contents that the receiver may have: without a base, and with one.
+pub const UNSURE_BYTES: [usize; 2] = [16 << 10, 64 << 10];
 /// Chunks waiting to be sent, above which no new offer is made.
 const QUEUE_MAX: usize = 4 * OFFER_CHUNKS_MAX;
-/// Contents described in one offer.
-const OFFER_CONTENTS_MAX: usize = 1024;
-/// Bytes of manifests after which an offer begins no further content: bounds its size, together with the
-/// limits of chunks and steps. A manifest with a layout may have hundreds of kilobytes.
-const OFFER_MANIFEST_BYTES_TARGET: usize = 512 << 10;
 /// Bytes of chunks after which a message is sent off.
 const CHUNKS_BYTES_TARGET: usize = 256 << 10;
-/// Chunks of a base above which no splice is tried: 40 bytes of memory each, 80 GB of content.
-const BASE_CHUNKS_MAX: usize = 1 << 20;
 
 /// A content to be sent.
 #[derive(Debug, Clone, Copy)]
 pub struct Outgoing {
     /// The content, present in our store.
     pub oid: Oid,
-    /// A manifest that the receiver has and that we have, of a similar content.
+    /// A manifest that we have, and the receiver most likely, of a similar content.
     pub base: Option<ChunkId>,
+    /// Whether the receiver has not said yet that it lacks the content: see [`Sender::settle`].
+    pub unsure: bool,
+}
+
+/// What is known of the receiver's chunks before it answers. A wrong hint costs bytes, nothing else.
+#[derive(Debug, Clone, Default)]
+pub enum Hint {
+    /// Nothing is known: what is not in a base is probably not there.
+    #[default]
+    Unknown,
+    /// It has none of ours.
+    Empty,
+    /// What is not in this filter, it lacks.
+    Filter(Arc<Filter>),
+}
+
+/// How far the commit is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Commit {
+    Open,
+    /// Said ahead, and nothing speaks against it yet.
+    Early,
+    Said,
+    Done,
+}
+
+/// An offer without its answer.
+struct Offered {
+    new: Vec<Entry>,
+    /// All of them went ahead, so the answer is no more than a receipt.
+    is_receipt: bool,
 }
 
 /// One sending side of a stream.
@@ -43,42 +83,152 @@ pub struct Sender {
     store: Arc<dyn ChunkRead>,
     queue: VecDeque<Outgoing>,
     current: Option<Describing>,
-    offered: VecDeque<Vec<Entry>>,
-    to_send: VecDeque<Entry>,
+    /// Contents that the receiver may have.
+    unsure: HashSet<Oid>,
+    unsure_left: [usize; 2],
+    hint: Hint,
+    early_left: u64,
+    sent_early: HashSet<ChunkId>,
+    outbox: VecDeque<Message>,
+    offered: VecDeque<Offered>,
+    to_send: VecDeque<(ChunkId, Kind)>,
+    /// Manifests of what was described, for the chunks that turn out to be missing.
+    described: HashSet<ChunkId>,
+    /// Contents described against a base.
+    spliced: HashSet<Oid>,
+    /// Whether an answer came; whether one asked for something.
+    is_answered: bool,
+    asked_for: bool,
+    commit: Commit,
+    early_commit_said: bool,
+    lack_rounds: usize,
     tally: Tally,
-}
-
-/// A content whose description is under way.
-struct Describing {
-    manifest: Manifest,
-    stream: usize,
-    walk: Walk,
-    base: Option<(Manifest, BaseChunks)>,
-}
-
-/// The chunk list of a base's stream, to find runs in.
-#[derive(Default)]
-struct BaseChunks {
-    ids: Vec<ChunkId>,
-    first_at: HashMap<ChunkId, usize>,
-    cursor: usize,
 }
 
 impl Sender {
     /// Sends from `store`.
     pub fn new(store: Arc<dyn ChunkRead>) -> Sender {
-        let (queue, offered, to_send) = Default::default();
-        Sender { store, queue, current: None, offered, to_send, tally: Tally::default() }
+        Sender {
+            store,
+            queue: VecDeque::new(),
+            current: None,
+            unsure: HashSet::new(),
+            unsure_left: UNSURE_BYTES,
+            hint: Hint::Unknown,
+            early_left: GUESS_BYTES,
+            sent_early: HashSet::new(),
+            outbox: VecDeque::new(),
+            offered: VecDeque::new(),
+            to_send: VecDeque::new(),
+            described: HashSet::new(),
+            spliced: HashSet::new(),
+            is_answered: false,
+            asked_for: false,
+            commit: Commit::Open,
+            early_commit_said: false,
+            lack_rounds: 0,
+            tally: Tally::default(),
+        }
+    }
+
+    /// Says what is known of the receiver, before anything is sent.
+    pub fn set_hint(&mut self, hint: Hint) {
+        self.early_left = if let Hint::Unknown = hint { GUESS_BYTES } else { EARLY_BYTES_MAX };
+        self.hint = hint;
     }
 
     /// Adds a content to be sent.
     pub fn enqueue(&mut self, outgoing: Outgoing) {
+        if outgoing.unsure {
+            self.unsure.insert(outgoing.oid);
+        }
         self.queue.push_back(outgoing);
     }
 
-    /// Everything enqueued was described, answered and sent.
-    pub fn is_idle(&self) -> bool {
-        self.queue.is_empty() && self.current.is_none() && self.offered.is_empty() && self.to_send.is_empty()
+    /// The receiver says whether it has a content that was enqueued as unsure.
+    pub fn settle(&mut self, oid: &Oid, has: bool) {
+        if !self.unsure.remove(oid) || !has {
+            return;
+        }
+        match self.current.take_if(|current| current.oid() == *oid) {
+            Some(_) => self.give_up(),
+            None => self.queue.retain(|outgoing| outgoing.oid != *oid),
+        }
+    }
+
+    /// Tells the receiver that the content under description does not go on.
+    fn give_up(&mut self) {
+        self.outbox.push_back(Message::Offer(vec![Offer::Cancel]));
+        self.offered.push_back(Offered { new: Vec::new(), is_receipt: false });
+    }
+
+    /// The receiver has not the base of these contents: once more, in full.
+    ///
+    /// # Errors
+    /// [`SyncError::Protocol`] for one that was not described against a base.
+    pub fn again(&mut self, oids: &[Oid]) -> Result<(), SyncError> {
+        for oid in oids {
+            if !self.spliced.remove(oid) {
+                return Err(SyncError::Protocol("nothing to describe again"));
+            }
+            if self.current.take_if(|current| current.oid() == *oid).is_some() {
+                self.give_up();
+            }
+            self.queue.push_back(Outgoing { oid: *oid, base: None, unsure: false });
+        }
+        self.was_asked();
+        Ok(())
+    }
+
+    /// Takes the answer to the oldest open offer.
+    pub fn need(&mut self, bits: &[bool]) -> Result<(), SyncError> {
+        let offered = self.offered.pop_front().ok_or(SyncError::Protocol("an answer to no offer"))?;
+        let needed = needed(offered.new, bits, &mut self.tally)?;
+        self.is_answered = true;
+        if !needed.is_empty() {
+            self.was_asked();
+        }
+        self.to_send.extend(needed.iter().map(|entry| (entry.id, Kind::Data)));
+        Ok(())
+    }
+
+    fn was_asked(&mut self) {
+        self.asked_for = true;
+        if self.commit == Commit::Early {
+            self.commit = Commit::Open;
+        }
+    }
+
+    /// Takes what the receiver lacks after all, in place of its `Done`.
+    pub fn lack(&mut self, ids: &[ChunkId]) -> Result<(), SyncError> {
+        self.lack_rounds += 1;
+        if !self.is_committed() || ids.is_empty() || self.lack_rounds > LACK_ROUNDS_MAX {
+            return Err(SyncError::Protocol("a message out of place"));
+        }
+        let found = lost::find(&*self.store, &self.described, ids)?;
+        self.tally.chunks_needed += found.len() as u64;
+        self.to_send.extend(found);
+        self.commit = Commit::Open;
+        Ok(())
+    }
+
+    /// Takes the receiver's last word.
+    pub fn done(&mut self) -> Result<(), SyncError> {
+        if !self.is_committed() {
+            return Err(SyncError::Protocol("a message out of place"));
+        }
+        self.commit = Commit::Done;
+        Ok(())
+    }
+
+    /// Whether the receiver is at work on a commit of ours that counts.
+    pub fn is_committed(&self) -> bool {
+        self.commit == Commit::Said || (self.commit == Commit::Early && self.offered.is_empty())
+    }
+
+    /// Whether the receiver has said that all is done.
+    pub fn is_done(&self) -> bool {
+        self.commit == Commit::Done
     }
 
     /// Counts of what was sent.
@@ -86,28 +236,55 @@ impl Sender {
         self.tally
     }
 
-    /// Takes the answer to the oldest open offer.
-    pub fn need(&mut self, bits: &[bool]) -> Result<(), SyncError> {
-        self.to_send.extend(needed(&mut self.offered, bits, &mut self.tally)?);
-        Ok(())
-    }
-
     /// The next message: offers first, as they are small and their answers take a round trip.
     pub fn poll(&mut self) -> Result<Option<Message>, SyncError> {
-        let more_to_offer = self.current.is_some() || !self.queue.is_empty();
-        if more_to_offer && self.offered.len() < OFFERS_AHEAD && self.to_send.len() < QUEUE_MAX {
-            return self.offer().map(Some);
+        if self.outbox.is_empty() && self.may_offer() {
+            self.offer()?;
+        }
+        if let Some(message) = self.outbox.pop_front() {
+            return Ok(Some(message));
         }
         if self.to_send.is_empty() { Ok(None) } else { self.chunks().map(Some) }
+    }
+
+    /// The commit, when it is due. `all_answered`: no question of the owner's is open.
+    pub fn poll_commit(&mut self, all_answered: bool) -> Option<Message> {
+        let all_said = self.queue.is_empty()
+            && self.current.is_none()
+            && self.outbox.is_empty()
+            && self.to_send.is_empty();
+        if self.commit != Commit::Open || !all_said {
+            return None;
+        }
+        if self.offered.is_empty() && all_answered {
+            self.commit = Commit::Said;
+            return Some(Message::Commit);
+        }
+        if self.asked_for || std::mem::replace(&mut self.early_commit_said, true) {
+            return None;
+        }
+        self.commit = Commit::Early;
+        Some(Message::EarlyCommit)
+    }
+
+    fn may_offer(&self) -> bool {
+        let unsure_left = |has_base: bool| self.unsure_left[usize::from(has_base)] > 0;
+        let may_go_on = match (&self.current, self.queue.front()) {
+            (Some(current), _) => !self.unsure.contains(&current.oid()) || unsure_left(current.has_base()),
+            (None, Some(next)) => !self.unsure.contains(&next.oid) || unsure_left(next.base.is_some()),
+            (None, None) => false,
+        };
+        let open = self.offered.iter().filter(|offered| !offered.is_receipt).count();
+        may_go_on && open < OFFERS_AHEAD && self.to_send.len() < QUEUE_MAX
     }
 
     fn chunks(&mut self) -> Result<Message, SyncError> {
         let (mut chunks, mut bytes) = (Vec::new(), 0);
         while bytes < CHUNKS_BYTES_TARGET
-            && let Some(entry) = self.to_send.pop_front()
+            && let Some((id, kind)) = self.to_send.pop_front()
         {
-            let mut chunk = Vec::with_capacity(entry.bytes as usize);
-            content::read_data(&*self.store, &entry, &mut chunk)?;
+            let mut chunk = Vec::new();
+            read(&*self.store, &id, kind, &mut chunk)?;
             bytes += chunk.len();
             chunks.push(chunk);
         }
@@ -115,122 +292,14 @@ impl Sender {
         self.tally.chunk_bytes += bytes as u64;
         Ok(Message::Chunks(chunks))
     }
-
-    fn offer(&mut self) -> Result<Message, SyncError> {
-        let (mut steps, mut new) = (Vec::new(), Vec::new());
-        let (mut contents, mut manifest_bytes) = (0, 0);
-        while !is_full(&steps, &new)
-            && contents < OFFER_CONTENTS_MAX
-            && manifest_bytes < OFFER_MANIFEST_BYTES_TARGET
-        {
-            if self.current.is_none() {
-                let Some(outgoing) = self.queue.pop_front() else { break };
-                manifest_bytes += self.begin(outgoing, &mut steps)?;
-                contents += 1;
-            }
-            self.describe(&mut steps, &mut new)?;
-        }
-        self.offered.push_back(new);
-        Ok(Message::Offer(steps))
-    }
-
-    /// Starts on the next content. Returns the bytes of its manifest.
-    fn begin(&mut self, outgoing: Outgoing, steps: &mut Vec<Offer>) -> Result<usize, SyncError> {
-        let oid = outgoing.oid;
-        let known = content::find(&*self.store, &oid).map_err(|error| not_here(error, oid))?;
-        let manifest = known.ok_or(SyncError::MissingContent { oid })?.manifest;
-        let manifest_bytes = manifest.encode().len();
-        let base = match outgoing.base {
-            Some(id) => content::manifest(&*self.store, &id).ok().map(|base| (id, base)),
-            None => None,
-        };
-        self.tally.contents += 1;
-        self.tally.content_bytes += manifest.size;
-        let walk = Walk::new(&manifest.streams[0], 0);
-        let (base_id, base) = match base {
-            Some((id, base)) => match BaseChunks::read(&*self.store, &base, 0) {
-                Some(chunks) => (Some(id), Some((base, chunks))),
-                None => (None, None),
-            },
-            None => (None, None),
-        };
-        steps.push(Offer::Content { manifest: manifest.clone(), base: base_id });
-        self.current = Some(Describing { manifest, stream: 0, walk, base });
-        Ok(manifest_bytes)
-    }
-
-    /// Goes on with the current content until it ends or the offer is full.
-    fn describe(&mut self, steps: &mut Vec<Offer>, new: &mut Vec<Entry>) -> Result<(), SyncError> {
-        let Some(current) = &mut self.current else { return Ok(()) };
-        let oid = current.manifest.oid;
-        while !is_full(steps, new) {
-            let next = current.walk.next_chunk(&*self.store).map_err(|error| not_here(error, oid))?;
-            let Some(piece) = next else {
-                steps.push(Offer::EndStream);
-                current.stream += 1;
-                let Some(stream) = current.manifest.streams.get(current.stream) else {
-                    self.current = None;
-                    return Ok(());
-                };
-                current.walk = Walk::new(stream, 0);
-                if let Some((base, chunks)) = &mut current.base {
-                    *chunks = BaseChunks::read(&*self.store, base, current.stream).unwrap_or_default();
-                }
-                continue;
-            };
-            let kept = current.base.as_mut().and_then(|(_, chunks)| chunks.find(&piece.entry.id));
-            match (kept, steps.last_mut()) {
-                (Some(at), Some(Offer::Keep { start, count })) if *start + *count == at as u64 => *count += 1,
-                (Some(at), _) => steps.push(Offer::Keep { start: at as u64, count: 1 }),
-                (None, last) => {
-                    new.push(piece.entry);
-                    match last {
-                        Some(Offer::New(entries)) => entries.push(piece.entry),
-                        _ => steps.push(Offer::New(vec![piece.entry])),
-                    }
-                }
-            }
-        }
-        Ok(())
-    }
 }
 
-impl BaseChunks {
-    /// `None` when the base is too long, or not whole here: then nothing is lost by not using it.
-    fn read(store: &dyn ChunkRead, base: &Manifest, stream: usize) -> Option<BaseChunks> {
-        let mut chunks = BaseChunks::default();
-        let mut walk = Walk::new(base.streams.get(stream)?, 0);
-        while let Some(piece) = walk.next_chunk(store).ok()? {
-            if chunks.ids.len() == BASE_CHUNKS_MAX {
-                return None;
-            }
-            chunks.first_at.entry(piece.entry.id).or_insert(chunks.ids.len());
-            chunks.ids.push(piece.entry.id);
-        }
-        Some(chunks)
-    }
-
-    /// Number of a chunk `id` in the base, not before the last one found.
-    fn find(&mut self, id: &ChunkId) -> Option<usize> {
-        let next = (self.ids.get(self.cursor) == Some(id)).then_some(self.cursor);
-        let at = next.or_else(|| self.first_at.get(id).copied().filter(|at| *at >= self.cursor))?;
-        self.cursor = at + 1;
-        Some(at)
-    }
-}
-
-/// Whether an offer takes no further step.
-fn is_full(steps: &[Offer], new: &[Entry]) -> bool {
-    steps.len() >= OFFER_STEPS_MAX || new.len() >= OFFER_CHUNKS_MAX
-}
-
-/// The chunks that an answer to the oldest open offer asks for, counted.
+/// The chunks that an answer to an offer of `entries` asks for, counted.
 pub(crate) fn needed(
-    offered: &mut VecDeque<Vec<Entry>>,
+    mut entries: Vec<Entry>,
     bits: &[bool],
     tally: &mut Tally,
 ) -> Result<Vec<Entry>, SyncError> {
-    let mut entries = offered.pop_front().ok_or(SyncError::Protocol("an answer to no offer"))?;
     if entries.len() != bits.len() {
         return Err(SyncError::Protocol("an answer of the wrong length"));
     }

@@ -23,7 +23,7 @@ pub struct Weigher {
 impl Weigher {
     /// Counts what of `oids` is not in `store`.
     pub fn new(store: Arc<dyn ChunkRead>, oids: Vec<Oid>) -> Weigher {
-        Weigher { store, wishes: Wishes::new(oids), counted: HashSet::new(), tally: Tally::default() }
+        Weigher { store, wishes: Wishes::plain(oids), counted: HashSet::new(), tally: Tally::default() }
     }
 
     /// Contents that the server does not have.

@@ -105,7 +105,10 @@ impl Machine for PushWeigher {
     fn receive(&mut self, message: Message) -> Result<(), SyncError> {
         match message {
             Message::Have(bits) => self.have(&bits),
-            Message::Need(bits) => needed(&mut self.offered, &bits, &mut self.tally).map(drop),
+            Message::Need(bits) => {
+                let offered = self.offered.pop_front().ok_or(SyncError::Protocol("an answer to no offer"))?;
+                needed(offered, &bits, &mut self.tally).map(drop)
+            }
             other => self.wishes.receive(other),
         }
     }

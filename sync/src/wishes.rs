@@ -11,25 +11,34 @@ use std::collections::VecDeque;
 /// The contents that a client wants, until they are asked for, and those it cannot have.
 #[derive(Debug, Default)]
 pub(crate) struct Wishes {
-    wanted: VecDeque<Oid>,
+    wanted: VecDeque<Wanted>,
+    /// Whether the server may send without waiting for answers.
+    cold: bool,
     asked_all: bool,
     absent: Vec<Oid>,
     outbox: VecDeque<Message>,
+    /// `Done` is said, or about to be.
+    is_over: bool,
     done: bool,
 }
 
 impl Wishes {
-    pub(crate) fn new(oids: Vec<Oid>) -> Wishes {
-        Wishes { wanted: oids.into(), ..Wishes::default() }
+    pub(crate) fn new(wanted: Vec<Wanted>, cold: bool) -> Wishes {
+        Wishes { wanted: wanted.into(), cold, ..Wishes::default() }
+    }
+
+    /// Contents without bases.
+    pub(crate) fn plain(oids: Vec<Oid>) -> Wishes {
+        Wishes::new(oids.into_iter().map(|oid| Wanted { oid, base: None }).collect(), false)
     }
 
     /// The next part of the list, or after it what else is to be said.
     pub(crate) fn poll(&mut self) -> Option<Message> {
         if !self.asked_all {
             let next = self.wanted.drain(..self.wanted.len().min(CONTENTS_MAX));
-            let wanted = next.map(|oid| Wanted { oid, base: None }).collect();
+            let wanted = next.collect();
             self.asked_all = self.wanted.is_empty();
-            return Some(Message::Want { wanted, last: self.asked_all });
+            return Some(Message::Want { wanted, last: self.asked_all, cold: self.cold });
         }
         let message = self.outbox.pop_front();
         self.done |= matches!(message, Some(Message::Done { .. }));
@@ -43,7 +52,9 @@ impl Wishes {
     /// What is the same for all that take no contents: the end, and everything out of place.
     pub(crate) fn receive(&mut self, message: Message) -> Result<(), SyncError> {
         match message {
-            Message::Commit if self.asked_all && self.outbox.is_empty() => {
+            // Nobody who gets here asks for a chunk, so an early commit counts.
+            Message::Commit | Message::EarlyCommit if self.asked_all && !self.is_over => {
+                self.is_over = true;
                 self.say(Message::Done { contents: 0, proved: 0 });
                 Ok(())
             }

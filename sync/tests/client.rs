@@ -2,8 +2,9 @@
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail like tests")]
 
+use dits_net::certificate::ServerIdentity;
 use dits_net::file_pins::FilePins;
-use dits_net::quic::server::ServerIdentity;
+use dits_net::listen::Arrived;
 use dits_net::{Listener, Options};
 use dits_sync::Address;
 use dits_sync::client::Client;
@@ -32,7 +33,8 @@ async fn a_client_that_fails_says_goodbye() {
         // Not closed: as when an error takes the short way out.
         drop(Client::connect(&Address::parse(&address).unwrap(), &options).unwrap());
     });
-    let peer = timeout(PATIENCE, listener.accept()).await.unwrap().unwrap().greet().await.unwrap();
+    let arrived = timeout(PATIENCE, listener.accept()).await.unwrap().unwrap().greet().await.unwrap();
+    let Arrived::Peer(peer) = arrived else { panic!("{arrived:?}") };
     assert!(timeout(AT_ONCE, peer.next_stream()).await.unwrap().is_none());
     timeout(PATIENCE, client).await.unwrap().unwrap();
 }

@@ -1,9 +1,10 @@
 //! Both ends of a push and of a pull, face to face on a virtual clock: no socket, no sleep, no thread.
 //!
 //! `link` moves the encoded bytes of every message between two machines and counts bytes and flights;
-//! `content` fills stores. The rest is tests: what arrives (`push`, `edit`, `pull`, `twice`), what is
+//! `content` fills stores. The rest is tests: what arrives (`push`, `edit`, `pull`, `twice`, `ranges`), what goes
+//! ahead of its answer (`early`, `filters`), what comes in the end (`lack`), what it costs (`figures`), what is
 //! known (`asking`), what would arrive (`weigh`, `weigh_push`), what breaks
-//! (`cut`), what lies (`hostile`, `answers`), what fails beneath (`damaged`), what is bounded (`bounds`), and
+//! (`cut`, `checkpoint`), what lies (`hostile`, `answers`), what fails beneath (`damaged`), what is bounded (`bounds`), and
 //! random sets of it all (`random`).
 
 #[path = "pair/answers.rs"]
@@ -12,16 +13,26 @@ mod answers;
 mod asking;
 #[path = "pair/bounds.rs"]
 mod bounds;
+#[path = "pair/checkpoint.rs"]
+mod checkpoint;
 #[path = "pair/content.rs"]
 mod content;
 #[path = "pair/cut.rs"]
 mod cut;
 #[path = "pair/damaged.rs"]
 mod damaged;
+#[path = "pair/early.rs"]
+mod early;
 #[path = "pair/edit.rs"]
 mod edit;
+#[path = "pair/figures.rs"]
+mod figures;
+#[path = "pair/filters.rs"]
+mod filters;
 #[path = "pair/hostile.rs"]
 mod hostile;
+#[path = "pair/lack.rs"]
+mod lack;
 #[path = "pair/link.rs"]
 mod link;
 #[path = "pair/pull.rs"]
@@ -30,6 +41,8 @@ mod pull;
 mod push;
 #[path = "pair/random.rs"]
 mod random;
+#[path = "pair/ranges.rs"]
+mod ranges;
 #[path = "pair/twice.rs"]
 mod twice;
 #[path = "pair/weigh.rs"]

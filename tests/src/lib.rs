@@ -3,7 +3,7 @@
 //! A story is a test in `tests/*.rs`. It makes a [`World`] (a temporary folder), takes [`User`]s and a
 //! [`Server`] from it, and lets them work in [`Repo`]s. Everything is hermetic: each user has a HOME and a
 //! global configuration of its own, nothing of the caller's environment but PATH is passed on, dates and
-//! random bytes are fixed, only the loopback is used, and what was started is killed when it is dropped.
+//! random bytes are fixed, only the loopback is used (and networks of our own, [`Network`]), and what was started is killed when it is dropped.
 //!
 //! What must hold: nothing waits for time to pass. Waits have a cause and a deadline ([`wait_for`]), and no
 //! deadline is an assertion on speed. Every run of a program fails the test if anything in it panicked.
@@ -14,6 +14,7 @@ pub mod bytes;
 pub mod gits;
 pub mod http_host;
 pub mod masked;
+pub mod network;
 pub mod pointer;
 pub mod programs;
 pub mod relay;
@@ -28,6 +29,7 @@ pub use bytes::bytes;
 pub use gits::{InstalledGit, gits};
 pub use http_host::HttpHost;
 pub use masked::masked;
+pub use network::Network;
 pub use relay::Relay;
 pub use repo::Repo;
 pub use run::{Call, Ran, Started, wait_for};

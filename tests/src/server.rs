@@ -24,6 +24,8 @@ pub struct Server {
     dir: PathBuf,
     access: Access,
     port: u16,
+    /// More arguments of `git dits serve`.
+    args: Vec<String>,
     running: Option<Started>,
 }
 
@@ -31,20 +33,43 @@ impl Server {
     /// Starts a server on `dir` and a free port.
     #[track_caller]
     pub fn start(dir: PathBuf, access: Access) -> Server {
-        let mut server = Server { dir, access, port: 0, running: None };
+        Server::start_with(dir, access, &[])
+    }
+
+    /// The same with more arguments.
+    #[track_caller]
+    pub fn start_with(dir: PathBuf, access: Access, args: &[&str]) -> Server {
+        let args = args.iter().map(ToString::to_string).collect();
+        let mut server = Server { dir, access, port: 0, args, running: None };
         server.restart();
         server
+    }
+
+    /// Most memory that its process ever had, in bytes.
+    #[track_caller]
+    pub fn peak_bytes(&self) -> u64 {
+        let pid = self.running.as_ref().expect("it runs").pid().as_raw_nonzero();
+        let status = std::fs::read_to_string(format!("/proc/{pid}/status")).expect("it runs");
+        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).expect("Linux tells it");
+        line.trim().trim_end_matches(" kB").parse::<u64>().expect("a number of kB") << 10
     }
 
     /// Starts it again, on the same folder and port.
     #[track_caller]
     pub fn restart(&mut self) {
+        self.restart_with(&[]);
+    }
+
+    /// The same with more arguments.
+    #[track_caller]
+    pub fn restart_with(&mut self, more: &[&str]) {
         assert!(self.running.is_none(), "it still runs");
         let listen = format!("127.0.0.1:{}", self.port);
-        let mut call = self.call(&["serve"]).args([&self.dir]).args(["--listen", &listen]);
+        let mut call = self.call(&["serve"]).args([&self.dir]).args(["--listen", &listen]).args(more);
         if self.access == Access::Anonymous {
             call = call.args(["--anonymous"]);
         }
+        call = call.args(&self.args);
         let mut started = call.start();
         wait_for("the server's address", || started.has_ended() || started.printed().contains('\n'));
         let printed = started.printed();
@@ -70,6 +95,11 @@ impl Server {
     pub fn token(&self, name: &str, role: &str, scope: &str) -> String {
         let call = self.call(&["serve"]).args([&self.dir]);
         call.args(["--add-token", name, "--role", role, "--scope", scope]).ok().line()
+    }
+
+    /// Collects garbage in its folder, whether it runs or not.
+    pub fn gc(&self, args: &[&str]) -> Call {
+        self.call(&["serve", "gc"]).args([&self.dir]).args(args)
     }
 
     /// Its port.

@@ -62,6 +62,12 @@ pub struct Watch {
     pub pull: Transfer,
     /// Connections made.
     pub connections: usize,
+    /// What carried them, and how many milliseconds connecting took.
+    pub connected: Vec<(String, u64)>,
+    /// Tries that began because a connection was lost.
+    pub retries: usize,
+    /// Bytes of chunks that were moved in the tries before.
+    pub lost_chunk_bytes: u64,
     /// Most memory that one of our programs had, as far as it wrote to the trace.
     pub peak_bytes: u64,
     /// Commands of Git that were started, by our programs too.
@@ -129,8 +135,18 @@ impl Watch {
                 self.stored += field("stored");
                 return;
             }
+            Some("connected") => {
+                let transport = event["transport"].as_str().expect("a connection has a transport");
+                self.connected.push((transport.to_owned(), field("connect_ms")));
+                return;
+            }
             Some("connection") => {
                 self.connections += 1;
+                return;
+            }
+            Some("retry") => {
+                self.retries += 1;
+                self.lost_chunk_bytes += field("chunk_bytes");
                 return;
             }
             _ => return,

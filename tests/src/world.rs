@@ -93,6 +93,11 @@ impl World {
         Server::start(self.path().join("server"), server::Access::Anonymous)
     }
 
+    /// The same with more arguments.
+    pub fn server_with(&self, args: &[&str]) -> Server {
+        Server::start_with(self.path().join("server"), server::Access::Anonymous, args)
+    }
+
     /// A server that wants tokens.
     pub fn closed_server(&self) -> Server {
         Server::start(self.path().join("server"), server::Access::Tokens)

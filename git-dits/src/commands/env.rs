@@ -86,7 +86,7 @@ pub fn settings(repository: Option<&Repository>) -> Result<String> {
 }
 
 /// Key, setting and its default.
-fn shown() -> [(&'static str, &'static str, String); 7] {
+fn shown() -> [(&'static str, &'static str, String); 8] {
     fn row<T: ToString>(shown: &'static str, setting: Setting<T>) -> (&'static str, &'static str, String) {
         (shown, setting.key, setting.default.to_string())
     }
@@ -98,6 +98,7 @@ fn shown() -> [(&'static str, &'static str, String); 7] {
         row("PruneOffsetDays", settings::PRUNE_OFFSET_DAYS),
         row("PruneVerifyRemoteAlways", settings::PRUNE_VERIFY_REMOTE),
         row("PruneRemoteName", settings::PRUNE_REMOTE),
+        row("Transport", settings::TRANSPORT),
     ]
 }
 
@@ -105,8 +106,8 @@ fn shown() -> [(&'static str, &'static str, String); 7] {
 const ONE_WAY: [(&str, &str); 4] = [
     ("AccessDownload", "token"),
     ("AccessUpload", "token"),
-    ("DownloadTransfers", "quic"),
-    ("UploadTransfers", "quic"),
+    ("DownloadTransfers", "quic,tcp"),
+    ("UploadTransfers", "quic,tcp"),
 ];
 
 fn show(path: Option<&Path>) -> String {

@@ -3,30 +3,55 @@
 //! Everything it keeps is below DIR. The first line on standard output is its address, for scripts and tests
 //! that start it; an admin token is printed once, when the folder is new. SIGTERM and SIGINT let running
 //! transfers end (up to ten seconds) and stop it with exit code 0.
+//!
+//! The subcommands work on the folder, whether a server runs or not. A folder that is named like one of them is
+//! served as `./gc`.
+
+mod gc;
 
 use crate::report;
 use anyhow::{Context, Result};
-use clap::Parser;
-use dits_server::{Role, Scope, ServerConfig, add_token, serve_blocking};
+use clap::{Parser, Subcommand};
+use dits_server::{Faults, Role, Scope, ServerConfig, add_token, serve_blocking};
 use dits_sync::address::DEFAULT_PORT;
 use std::net::{Ipv4Addr, SocketAddr};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::Arc;
 
-/// Serve repositories and their content from a folder
+/// Serve repositories and their content from a folder, or manage such a folder
 #[derive(Debug, Parser)]
+#[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
 pub struct Args {
+    #[command(subcommand)]
+    command: Option<Command>,
     /// Folder for everything the server keeps; made if there is none
-    dir: PathBuf,
-    /// Address and UDP port to listen on; port 0 picks a free one [default: 0.0.0.0:4880, with --anonymous
+    #[arg(required = true)]
+    dir: Option<PathBuf>,
+    /// Address and port to listen on, UDP and TCP; port 0 picks a free one [default: 0.0.0.0:4880, with --anonymous
     /// 127.0.0.1:4880]
     #[arg(long, value_name = "ADDR:PORT")]
     listen: Option<SocketAddr>,
     /// Let everybody do everything; for trials, and only on a loopback address
     #[arg(long)]
     anonymous: bool,
+    /// Show this certificate (a PEM chain) in place of the server's own; read again when it was renewed
+    #[arg(long, value_name = "FILE", requires = "key")]
+    cert: Option<PathBuf>,
+    /// The private key of --cert (PEM)
+    #[arg(long, value_name = "FILE", requires = "cert")]
+    key: Option<PathBuf>,
+    /// Let in only clients with a certificate of one of these authorities (PEM)
+    #[arg(long, value_name = "FILE")]
+    client_ca: Option<PathBuf>,
+    /// Memory for messages that arrive, all together, in bytes or like '512m' [default: an eighth of what there is]
+    #[arg(long, value_name = "BYTES", value_parser = memory)]
+    memory: Option<u64>,
+    /// Fail as the rules in FILE say; for trials, and only on a loopback address
+    #[arg(long, value_name = "FILE", hide = true)]
+    faults: Option<PathBuf>,
     /// Make a token with this name, print it, and exit
-    #[arg(long, value_name = "NAME", conflicts_with_all = ["listen", "anonymous"])]
+    #[arg(long, value_name = "NAME", conflicts_with_all = ["listen", "anonymous", "memory", "faults"])]
     add_token: Option<String>,
     /// What the new token allows: read, write or admin
     #[arg(long, value_name = "ROLE", default_value = "write", requires = "add_token")]
@@ -36,17 +61,40 @@ pub struct Args {
     scope: Scope,
 }
 
+#[derive(Debug, Subcommand)]
+enum Command {
+    Gc(gc::Args),
+}
+
 /// Runs the command.
 pub fn run(args: &Args) -> Result<ExitCode> {
+    match &args.command {
+        Some(Command::Gc(args)) => gc::run(args),
+        None => serve(args),
+    }
+}
+
+fn serve(args: &Args) -> Result<ExitCode> {
+    let dir = args.dir.as_ref().context("no folder was named")?;
     if let Some(name) = &args.add_token {
-        let token = add_token(&args.dir, name, args.role, &args.scope)?;
+        let token = add_token(dir, name, args.role, &args.scope)?;
         report::line(&token)?;
         return Ok(ExitCode::SUCCESS);
     }
     let exe = std::env::current_exe().context("cannot find this program's own file")?;
     let everywhere = if args.anonymous { Ipv4Addr::LOCALHOST } else { Ipv4Addr::UNSPECIFIED };
     let listen = args.listen.unwrap_or_else(|| (everywhere, DEFAULT_PORT).into());
-    let config = ServerConfig { dir: args.dir.clone(), listen, anonymous: args.anonymous, exe };
+    let (memory, faults) = (args.memory, args.faults.as_deref().map(read_faults).transpose()?);
+    let config = ServerConfig {
+        dir: dir.clone(),
+        listen,
+        certificate: args.cert.clone().zip(args.key.clone()),
+        client_ca: args.client_ca.clone(),
+        anonymous: args.anonymous,
+        exe,
+        memory,
+        faults,
+    };
     serve_blocking(config, stop_signal(), |server| {
         server.on_problem(report::error);
         // Somebody who waits for this line has it, or has gone away and does not matter.
@@ -56,6 +104,19 @@ pub fn run(args: &Args) -> Result<ExitCode> {
         }
     })?;
     Ok(ExitCode::SUCCESS)
+}
+
+fn memory(text: &str) -> Result<u64, String> {
+    let bytes =
+        dits_repo::settings::parse_number(text).ok_or("not a number of bytes, as 536870912 or 512m")?;
+    let least = dits_sync::budget::BUDGET_BYTES_MIN as u64;
+    if bytes < least { Err(format!("at least {}m are needed", least >> 20)) } else { Ok(bytes) }
+}
+
+fn read_faults(path: &Path) -> Result<Arc<Faults>> {
+    let text = std::fs::read_to_string(path).with_context(|| format!("cannot read '{}'", path.display()))?;
+    let faults = Faults::parse(&text).with_context(|| format!("bad rules in '{}'", path.display()))?;
+    Ok(Arc::new(faults))
 }
 
 async fn stop_signal() {

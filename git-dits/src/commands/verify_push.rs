@@ -12,13 +12,12 @@ use anyhow::{Result, ensure};
 use clap::{Parser, ValueEnum};
 use dits_format::Oid;
 use dits_hooks::pre_receive;
-use dits_net::TransportError;
 use dits_remote::verify::{ASK_AGAIN, State, states};
-use dits_remote::{Peer, RemoteError};
+use dits_remote::{Peer, RemoteError, retry};
 use dits_repo::discover::{Exclude, Found, new_pointers};
 use dits_repo::{Git, ditsconfig};
 use dits_store::FolderError;
-use dits_sync::{Location, SyncError};
+use dits_sync::Location;
 use serde_json::json;
 use std::collections::HashMap;
 use std::io::IsTerminal;
@@ -96,15 +95,7 @@ pub fn run(args: &Args) -> Result<ExitCode> {
 
 /// Whether nobody was there to be asked; one who says no is.
 fn is_unreachable(error: &RemoteError) -> bool {
-    use TransportError::{Closed, Failed, Resolve, TimedOut, Unreachable};
-    match error {
-        RemoteError::Transport(error) => {
-            matches!(error, Resolve { .. } | Unreachable { .. } | TimedOut | Closed | Failed { .. })
-        }
-        RemoteError::Sync(error) => matches!(error, SyncError::Lost(_) | SyncError::Silence(_)),
-        RemoteError::Folder(error) => matches!(error, FolderError::Absent(_)),
-        RemoteError::Address(_) | RemoteError::Repo(_) => false,
-    }
+    retry::may_pass(error) || matches!(error, RemoteError::Folder(FolderError::Absent(_)))
 }
 
 /// Which commits, and what is known without them.

@@ -122,7 +122,7 @@ impl World {
         command.env("GIT_CONFIG_GLOBAL", home.join(".gitconfig"))
     }
 
-    /// UDP payload of all connections so far.
+    /// Bytes on the wire of all connections so far.
     pub fn wire_bytes(&self) -> Result<u64> {
         let trace = fs::read_to_string(self.root.join("trace")).unwrap_or_default();
         let mut sum = 0;
@@ -130,7 +130,7 @@ impl World {
             let event: serde_json::Value = serde_json::from_str(line)?;
             if event["event"] == "connection" {
                 let count = |name: &str| event[name].as_u64().unwrap_or(0);
-                sum += count("udp_sent_bytes") + count("udp_received_bytes");
+                sum += count("wire_sent_bytes") + count("wire_received_bytes");
             }
         }
         Ok(sum)

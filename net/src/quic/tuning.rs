@@ -1,4 +1,4 @@
-//! Settings shared by client and server: the transport numbers, the socket, the crypto provider.
+//! Settings shared by client and server: the transport numbers and the socket.
 //!
 //! Why these numbers (measured on loopback, see the research notes): default kernel socket buffers lose
 //! packets even without a network, 4 MiB ones nearly none; 8 MiB windows gave the best throughput at the
@@ -17,7 +17,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use quinn::VarInt;
-use rustls::crypto::CryptoProvider;
 use socket2::{Domain, Protocol, Socket, Type};
 
 use crate::TransportError;
@@ -57,21 +56,17 @@ pub(super) fn transport() -> Arc<quinn::TransportConfig> {
     Arc::new(config)
 }
 
-/// The crypto provider, passed by hand to every TLS configuration.
-pub(super) fn provider() -> Arc<CryptoProvider> {
-    Arc::new(rustls::crypto::ring::default_provider())
-}
-
 /// A QUIC endpoint on a tuned UDP socket; without `server` it only connects out.
 ///
 /// Must be called inside a tokio runtime; outside of one it fails like an unusable socket.
 pub(super) fn endpoint(
     addr: SocketAddr,
+    config: quinn::EndpointConfig,
     server: Option<quinn::ServerConfig>,
 ) -> Result<quinn::Endpoint, TransportError> {
     let open = || {
         let runtime = quinn::default_runtime().ok_or_else(|| std::io::Error::other("no async runtime"))?;
-        quinn::Endpoint::new(quinn::EndpointConfig::default(), server, socket(addr)?, runtime)
+        quinn::Endpoint::new(config, server, socket(addr)?, runtime)
     };
     open().map_err(|source| TransportError::Socket { source })
 }

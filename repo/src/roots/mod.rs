@@ -22,7 +22,7 @@
 mod objects;
 mod state;
 
-pub use objects::named_anywhere;
+pub use objects::{named_anywhere, named_by_refs};
 
 use crate::recent::{Days, Ref, before};
 use crate::{RepoError, Repository, settings};

@@ -154,6 +154,19 @@ pub fn named_anywhere(repository: &Repository) -> Result<(HashSet<Oid>, HashSet<
     Ok((named(objects.reachable()?)?, named(objects.existing()?)?))
 }
 
+/// The contents that are named by something that a ref or a reflog of `git`'s repository reaches, none left out.
+///
+/// # Errors
+/// When Git cannot tell: an object that is missing, or a ref that is damaged, hides what it names.
+pub fn named_by_refs(git: &Git) -> Result<HashSet<Oid>, RepoError> {
+    let git = git.with_env("GIT_NO_REPLACE_OBJECTS", "1");
+    let out = text(git.run(&["rev-list", "--objects", "--all", "--reflog"])?);
+    let ids = out.lines().filter_map(|line| line.split(' ').next());
+    let mut named = HashSet::new();
+    catfile::each_small(&git, ids, &mut |_, content| named.extend(oids_in(content)))?;
+    Ok(named)
+}
+
 fn text(out: Vec<u8>) -> String {
     String::from_utf8_lossy(&out).into_owned()
 }

@@ -41,7 +41,16 @@ pub struct Rig {
 
 pub fn config(dir: &Path) -> ServerConfig {
     let exe = PathBuf::from("/nonexistent/git-dits");
-    ServerConfig { dir: dir.to_owned(), listen: "127.0.0.1:0".parse().unwrap(), anonymous: false, exe }
+    ServerConfig {
+        dir: dir.to_owned(),
+        listen: "127.0.0.1:0".parse().unwrap(),
+        certificate: None,
+        client_ca: None,
+        anonymous: false,
+        exe,
+        memory: None,
+        faults: None,
+    }
 }
 
 impl Rig {
@@ -50,11 +59,24 @@ impl Rig {
         Rig::start(dir, String::new())
     }
 
+    /// A server with these rules for what goes wrong.
+    pub fn faulty(rules: &str) -> Rig {
+        let faults = dits_server::Faults::parse(rules).unwrap();
+        Rig::configured(TempDir::new().unwrap(), String::new(), |config| {
+            config.faults = Some(Arc::new(faults))
+        })
+    }
+
     pub fn start(dir: TempDir, token: String) -> Rig {
+        Rig::configured(dir, token, |_| {})
+    }
+
+    pub fn configured(dir: TempDir, token: String, set: impl FnOnce(&mut ServerConfig)) -> Rig {
         let (ready, started) = mpsc::channel();
         let (tell, problems) = mpsc::channel();
         let (stop, stopped) = oneshot::channel::<()>();
-        let config = config(&dir.path().join("server"));
+        let mut config = config(&dir.path().join("server"));
+        set(&mut config);
         let ready = move |server: &Server| {
             server.on_problem(move |text| drop(tell.send(text.to_owned())));
             ready.send((server.address(), server.admin_token().map(str::to_owned))).unwrap();

@@ -24,13 +24,13 @@ pub struct PackBatch {
     journal: Option<Journal>,
     /// Bindings that the journal does not know yet.
     unjournaled: Vec<Binding>,
-    /// What the batch found here is not forgotten before it ends.
-    _lease: Lease,
+    /// What the batch found here is not forgotten before it ends. A loose one has none.
+    _lease: Option<Lease>,
 }
 
 impl PackBatch {
     /// Writes nothing before the first new chunk.
-    pub fn new(store: &PackStore, lease: Lease) -> PackBatch {
+    pub fn new(store: &PackStore, lease: Option<Lease>) -> PackBatch {
         let packer = Packer::new(store);
         let (bindings, written, unjournaled) = Default::default();
         PackBatch {

@@ -67,6 +67,13 @@ impl PackStore {
         Ok(Alone { store: self.clone(), _users: users, _packs: packs })
     }
 
+    /// Waits until nobody has a lease.
+    pub(super) fn lock_users(&self) -> Result<File, StoreError> {
+        let (path, lock) = self.layout().lock_file(USERS)?;
+        lock.lock().map_err(StoreError::io("lock", &path))?;
+        Ok(lock)
+    }
+
     /// Waits until nobody else merges or removes packs.
     pub(super) fn lock_packs(&self) -> Result<File, StoreError> {
         let (path, lock) = self.layout().lock_file("consolidate.lock")?;

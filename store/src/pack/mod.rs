@@ -30,6 +30,7 @@ mod refresh;
 mod remove;
 mod repack;
 mod rewrite;
+mod sweep;
 mod sys;
 mod trash;
 mod writer;
@@ -39,6 +40,7 @@ pub use fsck::{Finding, FsckStats, Stats, damaged_segments};
 pub use lease::{Alone, Lease};
 pub use remove::Tell;
 pub use repack::RepackPlan;
+pub use sweep::{PackInfo, Quiet};
 pub use trash::Trash;
 
 use crate::{Batch, ChunkPrune, ChunkRead, ChunkWrite, Forgotten, Item, Modes, StoreError};
@@ -263,7 +265,7 @@ impl ChunkWrite for PackStore {
         // In this order: what is found from now on stays.
         let lease = self.lease()?;
         self.refresh()?;
-        Ok(Box::new(batch::PackBatch::new(self, lease)))
+        Ok(Box::new(batch::PackBatch::new(self, Some(lease))))
     }
 }
 

@@ -49,9 +49,9 @@ impl Message {
                 });
             }
             Message::Have(bits) => put_bits(out, 5, bits),
-            Message::Want { wanted, last } => {
+            Message::Want { wanted, last, cold } => {
                 put_count(out, 6, wanted.len());
-                out.push(u8::from(*last));
+                out.push(u8::from(*last) | u8::from(*cold) << 1);
                 wanted.iter().for_each(|wanted| {
                     out.extend_from_slice(&wanted.oid.0);
                     put_optional_id(out, wanted.base);
@@ -98,9 +98,10 @@ impl Message {
                 out.push(u8::from(*tree));
             }
             Message::Nodes(nodes) => put_chunks(out, 18, nodes),
-            Message::FilterAsk { epoch } => {
+            Message::FilterAsk { epoch, most } => {
                 out.push(19);
                 out.extend_from_slice(&epoch.to_le_bytes());
+                out.extend_from_slice(&most.to_le_bytes());
             }
             Message::Filter { epoch, part, last } => {
                 out.push(20);
@@ -154,10 +155,14 @@ impl Message {
             5 => Message::Have(take_bits(&mut fields, CONTENTS_MAX)?),
             6 => {
                 let count = fields.count("contents of a message", CONTENTS_MAX, 33)?;
-                let last = take_bool(&mut fields)?;
+                let flags = fields.u8()?;
+                if flags > 3 {
+                    return Err(fields.invalid("unknown flag"));
+                }
+                let (last, cold) = (flags & 1 != 0, flags & 2 != 0);
                 let wanted =
                     |f: &mut Fields<'_>| Ok(Wanted { oid: Oid(f.array()?), base: take_optional_id(f)? });
-                Message::Want { wanted: repeat(&mut fields, count, wanted)?, last }
+                Message::Want { wanted: repeat(&mut fields, count, wanted)?, last, cold }
             }
             7 => Message::Absent(take_oids(&mut fields)?),
             8 => {
@@ -191,7 +196,7 @@ fn decode_extras(kind: u8, fields: &mut Fields<'_>) -> Result<Message, FormatErr
             tree: take_bool(fields)?,
         },
         18 => Message::Nodes(take_chunks(fields)?),
-        19 => Message::FilterAsk { epoch: fields.u64()? },
+        19 => Message::FilterAsk { epoch: fields.u64()?, most: fields.u32()? },
         20 => {
             let (epoch, last) = (fields.u64()?, take_bool(fields)?);
             let len = fields.count("bytes of a filter", FILTER_PART_BYTES_MAX, 1)?;
@@ -216,6 +221,7 @@ fn take_oids(fields: &mut Fields<'_>) -> Result<Vec<Oid>, FormatError> {
 }
 
 fn put_chunks(out: &mut Vec<u8>, kind: u8, chunks: &[Vec<u8>]) {
+    out.reserve(chunks.iter().map(|chunk| chunk.len() + 4).sum::<usize>() + 5);
     put_count(out, kind, chunks.len());
     chunks.iter().for_each(|chunk| {
         out.extend_from_slice(&(chunk.len() as u32).to_le_bytes());

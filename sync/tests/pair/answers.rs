@@ -51,7 +51,7 @@ fn wrong_answers_end_the_pull() {
     let from = MemoryStore::new();
     let oids = [add(&from, &noise(1, 1000))];
     let wanted = |oid: &Oid| Wanted { oid: *oid, base: None };
-    let want = |last| Message::Want { wanted: oids.iter().map(wanted).collect(), last };
+    let want = |last| Message::Want { wanted: oids.iter().map(wanted).collect(), last, cold: false };
     let done = Message::Done { contents: 1, proved: 0 };
     for messages in [
         vec![Message::Need(vec![true])],

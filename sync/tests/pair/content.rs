@@ -5,7 +5,8 @@ use dits_chunk::{Cutter, Profile};
 use dits_format::tree::{Builder, Entry};
 use dits_format::{Binding, ChunkId, Kind, Manifest, Oid, Proof};
 use dits_store::{ChunkRead, ChunkWrite, Item, MemoryStore, StoreError, content};
-use dits_sync::pull::{Giver, Puller};
+use dits_sync::filter::Filter;
+use dits_sync::pull::{Giver, PullItem, Puller};
 use dits_sync::push::{PushItem, Pusher, Taker};
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -98,8 +99,30 @@ pub fn push_over(
     to: &MemoryStore,
     items: Vec<PushItem>,
 ) -> Ended<Pusher, Taker> {
-    let pusher = Pusher::new(Arc::new(from.clone()), items);
+    push_with(None, link, from, to, items)
+}
+
+/// The same, with a filter of what the server has, or had.
+pub fn push_with(
+    filter: Option<Filter>,
+    link: Link<'_>,
+    from: &MemoryStore,
+    to: &MemoryStore,
+    items: Vec<PushItem>,
+) -> Ended<Pusher, Taker> {
+    let mut pusher = Pusher::new(Arc::new(from.clone()), items);
+    if let Some(filter) = filter {
+        pusher.set_filter(Arc::new(filter));
+    }
     Pair::new(pusher, Taker::new(to).expect("memory has room"), link).run()
+}
+
+/// A filter of all chunks of a store.
+pub fn filter_of(store: &MemoryStore) -> Filter {
+    let only = |item| if let Item::Chunk { id, .. } = item { Some(id) } else { None };
+    let mut ids: Vec<ChunkId> = items(store).into_iter().filter_map(only).collect();
+    ids.sort_unstable();
+    Filter::build(ids.into_iter()).expect("few and in order")
 }
 
 /// Pulls over a link without faults, to a good end.
@@ -114,7 +137,18 @@ pub fn pull_over(
     from: &MemoryStore,
     oids: Vec<Oid>,
 ) -> Ended<Puller, Giver> {
-    let puller = Puller::new(to, oids).expect("memory has room");
+    pull_items(link, to, from, oids.into_iter().map(PullItem::from).collect(), false)
+}
+
+/// The same, perhaps with bases, or into a store that has nothing.
+pub fn pull_items(
+    link: Link<'_>,
+    to: &MemoryStore,
+    from: &MemoryStore,
+    items: Vec<PullItem>,
+    cold: bool,
+) -> Ended<Puller, Giver> {
+    let puller = Puller::new(to, items, cold).expect("memory has room");
     Pair::new(puller, Giver::new(Arc::new(from.clone())), link).run()
 }
 

@@ -1,22 +1,31 @@
 //! Stores that fail at one chunk: damage at the taker is worked around or refused, never bound unseen.
 
-use crate::content::{MIB, add, item, noise, pieces, proof};
+use crate::content::{MIB, add, assert_holds, item, noise, pieces, proof};
 use crate::link::{Ended, Link, Pair};
 use dits_chunk::Profile;
 use dits_format::{Binding, ChunkId, Kind, Oid, Proof};
-use dits_store::{Batch, ChunkRead, ChunkWrite, Item, MemoryStore, StoreError, Written, content};
+use dits_store::{Batch, ChunkPrune, ChunkRead, ChunkWrite, Item, MemoryStore, StoreError, Written, content};
 use dits_sync::machine::{Machine, SyncError};
 use dits_sync::message::Reason;
 use dits_sync::push::{Pusher, Taker};
+use std::collections::HashSet;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
-/// A store that answers `error` when the chunk `at` is read; through batches too, if `batches`.
+/// A store that answers `error` when the chunk `at` is read, until that is mended; through batches too, if `batches`.
 #[derive(Clone)]
 struct Damaged {
     store: MemoryStore,
     at: ChunkId,
     batches: bool,
     error: fn(ChunkId) -> StoreError,
+    mended: Arc<AtomicBool>,
+}
+
+impl Damaged {
+    fn fails(&self, id: &ChunkId) -> bool {
+        *id == self.at && !self.mended.load(Ordering::Relaxed)
+    }
 }
 
 fn corrupt(id: ChunkId) -> StoreError {
@@ -33,7 +42,7 @@ impl ChunkRead for Damaged {
     }
 
     fn read(&self, id: &ChunkId, out: &mut Vec<u8>) -> Result<Option<Kind>, StoreError> {
-        if *id == self.at { Err((self.error)(*id)) } else { self.store.read(id, out) }
+        if self.fails(id) { Err((self.error)(*id)) } else { self.store.read(id, out) }
     }
 
     fn bindings(&self, oid: &Oid) -> Result<Vec<Binding>, StoreError> {
@@ -62,7 +71,7 @@ impl Batch for DamagedBatch {
     }
 
     fn read(&mut self, id: &ChunkId, out: &mut Vec<u8>) -> Result<Option<Kind>, StoreError> {
-        let fails = self.damage.batches && *id == self.damage.at;
+        let fails = self.damage.batches && self.damage.fails(id);
         if fails { Err((self.damage.error)(*id)) } else { self.batch.read(id, out) }
     }
 
@@ -94,13 +103,33 @@ fn push_to_damaged(
     batches: bool,
     error: fn(ChunkId) -> StoreError,
 ) -> (Ended<Pusher, Taker>, MemoryStore) {
+    push_and_mend(bytes, at, batches, error, None)
+}
+
+/// What a mender does with a store.
+type Mend = fn(&Damaged);
+
+fn push_and_mend(
+    bytes: &[u8],
+    at: ChunkId,
+    batches: bool,
+    error: fn(ChunkId) -> StoreError,
+    mend: Option<Mend>,
+) -> (Ended<Pusher, Taker>, MemoryStore) {
     let (from, store) = (MemoryStore::new(), MemoryStore::new());
     let base = add(&from, &old());
     let oid = add(&from, bytes);
     add(&store, &old());
-    let damaged = Damaged { store: store.clone(), at, batches, error };
+    let damaged = Damaged { store: store.clone(), at, batches, error, mended: Arc::default() };
     let pusher = Pusher::new(Arc::new(from.clone()), vec![item(&from, oid, Some(base))]);
-    let taker = Taker::new(&damaged).expect("memory has room");
+    let mut taker = Taker::new(&damaged).expect("memory has room");
+    if let Some(mend) = mend {
+        taker.set_mender(Arc::new(move |id| {
+            assert_eq!(id, damaged.at);
+            mend(&damaged);
+            Ok(())
+        }));
+    }
     (Pair::new(pusher, taker, Link::default()).run(), store)
 }
 
@@ -130,6 +159,26 @@ fn a_damaged_chunk_under_a_splice_refuses_the_content() {
     );
     assert!(matches!(&ended.results[0], Err(SyncError::Refused { reason: Reason::Internal, .. })));
     assert_eq!(proof(&store, &Oid::of(&new())), None, "what is known to be damaged is not acknowledged");
+}
+
+#[test]
+fn damage_that_may_be_taken_away_heals_in_the_same_push() {
+    let take_away: Mend = |damaged| {
+        damaged.store.remove(&HashSet::from([damaged.at])).expect("memory");
+        damaged.mended.store(true, Ordering::Relaxed);
+    };
+    let first = ChunkId::of(Kind::Data, &pieces(&old(), Profile::Video)[0]);
+    for at in [first, root()] {
+        let (ended, store) = push_and_mend(&new(), at, true, corrupt, Some(take_away));
+        assert_holds(&store, &new());
+        assert_holds(&store, &old());
+        // A damaged node was no base; its content was proved while it arrived.
+        assert_eq!(ended.ok().count("Again"), usize::from(at == root()));
+    }
+    // One that does not help is not tried for ever.
+    let (ended, store) = push_and_mend(&new(), first, true, corrupt, Some(|_| ()));
+    assert!(matches!(&ended.results[1], Err(SyncError::Store(StoreError::Corrupt { .. }))));
+    assert_eq!(proof(&store, &Oid::of(&new())), None);
 }
 
 #[test]

@@ -9,7 +9,7 @@ use dits_chunk::Profile;
 use dits_format::limits::CHUNK_BYTES_MAX;
 use dits_format::tree::Entry;
 use dits_format::{ChunkId, Kind, Manifest, Oid};
-use dits_store::{ChunkPrune, MemoryStore, StoreError};
+use dits_store::{ChunkPrune, MemoryStore};
 use dits_sync::machine::{Machine, SyncError};
 use dits_sync::message::{Hello, Message, Offer, Purpose, Reason};
 use dits_sync::pull::Puller;
@@ -34,8 +34,19 @@ fn server() -> MemoryStore {
     store
 }
 
-/// What an honest pusher says: `Ask`, `Offer` of a content with base, `Chunks`, `Commit`.
+/// What a pusher says that takes its time: `Ask`, `Offer` of a content with base, `Chunks`, `Commit`.
 fn script() -> Vec<Message> {
+    let mut said = hasty_script();
+    let chunks =
+        said.iter().position(|message| matches!(message, Message::Early(_))).expect("an edit is sent ahead");
+    let Message::Early(early) = said.remove(chunks) else { panic!("found as one") };
+    said.insert(chunks + 1, Message::Chunks(early));
+    *said.last_mut().expect("there is a commit") = Message::Commit;
+    said
+}
+
+/// What an honest pusher says: `Ask`, `Early`, `Offer` of a content with base, `EarlyCommit`.
+pub fn hasty_script() -> Vec<Message> {
     let from = MemoryStore::new();
     let (old, new) = (add(&from, &old()), add(&from, &new()));
     let mut said = Vec::new();
@@ -83,7 +94,7 @@ fn to_taker(messages: Vec<Message>) -> Option<SyncError> {
 
 fn to_puller(mut messages: Vec<Message>) -> Option<SyncError> {
     let store = server();
-    let mut puller = Puller::new(&store, vec![Oid::of(&new())]).expect("memory has room");
+    let mut puller = Puller::new(&store, vec![Oid::of(&new()).into()], false).expect("memory has room");
     messages.retain(|message| !matches!(message, Message::Ask(_)));
     let error = feed(&mut puller, messages);
     puller.salvage().expect("memory has room");
@@ -178,10 +189,6 @@ fn format(error: &SyncError) -> bool {
     matches!(error, SyncError::Format(_))
 }
 
-fn missing(error: &SyncError) -> bool {
-    matches!(error, SyncError::Store(StoreError::Missing { .. }))
-}
-
 #[test]
 fn the_honest_messages_are_taken() {
     let store = server();
@@ -242,7 +249,6 @@ fn wrong_descriptions_are_refused() {
 #[test]
 fn wrong_splices_are_refused() {
     all_refused(&[
-        ("an unknown base", |m| *base(m) = Some(ChunkId([9; 32])), missing),
         ("no base", |m| *base(m) = None, protocol),
         ("a splice beyond its base", |m| *splice(m, 2).1 += 1, protocol),
         ("a splice far beyond", |m| *splice(m, 0).0 = u64::MAX, protocol),
@@ -255,11 +261,23 @@ fn wrong_splices_are_refused() {
 }
 
 #[test]
-fn a_base_of_another_kind_is_refused() {
-    let mut messages = script();
-    *base(&mut messages) = Some(ChunkId::of(Kind::Data, &pieces(&old(), Profile::Video)[0]));
-    let error = to_taker(messages);
-    assert!(matches!(error, Some(SyncError::Store(StoreError::Format { .. }))), "{error:?}");
+fn a_base_that_is_none_is_passed_over_and_its_chunks_are_not_needed() {
+    for id in [ChunkId([9; 32]), ChunkId::of(Kind::Data, &pieces(&old(), Profile::Video)[0])] {
+        let mut messages = script();
+        *base(&mut messages) = Some(id);
+        let error = to_taker(messages);
+        assert!(error.as_ref().is_some_and(protocol), "{error:?}");
+        let (store, mut messages) = (server(), hasty_script());
+        let mut taker = Taker::new(&store).expect("memory has room");
+        match &mut messages[2] {
+            Message::Offer(steps) => match &mut steps[0] {
+                Offer::Content { base, .. } => *base = Some(id),
+                other => panic!("no content: {other:?}"),
+            },
+            other => panic!("no offer: {other:?}"),
+        }
+        assert!(feed(&mut taker, messages).is_none() && !taker.is_done(), "its early commit does not count");
+    }
 }
 
 #[test]
@@ -271,7 +289,7 @@ fn messages_out_of_place_are_refused() {
         Message::Have(vec![true]),
         Message::Need(vec![true]),
         Message::Done { contents: 1, proved: 1 },
-        Message::Want { wanted: vec![], last: true },
+        Message::Want { wanted: vec![], last: true, cold: false },
     ];
     for message in both {
         for at in 0..4 {
@@ -295,7 +313,7 @@ fn after_the_commit_nothing_counts() {
     for n in [1, 2, 3] {
         let (store, other) = (server(), server());
         let mut taker = Taker::new(&store).unwrap();
-        let mut puller = Puller::new(&other, vec![]).unwrap();
+        let mut puller = Puller::new(&other, vec![], false).unwrap();
         assert!(feed(&mut taker, script()).is_none());
         assert!(feed(&mut puller, script().split_off(1)).is_none());
         for error in [feed(&mut taker, after(n)), feed(&mut puller, after(n))] {
@@ -333,10 +351,13 @@ fn a_base_with_a_hole_makes_nothing_whole() {
         store.remove(&HashSet::from([first])).unwrap();
     }
     let mut taker = Taker::new(&store).unwrap();
-    let mut puller = Puller::new(&other, vec![]).unwrap();
-    let error = feed(&mut taker, script());
-    assert!(error.as_ref().is_some_and(wrong_manifest), "{error:?}");
-    let error = feed(&mut puller, script().split_off(1));
-    assert!(error.as_ref().is_some_and(missing), "{error:?}");
+    let mut puller = Puller::new(&other, vec![], false).unwrap();
+    assert!(feed(&mut taker, script()).is_none());
+    assert!(feed(&mut puller, script().split_off(1)).is_none());
+    for machine in [&mut taker as &mut dyn Machine, &mut puller] {
+        assert!(!machine.is_done());
+        let error = feed(machine, vec![Message::Commit]);
+        assert!(error.as_ref().is_some_and(protocol), "{error:?}");
+    }
     assert!(binding(&store, &Oid::of(&new())).is_none() && binding(&other, &Oid::of(&new())).is_none());
 }

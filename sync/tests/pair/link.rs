@@ -91,7 +91,7 @@ impl<A, B> Ended<A, B> {
 
     /// Bytes both ways that are not chunks.
     pub fn overhead(&self) -> u64 {
-        self.bytes(|sent| sent.kind != "Chunks")
+        self.bytes(|sent| !["Chunks", "Early"].contains(&sent.kind))
     }
 }
 

@@ -1,14 +1,17 @@
 //! Random sets of contents and edits on both sides, and random damage on the way.
 
 use crate::content::{
-    add_cut, assert_holds, assert_sound, bindings, data, item, noise, pull, push, push_over,
+    add_cut, assert_holds, assert_sound, bindings, data, filter_of, item, noise, pieces, pull, pull_items,
+    push, push_over, push_with,
 };
 use crate::link::{Link, Side};
 use dits_chunk::Profile;
-use dits_format::{Oid, Proof};
-use dits_store::{MemoryStore, StoreError, content};
+use dits_format::{ChunkId, Kind, Oid, Proof};
+use dits_store::{ChunkPrune, MemoryStore, StoreError, content};
 use dits_sync::machine::Machine;
+use dits_sync::pull::PullItem;
 use proptest::prelude::*;
+use std::collections::HashSet;
 
 /// One step in making a set of contents: a new one, or an edit of an earlier one.
 #[derive(Debug, Clone)]
@@ -88,6 +91,83 @@ proptest! {
             assert_holds(&reader, bytes);
         }
         assert_sound(&server);
+    }
+
+    #[test]
+    fn any_hint_ends_equal(
+        steps in proptest::collection::vec(make(), 0..8),
+        there in any::<u16>(),
+        promised in any::<u16>(),
+        cold: bool,
+        cut in proptest::option::of(0u64..200_000),
+    ) {
+        let all = build(&steps);
+        let (client, server, reader) = (MemoryStore::new(), MemoryStore::new(), MemoryStore::new());
+        let other = MemoryStore::new();
+        for (i, (bytes, _)) in all.iter().enumerate() {
+            add_cut(&client, bytes, Profile::Small);
+            for (store, bits) in [(&server, there), (&reader, there), (&other, promised)] {
+                if bits >> i & 1 == 1 {
+                    add_cut(store, bytes, Profile::Small);
+                }
+            }
+        }
+        let oid = |i: usize| Oid::of(&all[i].0);
+        let items: Vec<_> = (0..all.len()).map(|i| item(&client, oid(i), all[i].1.map(oid))).collect();
+        let filter = || Some(filter_of(&other));
+        if let Some(cut) = cut {
+            let link = Link { cut_after: Some(cut), ..Link::default() };
+            push_with(filter(), link, &client, &server, items.clone()).right.salvage().expect("memory has room");
+            assert_sound(&server);
+        }
+        let ended = push_with(filter(), Link::default(), &client, &server, items).ok();
+        prop_assert!(ended.flights() <= 6 && ended.count("Lack") == 0);
+        let wanted = || (0..all.len()).map(|i| PullItem { oid: oid(i), base: all[i].1.map(oid) }).collect();
+        if let Some(cut) = cut {
+            let link = Link { cut_after: Some(cut), ..Link::default() };
+            pull_items(link, &reader, &server, wanted(), cold).left.salvage().expect("memory has room");
+        }
+        pull_items(Link::default(), &reader, &server, wanted(), cold).ok();
+        for (bytes, _) in &all {
+            assert_holds(&server, bytes);
+            assert_holds(&reader, bytes);
+        }
+        [&server, &reader].into_iter().for_each(assert_sound);
+    }
+
+    #[test]
+    fn chunks_that_vanish_at_any_moment_come_back_or_end_it(
+        which in any::<u64>(),
+        moment in 0usize..12,
+        base: bool,
+    ) {
+        let old = noise(1, 60_000);
+        let new = [&old[..30_000], b"edit", &old[30_000..]].concat();
+        let (client, server) = (MemoryStore::new(), MemoryStore::new());
+        let old_oid = add_cut(&client, &old, Profile::Small);
+        let new_oid = add_cut(&client, &new, Profile::Small);
+        add_cut(&server, &old, Profile::Small);
+        let victims: HashSet<ChunkId> =
+            pieces(&old, Profile::Small).iter().enumerate()
+                .filter(|(i, _)| which >> (i % 64) & 1 == 1)
+                .map(|(_, piece)| ChunkId::of(Kind::Data, piece)).collect();
+        let mut left = moment;
+        let lose = |_, message| {
+            if left == 0 {
+                server.remove(&victims).expect("memory does not fail");
+            }
+            left = left.wrapping_sub(1);
+            vec![message]
+        };
+        let link = Link { tamper: Box::new(lose), ..Link::default() };
+        let items = vec![item(&client, new_oid, base.then_some(old_oid))];
+        let ended = push_over(link, &client, &server, items).ok();
+        drop(ended);
+        // What goes after the commit is not the push's business.
+        if left > moment {
+            push(&client, &server, vec![item(&client, new_oid, None), item(&client, old_oid, None)]);
+        }
+        assert_holds(&server, &new);
     }
 
     #[test]

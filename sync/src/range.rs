@@ -1,0 +1,198 @@
+//! A part of a content: [`Ranges`] answers at the server, [`Ranger`] asks at the client.
+//!
+//! `Range` names bytes of a content. The answer is `Nodes` (the manifest, then each node on the way to these bytes before
+//! what is below it; empty if the asker has them), then `Chunks`: the whole chunks that cover the range, in order. So the
+//! first byte is there after one round trip. The ranger holds every node against the one above it and every
+//! chunk against the node, keeps all of it in its store, bound to nothing, and cannot tell whether the manifest is that of
+//! the oid: only who has all bytes can.
+//!
+//! Answers come one range after the other and nothing in between. Nothing is held but the way down to the next chunk,
+//! and at most [`RANGES_MAX`] questions.
+
+use crate::descent::{Descent, Step, read};
+use crate::machine::SyncError;
+use crate::message::Message;
+use dits_format::{ChunkId, Kind, Manifest, Oid};
+use dits_store::{ChunkRead, content};
+use std::collections::VecDeque;
+use std::ops::Range;
+
+mod ranger;
+pub use ranger::{RangeItem, Ranger};
+
+/// Ranges of one stream that wait for their turn.
+pub const RANGES_MAX: usize = 64;
+/// Bytes after which a message is sent off.
+const BYTES_TARGET: usize = 256 << 10;
+
+/// The way to the chunks that cover a range of a content, through one stream after the other.
+#[derive(Debug)]
+struct Route {
+    parts: VecDeque<Descent>,
+}
+
+impl Route {
+    /// # Errors
+    /// When the range is empty or leaves the content.
+    fn new(manifest: &Manifest, range: &Range<u64>) -> Result<Route, SyncError> {
+        if range.start >= range.end || range.end > manifest.size {
+            return Err(SyncError::Protocol("a range out of bounds"));
+        }
+        let (mut parts, mut at) = (VecDeque::new(), 0);
+        for extent in manifest.extents() {
+            let (from, to) = (range.start.max(at), range.end.min(at + extent.bytes));
+            if from < to {
+                let within = extent.offset + (from - at)..extent.offset + (to - at);
+                parts.push_back(Descent::new(&manifest.streams[extent.stream as usize], within));
+            }
+            at += extent.bytes;
+        }
+        Ok(Route { parts })
+    }
+
+    fn next(&mut self) -> Option<Step> {
+        loop {
+            match self.parts.front_mut()?.next() {
+                Some(step) => return Some(step),
+                None => drop(self.parts.pop_front()),
+            }
+        }
+    }
+
+    fn current(&mut self) -> &mut Descent {
+        self.parts.front_mut().expect("it gave the last step")
+    }
+}
+
+/// The ranges that a client asked for, and how far the answer is.
+#[derive(Debug, Default)]
+pub(crate) struct Ranges {
+    waiting: VecDeque<Waiting>,
+    giving: Option<Giving>,
+}
+
+#[derive(Debug)]
+enum Waiting {
+    Absent(Oid),
+    Range { manifest: ChunkId, range: Range<u64>, tree: bool },
+}
+
+#[derive(Debug)]
+struct Giving {
+    /// What is left of the way, on which only nodes are sent; then once more, for the chunks.
+    nodes: Option<Route>,
+    chunks: Route,
+}
+
+impl Ranges {
+    /// Takes a question about a content that is whole here.
+    pub fn add(
+        &mut self,
+        store: &dyn ChunkRead,
+        oid: &Oid,
+        range: Range<u64>,
+        tree: bool,
+    ) -> Result<(), SyncError> {
+        let known = content::find(store, oid)?.ok_or(SyncError::MissingContent { oid: *oid })?;
+        Route::new(&known.manifest, &range)?;
+        self.wait(Waiting::Range { manifest: known.binding.manifest, range, tree })
+    }
+
+    /// Takes a question about one that is not.
+    pub fn add_absent(&mut self, oid: Oid) -> Result<(), SyncError> {
+        self.wait(Waiting::Absent(oid))
+    }
+
+    fn wait(&mut self, question: Waiting) -> Result<(), SyncError> {
+        if self.waiting.len() >= RANGES_MAX {
+            return Err(SyncError::Protocol("too many ranges at once"));
+        }
+        self.waiting.push_back(question);
+        Ok(())
+    }
+
+    /// The next part of the answers.
+    pub fn poll(&mut self, store: &dyn ChunkRead) -> Result<Option<Message>, SyncError> {
+        if let Some(giving) = &mut self.giving {
+            let message = match &mut giving.nodes {
+                Some(route) => {
+                    let (nodes, is_over) = nodes(store, route, Vec::new())?;
+                    if is_over {
+                        giving.nodes = None;
+                    }
+                    (!nodes.is_empty()).then_some(Message::Nodes(nodes))
+                }
+                None => None,
+            };
+            if message.is_some() {
+                return Ok(message);
+            }
+            let chunks = chunks(store, &mut giving.chunks)?;
+            if !chunks.is_empty() {
+                return Ok(Some(Message::Chunks(chunks)));
+            }
+            self.giving = None;
+        }
+        match self.waiting.pop_front() {
+            None => Ok(None),
+            Some(Waiting::Absent(oid)) => Ok(Some(Message::Absent(vec![oid]))),
+            Some(Waiting::Range { manifest: id, range, tree }) => {
+                let manifest = content::manifest(store, &id)?;
+                let route = || Route::new(&manifest, &range);
+                let (mut first, mut rest) = (Vec::new(), None);
+                if tree {
+                    let mut route = route()?;
+                    let (nodes, is_over) = nodes(store, &mut route, vec![manifest.encode()])?;
+                    first = nodes;
+                    rest = (!is_over).then_some(route);
+                }
+                self.giving = Some(Giving { nodes: rest, chunks: route()? });
+                Ok(Some(Message::Nodes(first)))
+            }
+        }
+    }
+}
+
+/// The next nodes on the way behind those that are there already, and whether these are the last.
+fn nodes(
+    store: &dyn ChunkRead,
+    route: &mut Route,
+    mut nodes: Vec<Vec<u8>>,
+) -> Result<(Vec<Vec<u8>>, bool), SyncError> {
+    let mut bytes: usize = nodes.iter().map(Vec::len).sum();
+    while bytes < BYTES_TARGET {
+        match route.next() {
+            None => return Ok((nodes, true)),
+            Some(Step::Chunk(_)) => {}
+            Some(Step::Node(entry, level)) => {
+                let mut node = Vec::new();
+                read(store, &entry.id, Kind::Node, &mut node)?;
+                route.current().open(entry, level, &node)?;
+                bytes += node.len();
+                nodes.push(node);
+            }
+        }
+    }
+    Ok((nodes, false))
+}
+
+/// The next chunks on the way; none at its end.
+fn chunks(store: &dyn ChunkRead, route: &mut Route) -> Result<Vec<Vec<u8>>, SyncError> {
+    let (mut chunks, mut bytes) = (Vec::new(), 0);
+    while bytes < BYTES_TARGET {
+        let mut chunk = Vec::new();
+        match route.next() {
+            None => break,
+            Some(Step::Node(entry, level)) => {
+                read(store, &entry.id, Kind::Node, &mut chunk)?;
+                route.current().open(entry, level, &chunk)?;
+            }
+            Some(Step::Chunk(entry)) => {
+                content::read_data(store, &entry, &mut chunk)?;
+                bytes += chunk.len();
+                chunks.push(chunk);
+            }
+        }
+    }
+    Ok(chunks)
+}

@@ -1,0 +1,232 @@
+//! The client's end of a question for parts of contents.
+//!
+//! It walks the same way as the server and takes nothing but the very next node or chunk of it.
+
+use super::{RANGES_MAX, Route};
+use crate::descent::{Step, read};
+use crate::machine::{Machine, SyncError, Tally};
+use crate::message::Message;
+use crate::receiver::CHECKPOINT_BYTES;
+use crate::wishes::Wishes;
+use dits_format::{ChunkId, Kind, Manifest, Oid};
+use dits_store::{Batch, ChunkRead, ChunkWrite, StoreError};
+use std::collections::VecDeque;
+use std::ops::Range;
+use std::sync::Arc;
+
+/// A part of a content that is wanted.
+#[derive(Debug, Clone)]
+pub struct RangeItem {
+    /// The content.
+    pub oid: Oid,
+    /// Its bytes that are wanted.
+    pub range: Range<u64>,
+    /// Its manifest, if that and the nodes to these bytes are here.
+    pub manifest: Option<Manifest>,
+}
+
+/// Fetches parts of contents into a store, bound to nothing.
+pub struct Ranger {
+    store: Arc<dyn ChunkRead>,
+    batch: Box<dyn Batch>,
+    unasked: VecDeque<RangeItem>,
+    asked: VecDeque<RangeItem>,
+    /// The range whose answer is coming.
+    coming: Option<Coming>,
+    manifests: Vec<(Oid, Manifest)>,
+    wishes: Wishes,
+    unsaved_bytes: u64,
+    tally: Tally,
+}
+
+enum Coming {
+    /// The manifest is the first of the nodes.
+    Manifest(RangeItem),
+    /// The nodes are coming, as far as this way leads; once more from its beginning for the chunks.
+    Nodes {
+        way: Route,
+        again: Route,
+        next: Step,
+    },
+    Chunks {
+        way: Route,
+        next: dits_format::tree::Entry,
+    },
+}
+
+impl Ranger {
+    /// Fetches `items` into `store`, at most [`RANGES_MAX`].
+    pub fn new(
+        store: &(impl ChunkWrite + Clone + 'static),
+        items: Vec<RangeItem>,
+    ) -> Result<Ranger, StoreError> {
+        debug_assert!(items.len() <= RANGES_MAX, "the server refuses more");
+        Ok(Ranger {
+            batch: store.batch()?,
+            store: Arc::new(store.clone()),
+            unasked: items.into(),
+            asked: VecDeque::new(),
+            coming: None,
+            manifests: Vec::new(),
+            wishes: Wishes::default(),
+            unsaved_bytes: 0,
+            tally: Tally::default(),
+        })
+    }
+
+    /// Contents that the server does not have.
+    pub fn absent(&self) -> &[Oid] {
+        self.wishes.absent()
+    }
+
+    /// The manifests that came. That they are those of their oids is what the server says.
+    pub fn manifests(&self) -> &[(Oid, Manifest)] {
+        &self.manifests
+    }
+
+    /// Makes what came durable and visible, also after an error.
+    pub fn keep(self) -> Result<(), StoreError> {
+        self.batch.commit().map(drop)
+    }
+
+    fn put(&mut self, id: ChunkId, kind: Kind, bytes: &[u8]) -> Result<(), SyncError> {
+        self.batch.put(id, kind, bytes)?;
+        self.unsaved_bytes += bytes.len() as u64;
+        if self.unsaved_bytes >= CHECKPOINT_BYTES {
+            self.unsaved_bytes = 0;
+            self.batch.checkpoint()?;
+        }
+        Ok(())
+    }
+
+    fn absent_one(&mut self, oids: Vec<Oid>) -> Result<(), SyncError> {
+        match self.asked.front() {
+            Some(item) if self.coming.is_none() && oids == [item.oid] => {
+                self.asked.pop_front();
+                self.wishes.are_absent(oids);
+                Ok(())
+            }
+            _ => Err(SyncError::Protocol("a message out of place")),
+        }
+    }
+
+    fn nodes(&mut self, nodes: Vec<Vec<u8>>) -> Result<(), SyncError> {
+        let out_of_place = || SyncError::Protocol("a message out of place");
+        let is_first = self.coming.is_none();
+        let item = if is_first { Some(self.asked.pop_front().ok_or_else(out_of_place)?) } else { None };
+        // Only who has all nodes gets a message without any.
+        match (item, nodes.is_empty()) {
+            (Some(RangeItem { manifest: Some(manifest), range, .. }), true) => {
+                self.coming = self.chunks_of(Route::new(&manifest, &range)?)?;
+            }
+            (Some(item @ RangeItem { manifest: None, .. }), false) => {
+                self.coming = Some(Coming::Manifest(item));
+            }
+            (None, false) => {}
+            _ => return Err(out_of_place()),
+        }
+        nodes.into_iter().try_for_each(|bytes| self.node(&bytes))
+    }
+
+    fn node(&mut self, bytes: &[u8]) -> Result<(), SyncError> {
+        self.coming = match self.coming.take() {
+            Some(Coming::Manifest(item)) => {
+                let manifest = Manifest::decode(bytes)?;
+                if manifest.oid != item.oid {
+                    return Err(SyncError::WrongManifest { oid: item.oid });
+                }
+                self.put(manifest.id(), Kind::Manifest, bytes)?;
+                let route = || Route::new(&manifest, &item.range);
+                let (way, again) = (route()?, route()?);
+                self.manifests.push((item.oid, manifest.clone()));
+                self.next_node(way, again)?
+            }
+            Some(Coming::Nodes { mut way, again, next: Step::Node(entry, level) }) => {
+                if ChunkId::of(Kind::Node, bytes) != entry.id {
+                    return Err(SyncError::WrongChunk { id: entry.id });
+                }
+                self.put(entry.id, Kind::Node, bytes)?;
+                way.current().open(entry, level, bytes)?;
+                self.next_node(way, again)?
+            }
+            _ => return Err(SyncError::Protocol("a node that nobody needs")),
+        };
+        Ok(())
+    }
+
+    /// Waits for the next node of `way`; behind the last for the chunks.
+    fn next_node(&mut self, mut way: Route, again: Route) -> Result<Option<Coming>, SyncError> {
+        loop {
+            match way.next() {
+                Some(Step::Chunk(_)) => {}
+                Some(next @ Step::Node(..)) => return Ok(Some(Coming::Nodes { way, again, next })),
+                None => return self.chunks_of(again),
+            }
+        }
+    }
+
+    /// Waits for the next chunk of `way`, whose nodes are here; `None` behind the last.
+    fn chunks_of(&mut self, mut way: Route) -> Result<Option<Coming>, SyncError> {
+        let mut bytes = Vec::new();
+        loop {
+            match way.next() {
+                None => return Ok(None),
+                Some(Step::Chunk(next)) => return Ok(Some(Coming::Chunks { way, next })),
+                Some(Step::Node(entry, level)) => {
+                    match self.batch.read(&entry.id, &mut bytes)? {
+                        Some(Kind::Node) => {}
+                        _ => read(&*self.store, &entry.id, Kind::Node, &mut bytes)?,
+                    }
+                    way.current().open(entry, level, &bytes)?;
+                }
+            }
+        }
+    }
+
+    fn chunks(&mut self, chunks: Vec<Vec<u8>>) -> Result<(), SyncError> {
+        for chunk in chunks {
+            let Some(Coming::Chunks { way, next }) = self.coming.take() else {
+                return Err(SyncError::Protocol("a chunk that nobody needs"));
+            };
+            if chunk.len() as u64 != next.bytes || ChunkId::of(Kind::Data, &chunk) != next.id {
+                return Err(SyncError::WrongChunk { id: next.id });
+            }
+            self.put(next.id, Kind::Data, &chunk)?;
+            self.tally.chunks += 1;
+            self.tally.chunk_bytes += next.bytes;
+            self.coming = self.chunks_of(way)?;
+        }
+        Ok(())
+    }
+}
+
+impl Machine for Ranger {
+    fn receive(&mut self, message: Message) -> Result<(), SyncError> {
+        match message {
+            Message::Absent(oids) => self.absent_one(oids),
+            Message::Nodes(nodes) => self.nodes(nodes),
+            Message::Chunks(chunks) => self.chunks(chunks),
+            Message::Commit | Message::EarlyCommit if self.coming.is_some() || !self.asked.is_empty() => {
+                Err(SyncError::Protocol("a message out of place"))
+            }
+            other => self.wishes.receive(other),
+        }
+    }
+
+    fn poll(&mut self) -> Result<Option<Message>, SyncError> {
+        if let Some(item) = self.unasked.pop_front() {
+            let (oid, Range { start, end }, tree) = (item.oid, item.range.clone(), item.manifest.is_none());
+            self.asked.push_back(item);
+            return Ok(Some(Message::Range { oid, start, end, tree }));
+        }
+        Ok(self.wishes.poll())
+    }
+
+    fn is_done(&self) -> bool {
+        self.wishes.is_done()
+    }
+
+    fn tally(&self) -> Tally {
+        self.tally
+    }
+}

@@ -1,0 +1,139 @@
+//! Describing a content as steps of an offer: runs of a base, new chunks, ends of streams.
+//!
+//! One step at a time, so that a description can go on over many offers and be given up in between.
+
+use crate::message::{OFFER_CHUNKS_MAX, OFFER_STEPS_MAX, Offer};
+use dits_format::tree::Entry;
+use dits_format::{ChunkId, Manifest, Oid};
+use dits_store::content::{self, Walk};
+use dits_store::{ChunkRead, StoreError};
+use std::collections::HashMap;
+
+/// Chunks of a base above which no splice is tried: 40 bytes of memory each, 80 GB of content.
+const BASE_CHUNKS_MAX: usize = 1 << 20;
+/// What a step with a splice takes on the wire, a new chunk, and a content beside its manifest.
+const KEEP_BYTES: usize = 17;
+const NEW_BYTES: usize = 36;
+const CONTENT_BYTES: usize = 38;
+
+/// An offer in the making.
+#[derive(Default)]
+pub(super) struct Draft {
+    pub steps: Vec<Offer>,
+    /// The new chunks in it, in order.
+    pub new: Vec<Entry>,
+    /// About how many bytes it takes, and how many of them are manifests.
+    pub bytes: usize,
+    pub manifest_bytes: usize,
+}
+
+impl Draft {
+    /// Whether an offer takes no further step.
+    pub fn is_full(&self) -> bool {
+        self.steps.len() >= OFFER_STEPS_MAX || self.new.len() >= OFFER_CHUNKS_MAX
+    }
+}
+
+/// A content whose description is under way.
+pub(super) struct Describing {
+    manifest: Manifest,
+    stream: usize,
+    walk: Walk,
+    base: Option<(Manifest, BaseChunks)>,
+}
+
+/// The chunk list of a base's stream, to find runs in.
+#[derive(Default)]
+struct BaseChunks {
+    ids: Vec<ChunkId>,
+    first_at: HashMap<ChunkId, usize>,
+    cursor: usize,
+}
+
+impl Describing {
+    /// Begins the description of `manifest`, against `base` if that is whole here.
+    pub fn begin(
+        store: &dyn ChunkRead,
+        manifest: Manifest,
+        base: Option<ChunkId>,
+        draft: &mut Draft,
+    ) -> Describing {
+        let base = base.and_then(|id| {
+            let base = content::manifest(store, &id).ok()?;
+            let chunks = BaseChunks::read(store, &base, 0)?;
+            Some((id, base, chunks))
+        });
+        let base_id = base.as_ref().map(|(id, ..)| *id);
+        let base = base.map(|(_, base, chunks)| (base, chunks));
+        let manifest_bytes = manifest.encode().len();
+        draft.manifest_bytes += manifest_bytes;
+        draft.bytes += CONTENT_BYTES + manifest_bytes;
+        draft.steps.push(Offer::Content { manifest: manifest.clone(), base: base_id });
+        let walk = Walk::new(&manifest.streams[0], 0);
+        Describing { manifest, stream: 0, walk, base }
+    }
+
+    pub fn oid(&self) -> Oid {
+        self.manifest.oid
+    }
+
+    pub fn has_base(&self) -> bool {
+        self.base.is_some()
+    }
+
+    /// Adds the next chunk, or the end of a stream. Returns whether the content is complete.
+    pub fn step(&mut self, store: &dyn ChunkRead, draft: &mut Draft) -> Result<bool, StoreError> {
+        let Some(piece) = self.walk.next_chunk(store)? else {
+            draft.steps.push(Offer::EndStream);
+            draft.bytes += 1;
+            self.stream += 1;
+            let Some(stream) = self.manifest.streams.get(self.stream) else { return Ok(true) };
+            self.walk = Walk::new(stream, 0);
+            if let Some((base, chunks)) = &mut self.base {
+                *chunks = BaseChunks::read(store, base, self.stream).unwrap_or_default();
+            }
+            return Ok(false);
+        };
+        let kept = self.base.as_mut().and_then(|(_, chunks)| chunks.find(&piece.entry.id));
+        match (kept, draft.steps.last_mut()) {
+            (Some(at), Some(Offer::Keep { start, count })) if *start + *count == at as u64 => *count += 1,
+            (Some(at), _) => {
+                draft.steps.push(Offer::Keep { start: at as u64, count: 1 });
+                draft.bytes += KEEP_BYTES;
+            }
+            (None, last) => {
+                draft.new.push(piece.entry);
+                draft.bytes += NEW_BYTES;
+                match last {
+                    Some(Offer::New(entries)) => entries.push(piece.entry),
+                    _ => draft.steps.push(Offer::New(vec![piece.entry])),
+                }
+            }
+        }
+        Ok(false)
+    }
+}
+
+impl BaseChunks {
+    /// `None` when the base is too long, or not whole here: then nothing is lost by not using it.
+    fn read(store: &dyn ChunkRead, base: &Manifest, stream: usize) -> Option<BaseChunks> {
+        let mut chunks = BaseChunks::default();
+        let mut walk = Walk::new(base.streams.get(stream)?, 0);
+        while let Some(piece) = walk.next_chunk(store).ok()? {
+            if chunks.ids.len() == BASE_CHUNKS_MAX {
+                return None;
+            }
+            chunks.first_at.entry(piece.entry.id).or_insert(chunks.ids.len());
+            chunks.ids.push(piece.entry.id);
+        }
+        Some(chunks)
+    }
+
+    /// Number of a chunk `id` in the base, not before the last one found.
+    fn find(&mut self, id: &ChunkId) -> Option<usize> {
+        let next = (self.ids.get(self.cursor) == Some(id)).then_some(self.cursor);
+        let at = next.or_else(|| self.first_at.get(id).copied().filter(|at| *at >= self.cursor))?;
+        self.cursor = at + 1;
+        Some(at)
+    }
+}
