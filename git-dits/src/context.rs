@@ -5,11 +5,11 @@
 
 use crate::report;
 use anyhow::{Context as _, Result};
-use dits_remote::{Meter, Remote, RemoteError, Settings};
+use dits_remote::{Meter, Peer, RemoteError, Settings};
 use dits_repo::settings::FORCE_PROGRESS;
 use dits_repo::{Git, Repository, ditsconfig};
 use dits_store::PackStore;
-use dits_sync::Address;
+use dits_sync::Location;
 use serde::Serialize;
 use serde_json::ser::{PrettyFormatter, Serializer};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM};
@@ -62,9 +62,9 @@ impl Context {
         Meter::of(&self.settings.progress, std::io::stderr().is_terminal() || forced())
     }
 
-    /// Connects to a server, and tells whom we trust when it is new.
-    pub fn connect(&self, address: Address) -> Result<Remote, RemoteError> {
-        let remote = Remote::connect(&self.repository.git, address, &self.settings)?;
+    /// Goes to a server or a folder, and tells whom we trust when a server is new.
+    pub fn connect(&self, location: Location) -> Result<Peer, RemoteError> {
+        let remote = Peer::connect(&self.repository.git, location, &self.settings)?;
         if let Some(notice) = remote.first_use_notice() {
             report::notice(&format!("git-dits: {notice}"));
         }

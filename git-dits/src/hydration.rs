@@ -11,7 +11,7 @@ use dits_remote::{Direction, RemoteSource, endpoint};
 use dits_repo::hydrate::{self, Job, Outcome};
 use dits_repo::tracked::{self, Tracked};
 use dits_repo::{ChunkSource, PathFilter};
-use dits_sync::Address;
+use dits_sync::Location;
 use std::io::IsTerminal;
 use std::process::ExitCode;
 use std::sync::{Arc, Mutex};
@@ -24,7 +24,7 @@ pub enum From {
     /// Any remote.
     Anywhere,
     /// This remote: where it has its content, if that is known.
-    Only(Option<Address>),
+    Only(Option<Location>),
 }
 
 /// The remote that the user named, if he did.

@@ -10,7 +10,7 @@ use anyhow::Result;
 use dits_format::Oid;
 use dits_remote::meter::UPLOADING;
 use dits_remote::upload::{self, Lost, Missing, UploadError};
-use dits_remote::{Endpoint, Remote};
+use dits_remote::{Endpoint, Peer};
 use dits_repo::discover::Found;
 use dits_repo::settings;
 use dits_store::ChunkRead;
@@ -96,7 +96,7 @@ fn tell_no_address(endpoint: &Endpoint) {
 }
 
 /// Nothing is sent, so everything must be there.
-fn skip(remote: &mut Remote, found: &[Found]) -> Result<()> {
+fn skip(remote: &mut Peer, found: &[Found]) -> Result<()> {
     let oids: Vec<Oid> = found.iter().map(|found| found.pointer.oid).collect();
     let proved = remote.proves(&oids)?;
     let lacking = found.iter().zip(proved).filter(|(_, proved)| !proved).map(|(found, _)| found);

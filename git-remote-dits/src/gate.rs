@@ -1,113 +1,178 @@
-//! Holding back ref updates until the server has their content.
+//! Holding back ref updates until their content is where it belongs.
 //!
-//! In `git-receive-pack` two parts are read, the rest is only passed on: the server's advertisement (what it
-//! has), and Git's command list (what shall move). The command list is kept, the new pointers between the
-//! two are pushed, and only when the server has acknowledged all of them the list goes out. Git sends no
+//! In `git-receive-pack` two parts are read, the rest is only passed on: the service's advertisement (what it
+//! has), and Git's command list (what shall move). The command list is kept, the contents of new pointers between the
+//! two are uploaded, and only when all of them are acknowledged the list goes out. Git sends no
 //! list for `--dry-run`, for nothing to do, and for what it rejects itself, so then nothing is uploaded and
-//! no chunk question is asked; deletions bring no content. The server checks again before it moves a ref.
+//! no chunk question is asked; deletions bring no content. A server of ours checks again before it moves a ref.
+//!
+//! An upload can take longer than a connection lives. Until the list has gone out nothing has happened over there, so
+//! a stream that broke is opened anew, once: if the service advertises the very same bytes as before, Git's list is as
+//! true as it was and goes out; if not, the push ends, and what was uploaded is kept for the next.
 
-use crate::pump;
-use anyhow::{Context, Result};
+use crate::failure::Failure;
+use crate::pump::{self, Outgoing, Stream};
+use anyhow::{Context, Result, anyhow, bail};
 use dits_filter::pkt::{Pkt, PktReader};
-use dits_remote::meter::UPLOADING;
-use dits_remote::{Meter, Remote, upload};
-use dits_repo::discover::{Exclude, new_pointers};
-use dits_repo::settings::FORCE_PROGRESS;
-use dits_repo::{Git, Repository};
-use dits_store::ChunkRead;
-use dits_sync::Tally;
-use dits_sync::client::{GitReader, GitWriter};
-use std::io::{Read, Write};
-use std::path::Path;
-use std::sync::Arc;
+use std::io::{self, Read, Write};
+use std::thread::JoinHandle;
 
 /// Bytes of a command list: a million refs. It is held in memory.
 const COMMANDS_BYTES_MAX: usize = 256 << 20;
+/// Bytes of the first words after an advertisement.
+const WORDS_BYTES: usize = 4 << 10;
 
-/// Serves one push.
+/// Where refs and contents go.
+pub trait Way {
+    /// Opens a stream to `git-receive-pack`.
+    fn open(&mut self) -> Result<Stream>;
+
+    /// Brings the contents of pointers that are new in `tips`, beyond what `has` reaches, to where they belong.
+    fn upload(&mut self, tips: &[String], has: Vec<String>) -> Result<()>;
+}
+
+/// Serves one push over `stream`.
 pub fn push(
-    remote: &mut Remote,
-    git: &Git,
-    mut to_server: GitWriter,
-    from_server: GitReader,
-    terminal: bool,
+    way: &mut dyn Way,
+    stream: Stream,
+    from_git: impl Read + Send + 'static,
+    to_git: &mut impl Write,
 ) -> Result<()> {
-    let mut has = Vec::new();
-    let (from_server, rest) = advertisement(from_server, &mut has)?;
-    // From here the server only answers, after the commands; but a server that fails says so at any time.
-    let answers = std::thread::spawn(move || pump::to_git(rest.chain(from_server)));
-    let mut from_git = PktReader::new(std::io::stdin());
-    let (held, tips) = commands(&mut from_git)?;
+    let mut said = Advertisement::default();
+    let mut held_open = Held::new(said.read(stream, to_git)?);
+    let mut from_git = PktReader::new(from_git);
+    let Commands { list, tips, any } = commands(&mut from_git)?;
+    if any && held_open.is_lost() {
+        held_open = reopen(way, &said)?;
+    }
     if !tips.is_empty() {
-        upload(remote, git, &tips, has, terminal)?;
+        way.upload(&tips, said.has.clone())?;
     }
-    to_server.write_all(&held).context("connection lost")?;
+    if any && (held_open.is_lost() || held_open.to.write_all(&list).is_err()) {
+        held_open = reopen(way, &said)?;
+        held_open.to.write_all(&list).context("connection lost")?;
+    } else if !any {
+        // A service that has ended meanwhile needs no end.
+        let _ = held_open.to.write_all(&list);
+    }
     let (stdin, unread) = from_git.into_parts();
-    std::thread::spawn(move || {
-        // A failing write means that the server has ended; its last words arrive on the other way.
-        let mut rest = unread.as_slice().chain(stdin);
-        if std::io::copy(&mut rest, &mut to_server).is_ok() {
-            to_server.finish();
-        }
-        to_server
-    });
-    answers.join().map_err(|_| anyhow::anyhow!("the thread that reads from the server failed"))?
+    pump::to_service(io::Cursor::new(unread).chain(stdin), held_open.to);
+    let (words, rest) =
+        held_open.first.join().map_err(|_| anyhow!("the thread that reads from the server failed"))?;
+    to_git.write_all(&words.map_err(anyhow::Error::from)?)?;
+    to_git.flush()?;
+    Ok(pump::copy(rest, to_git)?)
 }
 
-type Unread = std::io::Cursor<Vec<u8>>;
-
-/// Passes the advertisement on to Git and collects what the server has.
-fn advertisement(from_server: GitReader, has: &mut Vec<String>) -> Result<(GitReader, Unread)> {
-    let mut packets = PktReader::new(from_server);
-    let mut stdout = std::io::stdout().lock();
-    loop {
-        let packet = packets.read()?.context("the server ended before it said what it has")?;
-        let mut out = Vec::new();
-        let last = match packet {
-            Pkt::Data(line) => {
-                // An empty repository says so with a null id.
-                has.extend(object_ids(line).next().filter(|id| !is_null(id)));
-                dits_filter::pkt::data(&mut out, line);
-                false
-            }
-            _ => {
-                dits_filter::pkt::flush(&mut out);
-                true
-            }
-        };
-        stdout.write_all(&out)?;
-        if last {
-            stdout.flush()?;
-            break;
-        }
+/// Opens the stream again, if the service is where it was.
+fn reopen(way: &mut dyn Way, before: &Advertisement) -> Result<Held> {
+    let stream = way.open().context("connection lost")?;
+    let mut now = Advertisement::default();
+    let stream = now.read(stream, &mut io::sink())?;
+    if now.hash.finalize() != before.hash.finalize() {
+        let text = "the connection was lost, and the remote has changed since";
+        bail!(Failure::new(text, "push again: what was uploaded is kept there and is not sent again"));
     }
-    let (from_server, unread) = packets.into_parts();
-    Ok((from_server, Unread::new(unread)))
+    Ok(Held::new(stream))
 }
 
-/// Reads the command list; returns its bytes and the new ids in it.
-fn commands(from_git: &mut PktReader<std::io::Stdin>) -> Result<(Vec<u8>, Vec<String>)> {
-    let (mut held, mut tips) = (Vec::new(), Vec::new());
+/// What came, or why nothing does; and the stream behind it.
+type FirstWords = (io::Result<Vec<u8>>, Box<dyn Read + Send>);
+
+/// A stream that waits for commands. A thread listens for what comes although nothing was asked.
+struct Held {
+    to: Box<dyn Outgoing>,
+    first: JoinHandle<FirstWords>,
+}
+
+impl Held {
+    fn new(Stream { to, mut from }: Stream) -> Held {
+        let listen = move || {
+            let mut words = vec![0; WORDS_BYTES];
+            let read = from.read(&mut words);
+            (read.map(|len| words[..len].to_vec()), from)
+        };
+        Held { to, first: std::thread::spawn(listen) }
+    }
+
+    /// A service of Git's says nothing before it has got commands, unless it fails.
+    fn is_lost(&self) -> bool {
+        self.first.is_finished()
+    }
+}
+
+/// What a service has, as it says.
+#[derive(Default)]
+struct Advertisement {
+    has: Vec<String>,
+    hash: blake3::Hasher,
+}
+
+impl Advertisement {
+    /// Passes it on and takes it in; returns the stream behind it.
+    fn read(&mut self, stream: Stream, to_git: &mut impl Write) -> Result<Stream> {
+        let mut packets = PktReader::new(stream.from);
+        loop {
+            let packet = packets.read()?.context("the remote ended before it said what it has")?;
+            let mut out = Vec::new();
+            let last = match packet {
+                Pkt::Data(line) => {
+                    // An empty repository says so with a null id.
+                    self.has.extend(object_ids(line).next().filter(|id| !is_null(id)));
+                    dits_filter::pkt::data(&mut out, line);
+                    false
+                }
+                _ => {
+                    dits_filter::pkt::flush(&mut out);
+                    true
+                }
+            };
+            self.hash.update(&out);
+            to_git.write_all(&out)?;
+            if last {
+                to_git.flush()?;
+                break;
+            }
+        }
+        let (from, unread) = packets.into_parts();
+        Ok(Stream { to: stream.to, from: Box::new(io::Cursor::new(unread).chain(from)) })
+    }
+}
+
+/// A command list.
+#[derive(Default)]
+struct Commands {
+    /// Its bytes.
+    list: Vec<u8>,
+    /// New ids in it.
+    tips: Vec<String>,
+    /// Whether it holds anything.
+    any: bool,
+}
+
+fn commands(from_git: &mut PktReader<impl Read>) -> Result<Commands> {
+    let mut commands = Commands::default();
     while let Some(packet) = from_git.read()? {
         match packet {
             Pkt::Data(line) => {
+                commands.any = true;
                 // `<old> <new> <ref>`, also inside a signed push; `shallow <id>` has one id.
                 let ids: Vec<String> = object_ids(line).collect();
                 if let [_, new] = &ids[..]
                     && !is_null(new)
                 {
-                    tips.push(new.clone());
+                    commands.tips.push(new.clone());
                 }
-                dits_filter::pkt::data(&mut held, line);
+                dits_filter::pkt::data(&mut commands.list, line);
             }
             _ => {
-                dits_filter::pkt::flush(&mut held);
+                dits_filter::pkt::flush(&mut commands.list);
                 break;
             }
         }
-        anyhow::ensure!(held.len() <= COMMANDS_BYTES_MAX, "too many refs in one push");
+        anyhow::ensure!(commands.list.len() <= COMMANDS_BYTES_MAX, "too many refs in one push");
     }
-    Ok((held, tips))
+    Ok(commands)
 }
 
 fn is_null(id: &str) -> bool {
@@ -115,7 +180,7 @@ fn is_null(id: &str) -> bool {
 }
 
 /// The leading words of a line that are object ids, at most two.
-fn object_ids(line: &[u8]) -> impl Iterator<Item = String> {
+pub fn object_ids(line: &[u8]) -> impl Iterator<Item = String> {
     let is_id = |word: &&[u8]| {
         [40, 64].contains(&word.len()) && word.iter().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(b))
     };
@@ -123,37 +188,6 @@ fn object_ids(line: &[u8]) -> impl Iterator<Item = String> {
     words.map(|word| String::from_utf8_lossy(word).into_owned()).collect::<Vec<_>>().into_iter()
 }
 
-fn upload(remote: &mut Remote, git: &Git, tips: &[String], has: Vec<String>, terminal: bool) -> Result<()> {
-    let found = new_pointers(git, tips, &Exclude::Oids(has))?;
-    if found.is_empty() {
-        return Ok(());
-    }
-    let repository = Repository::find(Path::new("."))?;
-    remote.use_filter(&repository);
-    let store: Arc<dyn ChunkRead> = Arc::new(repository.store()?);
-    let forced = || repository.setting_bool(FORCE_PROGRESS).unwrap_or(false);
-    let meter = Meter::of(&remote.settings().progress, terminal || forced());
-    let files = found.len() as u64;
-    let mut observe =
-        |tally: Tally| meter.show_files(UPLOADING, files, tally.chunk_bytes, tally.needed_bytes);
-    upload::upload(remote, &store, &found, false, &mut observe)?;
-    Ok(())
-}
-
 #[cfg(test)]
-mod tests {
-    use super::object_ids;
-
-    #[test]
-    fn ids_are_found_in_every_kind_of_line() {
-        let (a, b) = ("a".repeat(40), "0".repeat(40));
-        let ids = |line: String| object_ids(line.as_bytes()).collect::<Vec<_>>();
-        assert_eq!(ids(format!("{a} {b} refs/heads/main\0 report-status\n")), [a.clone(), b.clone()]);
-        assert_eq!(ids(format!("{a} refs/heads/main\0caps")), std::slice::from_ref(&a));
-        assert!(ids(format!("shallow {a}")).is_empty());
-        assert!(ids("push-cert\0caps".into()).is_empty());
-        assert!(ids(format!("{} x", "A".repeat(40))).is_empty());
-        let long = "f".repeat(64);
-        assert_eq!(ids(format!("{long} {long} refs/x")), [long.clone(), long]);
-    }
-}
+#[path = "gate_tests.rs"]
+mod tests;

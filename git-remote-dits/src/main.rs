@@ -1,101 +1,143 @@
-//! `git-remote-dits`: the helper that Git starts for `dits://` addresses.
+//! `git-remote-dits`: the helper that Git starts for `dits://` addresses, and for any other with `dits::` in front.
 //!
-//! With the `connect` capability the helper becomes a pipe between Git and the server's Git service, so
-//! every feature of fetch and push is Git's own. In a push it holds back Git's list of ref updates
-//! ([`gate`]) until the server has all content that these refs bring: no flag can make a ref overtake its
+//! With the `connect` capability the helper becomes a pipe between Git and a Git service, so
+//! every feature of fetch and push is Git's own; where another helper reaches the service, it stands between the two
+//! ([`relay`]). In a push it holds back Git's list of ref updates
+//! ([`gate`]) until all content that these refs bring is where it belongs: no flag can make a ref overtake its
 //! content. Standard output belongs to Git; standard error is the user's terminal.
 
+mod allowed;
+mod contents;
+mod failure;
 mod gate;
 mod pump;
+mod relay;
+mod ssh;
+mod target;
+mod ways;
 
-use anyhow::{Context, Result, bail};
-use dits_remote::{Remote, RemoteError, Settings};
+use anyhow::{Context as _, Result, bail, ensure};
+use contents::Context;
+use dits_remote::Settings;
 use dits_repo::Git;
-use dits_sync::Address;
-use dits_sync::message::Purpose;
-use std::io::{IsTerminal, Read, Write};
+use gate::Way;
+use std::io::{IsTerminal, Write};
 use std::path::Path;
 use std::process::ExitCode;
+use target::Target;
+use ways::{Other, Own};
 
 fn main() -> ExitCode {
     match run() {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => code,
         Err(error) => {
             let mut stderr = std::io::stderr().lock();
             // If even this cannot be said, the exit code says it.
             let _ = writeln!(stderr, "fatal: {error:#}");
-            if let Some(hint) = error.chain().find_map(dits_remote::hint) {
-                for line in hint.lines() {
-                    let _ = writeln!(stderr, "hint: {line}");
-                }
+            for line in failure::hint(&error).iter().flat_map(|hint| hint.lines()) {
+                let _ = writeln!(stderr, "hint: {line}");
             }
             ExitCode::from(128)
         }
     }
 }
 
-fn run() -> Result<()> {
+fn run() -> Result<ExitCode> {
     let args: Vec<String> = std::env::args().collect();
     let url = args.get(2).or(args.get(1)).context("usage: git-remote-dits <remote> <url>")?;
-    let address = Address::parse(url).map_err(RemoteError::from)?;
-    loop {
-        let line = read_line()?;
-        match line.split_once(' ').unwrap_or((&line, "")) {
-            ("", _) => return Ok(()),
-            ("capabilities", _) => say("connect\n\n")?,
-            ("option", _) => say("unsupported\n")?,
-            ("connect", service) => return connect(address, service),
+    // Before anything can fail: a Git that nobody listens to is killed by its first word.
+    let mut next = relay::read_line()?;
+    let target = Target::parse(url)?;
+    let terminal = std::io::stderr().is_terminal();
+    let context = Context {
+        git: Git::at(Path::new(".")),
+        settings: Settings::from_env(|name| std::env::var_os(name), true).on_terminal(terminal),
+        terminal,
+        remote: args[1].clone(),
+        url: if matches!(target, Target::Dits(_)) { url.clone() } else { format!("dits::{url}") },
+    };
+    if !matches!(target, Target::Dits(_)) {
+        allow(&context.git, target.protocol())?;
+    }
+    if let Target::Helper { scheme, url } = &target {
+        return relay::serve(context, scheme, url, next);
+    }
+    let mut program = None;
+    while let Some(line) = next {
+        let line = String::from_utf8(line)?;
+        let line = line.trim_end_matches('\n');
+        match line.split_once(' ').unwrap_or((line, "")) {
+            ("", _) => break,
+            ("capabilities", _) => {
+                say(if matches!(target, Target::Dits(_)) { "connect\n\n" } else { "connect\noption\n\n" })?
+            }
+            ("option", rest) => match rest.strip_prefix("servpath ").filter(|_| has_programs(&target)) {
+                Some(path) => {
+                    program = Some(path.to_owned());
+                    say("ok\n")?;
+                }
+                None => say("unsupported\n")?,
+            },
+            ("connect", service) => {
+                connect(&context, &target, service, program.as_deref())?;
+                break;
+            }
             _ => bail!("git asked for '{line}', which git-remote-dits does not know"),
         }
+        next = relay::read_line()?;
     }
+    Ok(ExitCode::SUCCESS)
 }
 
-fn connect(address: Address, service: &str) -> Result<()> {
-    let terminal = std::io::stderr().is_terminal();
-    let settings = Settings::from_env(|name| std::env::var_os(name), true).on_terminal(terminal);
-    if let Some(complaint) = settings.progress.complaint() {
+/// Whether the user can say which program serves.
+fn has_programs(target: &Target) -> bool {
+    matches!(target, Target::Ssh { .. } | Target::Local(_))
+}
+
+fn connect(context: &Context, target: &Target, service: &str, program: Option<&str>) -> Result<()> {
+    if let Some(complaint) = context.settings.progress.complaint() {
         writeln!(std::io::stderr().lock(), "error: {complaint}")?;
     }
-    let git = Git::at(Path::new("."));
-    let object_format = git.line(&["rev-parse", "--show-object-format"])?.unwrap_or_else(|| "sha1".into());
-    let purpose =
-        Purpose::Git { service: service.into(), protocol: git_protocol(&git, service)?, object_format };
-    let mut remote = Remote::connect(&git, address, &settings)?;
-    if let Some(notice) = remote.first_use_notice() {
-        writeln!(std::io::stderr().lock(), "git-dits: {notice}")?;
+    if let Target::Dits(address) = target {
+        let mut own = Own::connect(context, address, service)?;
+        serve(&mut own, service)?;
+        own.close();
+        return Ok(());
     }
-    let (to_server, from_server) = remote.git(&purpose)?;
+    let mut other = Other { context, target, service, program, child: None };
+    let served = serve(&mut other, service);
+    other.close();
+    served
+}
+
+fn serve(way: &mut dyn Way, service: &str) -> Result<()> {
+    let stream = way.open()?;
     say("\n")?;
+    let mut to_git = std::io::stdout().lock();
     if service == "git-receive-pack" {
-        gate::push(&mut remote, &git, to_server, from_server, terminal)?;
+        gate::push(way, stream, std::io::stdin(), &mut to_git)
     } else {
-        pump::both(std::io::stdin(), to_server, from_server)?;
+        pump::both(std::io::stdin(), &mut to_git, stream)
     }
-    remote.close();
+}
+
+/// Asks Git's settings whether the transport behind `dits::` may be used.
+fn allow(git: &Git, protocol: &str) -> Result<()> {
+    let only = std::env::var("GIT_ALLOW_PROTOCOL").ok();
+    let own = git.line(&["config", "--get", &format!("protocol.{protocol}.allow")])?;
+    let general = git.line(&["config", "--get", "protocol.allow"])?;
+    let from_user = std::env::var("GIT_PROTOCOL_FROM_USER").ok();
+    let rules = allowed::Rules {
+        only: only.as_deref(),
+        own: own.as_deref(),
+        general: general.as_deref(),
+        from_user: from_user.and_then(|value| dits_repo::settings::parse_bool(&value)).unwrap_or(true),
+    };
+    match allowed::is_allowed(protocol, &rules) {
+        Ok(allowed) => ensure!(allowed, "transport '{protocol}' not allowed"),
+        Err(value) => bail!("unknown value for config 'protocol.{protocol}.allow': {value}"),
+    }
     Ok(())
-}
-
-/// What Git would put in `GIT_PROTOCOL` for a transport of its own. Pushing speaks version 0 or 1 only.
-fn git_protocol(git: &Git, service: &str) -> Result<String> {
-    if let Some(value) = std::env::var("GIT_PROTOCOL").ok().filter(|value| !value.is_empty()) {
-        return Ok(value);
-    }
-    let version = git.line(&["config", "--get", "protocol.version"])?.unwrap_or_else(|| "2".into());
-    let version = if service == "git-receive-pack" && version == "2" { "0".into() } else { version };
-    Ok(if version == "0" { String::new() } else { format!("version={version}") })
-}
-
-/// One line from Git, byte by byte: what follows a `connect` line is not ours to buffer.
-fn read_line() -> Result<String> {
-    let mut line = Vec::new();
-    let mut stdin = std::io::stdin().lock();
-    for byte in stdin.by_ref().bytes() {
-        match byte? {
-            b'\n' => break,
-            byte => line.push(byte),
-        }
-    }
-    Ok(String::from_utf8(line)?)
 }
 
 fn say(text: &str) -> Result<()> {

@@ -22,10 +22,21 @@ fn it_can_connect_and_supports_no_options() {
 
 #[test]
 fn an_address_that_is_not_ours_is_refused() {
-    let output = say("https://example.org/a", "capabilities\n");
-    let said = String::from_utf8(output.stderr).unwrap();
-    assert_eq!(said, "fatal: 'https://example.org/a' is not a dits:// address\n");
-    assert_eq!(output.status.code(), Some(128));
+    for (url, words) in [
+        ("ext::sh -c true", "fatal: 'ext::sh -c true' is no address that git-remote-dits can use\n"),
+        ("host:-x", "fatal: strange pathname '-x' blocked\n"),
+        ("ext://sh", "fatal: transport 'ext' not allowed\n"),
+    ] {
+        let output = say(url, "capabilities\n");
+        assert_eq!(String::from_utf8(output.stderr).unwrap(), words);
+        assert_eq!(output.status.code(), Some(128));
+    }
+}
+
+#[test]
+fn the_program_over_there_can_be_named() {
+    let output = say("/nowhere", "capabilities\noption servpath /opt/git-upload-pack\noption depth 1\n\n");
+    assert_eq!(String::from_utf8(output.stdout).unwrap(), "connect\noption\n\nok\nunsupported\n");
 }
 
 #[test]

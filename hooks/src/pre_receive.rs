@@ -133,8 +133,8 @@ pub fn approve(env: &PreReceiveEnv, found: Vec<Found>) -> Result<(), HookError> 
     Ok(contents.append(&needed, Sync::Cached)?)
 }
 
-/// The new values of the refs, deletions left out.
-fn read_tips(input: impl BufRead) -> Result<Vec<String>, HookError> {
+/// The new values of the refs in Git's `<old> <new> <ref>` lines, deletions left out.
+pub fn read_tips(input: impl BufRead) -> Result<Vec<String>, HookError> {
     let mut tips = Vec::new();
     let mut limited = input.take(INPUT_BYTES_MAX);
     let mut line = Vec::new();

@@ -15,7 +15,7 @@ use dits_format::Oid;
 use dits_net::TransportError;
 use dits_net::connection::WireBytes;
 use dits_repo::{Git, RepoError, Repository};
-use dits_store::{ChunkRead, ChunkWrite};
+use dits_store::{ChunkRead, ChunkWrite, FolderError};
 use dits_sync::address::AddressError;
 use dits_sync::client::{Client, GitReader, GitWriter, Observer, Pull, Push, Report};
 use dits_sync::message::Purpose;
@@ -42,6 +42,9 @@ pub enum RemoteError {
     /// A stream failed.
     #[error(transparent)]
     Sync(#[from] SyncError),
+    /// A folder could not be used.
+    #[error(transparent)]
+    Folder(#[from] FolderError),
     /// Git or the repository failed.
     #[error(transparent)]
     Repo(#[from] RepoError),
@@ -151,8 +154,12 @@ impl Remote {
         pull: &Pull,
         observe: Observer<'_>,
     ) -> Result<Vec<Oid>, RemoteError> {
+        let mut pull = pull.clone();
         let (report, absent) = self.retrying(Moves::Here, observe, |client, token, observe| {
-            client.pull(token, store, pull.clone(), observe)
+            let pulled = client.pull(token, store, pull.clone(), observe);
+            // What a broken try has brought need not come again, so from then on the server must ask.
+            pull.cold &= matches!(pulled, Ok(_) | Err(SyncError::Refused { .. }));
+            pulled
         })?;
         self.report("pull", &report);
         Ok(absent)

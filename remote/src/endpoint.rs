@@ -1,13 +1,18 @@
 //! Where the content of a Git remote is.
 //!
 //! A remote with a `dits://` address has its content there. For any other (a Git host over https or ssh, a
-//! folder) it is told, in this order: `remote.<name>.ditsurl`, then `dits.url`; for pushes `remote.<name>.ditspushurl`
+//! folder; with `dits::` in front or not) it is told, in this order: `remote.<name>.ditsurl`, then `dits.url`; for pushes `remote.<name>.ditspushurl`
 //! and `dits.pushurl` come before these. The keys that may be shared with everybody stand in `.ditsconfig` too.
+//!
+//! `.ditsconfig` is written by whoever may push. It may name a server, which gets what the user pushes anyway, and a
+//! folder to *read* from: only one that was made for it is looked at, and what comes from there is checked like
+//! all else. Where a *push* writes into a folder, the user's own configuration must name it: the folder could be
+//! somebody's, laid out to have files written or swept away elsewhere.
 //! Git's own `url.*.insteadOf` and `pushInsteadOf` are applied to the remote's address, not to these keys.
 
 use dits_repo::{RepoError, Repository};
-use dits_sync::Address;
 use dits_sync::address::AddressError;
+use dits_sync::{Address, Location};
 
 /// Which way content goes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,7 +31,7 @@ pub struct Endpoint {
     /// The address that Git uses.
     pub git_url: String,
     /// Where its content is, if anything says so.
-    pub address: Option<Address>,
+    pub address: Option<Location>,
 }
 
 /// Why it is not known where content is.
@@ -39,6 +44,16 @@ pub enum EndpointError {
         key: String,
         /// What is wrong.
         source: AddressError,
+    },
+    /// Only the repository names the folder that a push would write into.
+    #[error(
+        "'.ditsconfig' names the folder '{location}' for what is pushed, your own configuration does not"
+    )]
+    Untrusted {
+        /// The key.
+        key: String,
+        /// The folder.
+        location: Location,
     },
     /// Git or the repository failed.
     #[error(transparent)]
@@ -78,13 +93,13 @@ pub fn named(
     Ok(None)
 }
 
-/// The addresses to fetch content from, without repetition. A setting without any remote counts as well.
-pub fn fetch_addresses(repository: &Repository) -> Result<Vec<Address>, EndpointError> {
+/// The places to fetch content from, without repetition. A setting without any remote counts as well.
+pub fn fetch_locations(repository: &Repository) -> Result<Vec<Location>, EndpointError> {
     let mut addresses = Vec::new();
     for endpoint in all(repository, Direction::Fetch)? {
         addresses.extend(endpoint.address);
     }
-    addresses.extend(told(repository, &["dits.url".to_owned()])?);
+    addresses.extend(told(repository, &["dits.url".to_owned()])?.map(|told| told.location));
     let mut seen = Vec::new();
     addresses.retain(|address| {
         let new = !seen.contains(address);
@@ -101,28 +116,46 @@ pub fn of(
     url: &str,
     direction: Direction,
 ) -> Result<Endpoint, EndpointError> {
-    let own = |address: Option<Address>| Endpoint { remote: name.into(), git_url: url.into(), address };
-    if url.starts_with("dits://") {
-        let address =
-            Address::parse(url).map_err(|source| EndpointError::Address { key: name.into(), source })?;
-        return Ok(own(Some(address)));
+    let own = |address: Option<Location>| Endpoint { remote: name.into(), git_url: url.into(), address };
+    if inner(url).starts_with("dits://") {
+        let address = Address::parse(inner(url));
+        let address = address.map_err(|source| EndpointError::Address { key: name.into(), source })?;
+        return Ok(own(Some(address.into())));
     }
     let fetch = [format!("remote.{name}.ditsurl"), "dits.url".to_owned()];
     let push = [format!("remote.{name}.ditspushurl"), "dits.pushurl".to_owned()];
-    let told_push = if direction == Direction::Push { told(repository, &push)? } else { None };
-    Ok(own(match told_push {
-        Some(address) => Some(address),
-        None => told(repository, &fetch)?,
-    }))
+    if direction == Direction::Fetch {
+        return Ok(own(told(repository, &fetch)?.map(|told| told.location)));
+    }
+    match told(repository, &[push, fetch].concat())? {
+        Some(Told { key, location: location @ Location::Folder(_), by_user: false }) => {
+            Err(EndpointError::Untrusted { key, location })
+        }
+        told => Ok(own(told.map(|told| told.location))),
+    }
 }
 
-/// The address in the first of `keys` that is set.
-fn told(repository: &Repository, keys: &[String]) -> Result<Option<Address>, EndpointError> {
+/// An address without the `dits::` that makes Git call us for it.
+pub fn inner(url: &str) -> &str {
+    url.strip_prefix("dits::").unwrap_or(url)
+}
+
+/// What a setting says.
+struct Told {
+    key: String,
+    location: Location,
+    /// Whether it is in Git's own configuration.
+    by_user: bool,
+}
+
+/// What the first of `keys` that is set says.
+fn told(repository: &Repository, keys: &[String]) -> Result<Option<Told>, EndpointError> {
     for key in keys {
         if let Some(url) = repository.setting(key)? {
-            let address =
-                Address::parse(&url).map_err(|source| EndpointError::Address { key: key.clone(), source })?;
-            return Ok(Some(address));
+            let location = Location::parse(&url)
+                .map_err(|source| EndpointError::Address { key: key.clone(), source })?;
+            let by_user = repository.config(key)?.is_some();
+            return Ok(Some(Told { key: key.clone(), location, by_user }));
         }
     }
     Ok(None)

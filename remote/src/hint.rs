@@ -3,14 +3,14 @@
 //! Errors of the libraries say what is wrong; the way out depends on what people can run, so it is known
 //! here, next to the programs. An error without an entry has no hint, rather than an empty phrase.
 
-use crate::RemoteError;
 use crate::source::NoRemote;
 use crate::upload::UploadError;
+use crate::{EndpointError, RemoteError};
 use dits_format::pointer::Damage;
 use dits_net::TransportError;
 use dits_repo::RepoError;
 use dits_repo::index::IndexError;
-use dits_store::StoreError;
+use dits_store::{FolderError, StoreError};
 use dits_sync::{Address, SyncError};
 use std::error::Error;
 
@@ -51,6 +51,8 @@ fn own_hint(cause: &(dyn Error + 'static)) -> Option<String> {
     cause
         .downcast_ref()
         .and_then(remote_hint)
+        .or_else(|| cause.downcast_ref().and_then(folder_hint))
+        .or_else(|| cause.downcast_ref().and_then(endpoint_hint))
         .or_else(|| cause.downcast_ref().and_then(repo_hint))
         .or_else(|| cause.downcast_ref().and_then(store_hint))
 }
@@ -96,6 +98,7 @@ fn remote_hint(error: &RemoteError) -> Option<String> {
         RemoteError::Sync(SyncError::MissingContent { .. }) => {
             "run 'git dits fsck --verbose' to see which files are affected"
         }
+        RemoteError::Folder(error) => return folder_hint(error),
         RemoteError::Sync(SyncError::Store(error)) => return store_hint(error),
         RemoteError::Repo(error) => return repo_hint(error),
         _ => return None,
@@ -127,6 +130,32 @@ fn repo_hint(error: &RepoError) -> Option<String> {
         _ => return None,
     };
     Some(text.to_owned())
+}
+
+fn endpoint_hint(error: &EndpointError) -> Option<String> {
+    match error {
+        EndpointError::Untrusted { key, location } => {
+            Some(format!("if you trust whoever can write there: 'git config {key} {location}'"))
+        }
+        EndpointError::Address { .. } | EndpointError::Repo(_) => None,
+    }
+}
+
+fn folder_hint(error: &FolderError) -> Option<String> {
+    match error {
+        FolderError::Absent(path) => Some(format!(
+            "if it is on another disk or machine, is that mounted? a new one is made by 'git dits init-folder {}'",
+            path.display()
+        )),
+        FolderError::Torn(path) => {
+            Some(format!("bring back '{}' from a copy, or make a new folder", path.join("store").display()))
+        }
+        FolderError::Mark { .. } => Some("update git-dits".to_owned()),
+        FolderError::NotEmpty(_) => Some("name a folder that is empty or does not exist yet".to_owned()),
+        FolderError::NoParent(_) => Some("is its disk mounted? 'mkdir -p' makes it otherwise".to_owned()),
+        FolderError::Shared(_) => Some("use 'group', 'all', 'umask' or a mode like 0660".to_owned()),
+        FolderError::Store(error) => store_hint(error),
+    }
 }
 
 /// What to do about a damaged pointer.

@@ -2,7 +2,8 @@
 //!
 //! Joins what `dits-repo` knows (URLs, credentials, new pointers) to what `dits-sync` does (connections,
 //! pushes, pulls). [`endpoint`] says where a Git remote has its content; [`Remote`] is one server with the token
-//! question settled by [`login`] (and [`agent`]), connected anew when the connection is lost ([`retry`]); [`upload`] sends contents; [`RemoteSource`] brings chunks
+//! question settled by [`login`] (and [`agent`]), connected anew when the connection is lost ([`retry`]), [`Peer`] that or a
+//! folder; [`upload`] sends contents, [`verify`] looks whether they are there; [`RemoteSource`] brings chunks
 //! for hydration from whichever remote has them; [`Trace`] writes what happened for scripts and tests;
 //! [`Meter`] draws progress on a terminal, and for programs; [`hint()`] says what to do about an error. Prints nothing by itself.
 
@@ -10,6 +11,7 @@ pub mod agent;
 pub mod connect;
 pub mod endpoint;
 pub mod filters;
+pub mod folder;
 pub mod hint;
 pub mod login;
 pub mod meter;
@@ -18,6 +20,7 @@ pub mod network;
 #[cfg(test)]
 mod network_tests;
 pub mod options;
+pub mod peer;
 pub mod progress;
 pub mod proofs;
 mod proxy_login;
@@ -27,11 +30,13 @@ pub mod source;
 pub mod trace;
 pub mod upload;
 pub mod urlmatch;
+pub mod verify;
 
 pub use connect::{Remote, RemoteError};
 pub use endpoint::{Direction, Endpoint, EndpointError};
 pub use hint::hint;
 pub use meter::Meter;
+pub use peer::Peer;
 pub use progress::Progress;
 pub use settings::Settings;
 pub use source::RemoteSource;

@@ -57,6 +57,8 @@ impl Keyring {
     pub fn from_env(env: &impl Fn(&str) -> Option<OsString>) -> Keyring {
         let set = |name: &str| env(name).filter(|value| !value.is_empty());
         let token = set("DITS_TOKEN").map(|value| value.into_string().unwrap_or_else(|_| "\0".into()));
+        // Secrets of CI systems come with the end of a line.
+        let token = token.map(|token| token.trim_end_matches(['\r', '\n']).to_owned());
         let unsafe_token = token.as_ref().is_some_and(|token| token.contains(char::is_control));
         Keyring {
             token: token.map(Secret),
@@ -65,6 +67,11 @@ impl Keyring {
             agent: set("SSH_AUTH_SOCK").map(Into::into),
             known: Arc::default(),
         }
+    }
+
+    /// The same without the token of the environment.
+    pub(crate) fn without_token(self) -> Keyring {
+        Keyring { token: None, ..self }
     }
 
     /// The token of the environment, if it is for this server.

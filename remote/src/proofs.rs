@@ -3,10 +3,10 @@
 //! The answer of a server is worth something only for contents that it has *proved*: a copy here may be dropped
 //! for it. A server that cannot be asked has proved nothing.
 
-use crate::{Direction, EndpointError, Remote, RemoteError, Settings, endpoint};
+use crate::{Direction, EndpointError, Peer, RemoteError, Settings, endpoint};
 use dits_format::Oid;
 use dits_repo::Repository;
-use dits_sync::Address;
+use dits_sync::Location;
 use std::collections::HashSet;
 
 /// A place where content may be.
@@ -15,7 +15,7 @@ pub struct Place {
     /// The remote's name, or the key that tells the address.
     pub name: String,
     /// Where its content is.
-    pub address: Address,
+    pub address: Location,
 }
 
 /// The remotes that have content somewhere, `origin` first, and what `dits.url` adds to them.
@@ -24,7 +24,7 @@ pub fn places(repository: &Repository) -> Result<Vec<Place>, EndpointError> {
     for endpoint in endpoint::all(repository, Direction::Fetch)? {
         places.extend(endpoint.address.map(|address| Place { name: endpoint.remote, address }));
     }
-    for address in endpoint::fetch_addresses(repository)? {
+    for address in endpoint::fetch_locations(repository)? {
         if places.iter().all(|place| place.address != address) {
             places.push(Place { name: "dits.url".to_owned(), address });
         }
@@ -39,7 +39,7 @@ pub fn ask(
     place: &Place,
     oids: &[Oid],
 ) -> Result<Vec<bool>, RemoteError> {
-    let mut remote = Remote::connect(&repository.git, place.address.clone(), settings)?;
+    let mut remote = Peer::connect(&repository.git, place.address.clone(), settings)?;
     let proved = remote.proves(oids)?;
     remote.close();
     Ok(proved)

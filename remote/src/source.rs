@@ -4,14 +4,14 @@
 //! have their content ([`endpoint`]) are tried in turn, `origin` first, until nothing is absent.
 //! It connects when first asked and not before: a checkout whose content is all here touches no network.
 
-use crate::{Remote, RemoteError, Settings, endpoint};
+use crate::{Peer, RemoteError, Settings, endpoint};
 use dits_format::Oid;
 use dits_repo::{ChunkSource, FetchProgress, Repository, copy, storage};
 use dits_store::{ChunkRead, PackStore};
 use dits_sync::client::Pull;
 use dits_sync::message::priority;
 use dits_sync::pull::PullItem;
-use dits_sync::{Address, Tally};
+use dits_sync::{Location, Tally};
 use std::collections::HashMap;
 use std::error::Error;
 use std::sync::Arc;
@@ -22,7 +22,7 @@ pub struct RemoteSource<'a> {
     repository: &'a Repository,
     store: PackStore,
     settings: Settings,
-    only: Option<Vec<Address>>,
+    only: Option<Vec<Location>>,
     /// Whether a remote is a folder with a chunk store.
     has_local: bool,
     /// Similar contents, by those that are wanted.
@@ -48,7 +48,7 @@ impl<'a> RemoteSource<'a> {
     }
 
     /// The same, from these addresses and no others.
-    pub fn only(self, addresses: Vec<Address>) -> RemoteSource<'a> {
+    pub fn only(self, addresses: Vec<Location>) -> RemoteSource<'a> {
         RemoteSource { only: Some(addresses), ..self }
     }
 }
@@ -73,7 +73,7 @@ impl ChunkSource for RemoteSource<'_> {
         }
         let addresses = match &self.only {
             Some(addresses) => addresses.clone(),
-            None => endpoint::fetch_addresses(self.repository)?,
+            None => endpoint::fetch_locations(self.repository)?,
         };
         if addresses.is_empty() && self.has_local {
             // Folders that were asked are remotes, too.
@@ -101,13 +101,13 @@ pub struct Weight {
 pub fn weigh(
     repository: &Repository,
     settings: &Settings,
-    addresses: Vec<Address>,
+    addresses: Vec<Location>,
     here: &Arc<dyn ChunkRead>,
     oids: &[Oid],
 ) -> Result<Weight, Box<dyn Error + Send + Sync>> {
     let mut weight = Weight::default();
     weight.absent = each(addresses, oids, &mut |address, absent| {
-        let mut remote = Remote::connect(&repository.git, address, settings)?;
+        let mut remote = Peer::connect(&repository.git, address, settings)?;
         let (tally, absent) = remote.weigh(here, absent)?;
         remote.close();
         weight.chunks += tally.chunks_needed;
@@ -118,11 +118,11 @@ pub fn weigh(
 }
 
 /// Asks one address for contents. Returns those that are not there.
-type AskOne<'a> = dyn FnMut(Address, &[Oid]) -> Result<Vec<Oid>, RemoteError> + 'a;
+type AskOne<'a> = dyn FnMut(Location, &[Oid]) -> Result<Vec<Oid>, RemoteError> + 'a;
 
 /// Asks one address after the other for what is still absent. Returns what nobody has.
 fn each(
-    addresses: Vec<Address>,
+    addresses: Vec<Location>,
     oids: &[Oid],
     ask: &mut AskOne<'_>,
 ) -> Result<Vec<Oid>, Box<dyn Error + Send + Sync>> {
@@ -151,7 +151,10 @@ impl RemoteSource<'_> {
         observe: &mut (dyn FnMut(FetchProgress) + Send),
     ) -> Result<Vec<Oid>, Box<dyn Error + Send + Sync>> {
         for remote in endpoint::all(self.repository, endpoint::Direction::Fetch)? {
-            let Some(other) = storage::local_remote(&self.repository.git, &remote.git_url) else { continue };
+            let Some(other) = storage::local_remote(&self.repository.git, endpoint::inner(&remote.git_url))
+            else {
+                continue;
+            };
             if let Ok(Some(store)) = other.store_to_read() {
                 self.has_local = true;
                 absent = copy::contents(&store, &self.store, &absent, observe)?;
@@ -165,11 +168,11 @@ impl RemoteSource<'_> {
 
     fn fetch_from(
         &self,
-        address: Address,
+        address: Location,
         oids: &[Oid],
         observe: &mut (dyn FnMut(FetchProgress) + Send),
     ) -> Result<Vec<Oid>, RemoteError> {
-        let mut remote = Remote::connect(&self.repository.git, address, &self.settings)?;
+        let mut remote = Peer::connect(&self.repository.git, address, &self.settings)?;
         let (store, item) = (self.store.for_fetched(), |oid: &Oid| PullItem {
             oid: *oid,
             base: self.bases.get(oid).copied(),

@@ -4,7 +4,7 @@
 //! the server is named with its path and the commit that brings it, all of it at once. Where the user allows it, the
 //! rest is sent all the same, and what is missing is returned.
 
-use crate::{Remote, RemoteError};
+use crate::{Peer, RemoteError};
 use dits_format::{ChunkId, Oid};
 use dits_repo::discover::Found;
 use dits_store::content::{self, Walk};
@@ -74,7 +74,7 @@ pub fn items(found: &[Found]) -> Vec<PushItem> {
 /// # Errors
 /// [`UploadError::Missing`] when a content can be had nowhere; then nothing is bound at the server.
 pub fn upload(
-    remote: &mut Remote,
+    remote: &mut Peer,
     store: &Arc<dyn ChunkRead>,
     found: &[Found],
     incomplete: bool,
@@ -95,7 +95,7 @@ pub fn upload(
 
 /// Names all that is lost, if that is why a push failed.
 fn why_lost(
-    remote: &mut Remote,
+    remote: &mut Peer,
     store: &Arc<dyn ChunkRead>,
     found: &[Found],
     error: RemoteError,
@@ -112,7 +112,7 @@ fn why_lost(
 
 /// What of `found` is neither here nor at the server.
 pub fn lost(
-    remote: &mut Remote,
+    remote: &mut Peer,
     store: &dyn ChunkRead,
     found: &[Found],
     damaged: Option<ChunkId>,
@@ -157,7 +157,7 @@ fn fault(store: &dyn ChunkRead, oid: &Oid, damaged: Option<ChunkId>) -> Result<O
 }
 
 /// What a push of `found` would send, with nothing sent: asked of the server.
-pub fn weigh(remote: &mut Remote, store: &Arc<dyn ChunkRead>, found: &[Found]) -> Result<Tally, UploadError> {
+pub fn weigh(remote: &mut Peer, store: &Arc<dyn ChunkRead>, found: &[Found]) -> Result<Tally, UploadError> {
     match remote.weigh_push(store, &items(found)) {
         Ok(tally) => Ok(tally),
         Err(error) => Err(UploadError::Missing(why_lost(remote, store, found, error)?)),

@@ -53,7 +53,19 @@ pub fn read(git: &Git, worktree: Option<&Path>) -> Result<Found, RepoError> {
     {
         return list(git, &["--file".into(), file.into_os_string()]);
     }
-    let places = [format!(":0:{NAME}"), format!("HEAD:{NAME}")];
+    first_of(git, &[format!(":0:{NAME}"), format!("HEAD:{NAME}")])
+}
+
+/// Reads it from a commit.
+///
+/// # Errors
+/// As [`read`].
+pub fn of_commit(git: &Git, commit: &str) -> Result<Found, RepoError> {
+    first_of(git, &[format!("{commit}:{NAME}")])
+}
+
+/// The first of these objects that is there.
+fn first_of(git: &Git, places: &[String]) -> Result<Found, RepoError> {
     // The clone of a partial repository must not fetch for this.
     let git = git.with_env("GIT_NO_LAZY_FETCH", "1");
     let ask: String = places.iter().map(|place| format!("{place}\n")).collect();

@@ -13,8 +13,7 @@
 
 use crate::stores::Stores;
 use dits_format::{Binding, ChunkId, Proof};
-use dits_store::{ChunkPrune, ChunkRead, Item, PackStore, StoreError, content};
-use std::collections::HashSet;
+use dits_store::{ChunkPrune, ChunkRead, Item, PackStore, StoreError, content, take_away};
 use std::io::ErrorKind;
 use std::path::Path;
 use std::sync::Arc;
@@ -75,18 +74,6 @@ pub fn prove(store: &dyn ChunkPrune, binding: &Binding, stop: &AtomicBool) -> Re
     batch.bind(Binding { proof, ..*binding });
     batch.commit()?;
     Ok(if proof == Proof::Proved { Outcome::Proved } else { Outcome::Refuted })
-}
-
-/// Takes a corrupt chunk away, and with it others that a pack of it has: damage seldom comes alone, and a
-/// pack is not rewritten around a corrupt chunk that is to stay.
-pub(crate) fn take_away(store: &dyn ChunkPrune, id: ChunkId) -> Result<(), StoreError> {
-    let mut ids = HashSet::from([id]);
-    loop {
-        match store.remove(&ids) {
-            Err(StoreError::Corrupt { id, .. }) if ids.insert(id) => {}
-            removed => return removed.map(drop),
-        }
-    }
 }
 
 /// Whether the bound manifest speaks of the bound content, and rebuilds it.

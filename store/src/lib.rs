@@ -13,6 +13,7 @@ pub mod content;
 pub mod durable;
 pub mod error;
 pub mod faulty;
+pub mod folder;
 pub mod ledger;
 pub mod mark;
 pub mod memory;
@@ -23,8 +24,9 @@ pub mod traits;
 
 pub use cache::Cache;
 pub use error::StoreError;
+pub use folder::{Folder, FolderError};
 pub use ledger::Ledger;
 pub use memory::MemoryStore;
 pub use modes::Modes;
 pub use pack::{Options, PackStore};
-pub use traits::{Batch, ChunkPrune, ChunkRead, ChunkWrite, Forgotten, Item, Written};
+pub use traits::{Batch, ChunkPrune, ChunkRead, ChunkWrite, Forgotten, Item, Written, take_away};

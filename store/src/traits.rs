@@ -119,3 +119,15 @@ pub struct Forgotten {
     /// Their bytes, uncompressed.
     pub bytes: u64,
 }
+
+/// Takes a corrupt chunk away, and with it others that a pack of it has: damage seldom comes alone, and a
+/// pack is not rewritten around a corrupt chunk that is to stay.
+pub fn take_away(store: &dyn ChunkPrune, id: ChunkId) -> Result<(), StoreError> {
+    let mut ids = HashSet::from([id]);
+    loop {
+        match store.remove(&ids) {
+            Err(StoreError::Corrupt { id, .. }) if ids.insert(id) => {}
+            removed => return removed.map(drop),
+        }
+    }
+}

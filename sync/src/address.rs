@@ -42,6 +42,9 @@ pub enum AddressError {
     /// The path breaks the rules.
     #[error("'{0}' is not a repository path (one to four names of letters, digits, '.', '_' and '-')")]
     Path(String),
+    /// No path of a folder.
+    #[error("'{0}' is not the absolute path of a folder on this machine")]
+    Folder(String),
 }
 
 impl Address {
@@ -52,6 +55,10 @@ impl Address {
             return Err(AddressError::Control(text.escape_debug().to_string()));
         }
         let rest = text.strip_prefix("dits://").ok_or_else(|| AddressError::Scheme(text.into()))?;
+        // None may reach a credential helper, a log or a terminal.
+        if text.contains(char::is_control) {
+            return Err(AddressError::Host(text.replace(char::is_control, "?")));
+        }
         let (authority, path) = rest.split_once('/').unwrap_or((rest, ""));
         let (user, host_port) = match authority.rsplit_once('@') {
             Some((user, host)) => (Some(user.to_owned()), host),
@@ -89,7 +96,7 @@ fn split_host(text: &str) -> Option<(String, u16)> {
         None => text.split_once(':').unwrap_or((text, "")),
     };
     let port = if port.is_empty() { DEFAULT_PORT } else { port.parse().ok().filter(|port| *port > 0)? };
-    (!host.is_empty() && !host.contains(['/', ' ', '\n', '\0'])).then(|| (host.to_ascii_lowercase(), port))
+    (!host.is_empty() && !host.contains(['/', ' '])).then(|| (host.to_ascii_lowercase(), port))
 }
 
 /// Checks a repository path as it stands in an address or arrives at a server.
@@ -126,9 +133,16 @@ mod tests {
 
     #[test]
     fn bad_addresses_are_refused() {
-        for text in
-            ["https://h/a", "dits:///a", "dits://h:0/a", "dits://h:70000/a", "dits://h:x/a", "dits://[::1/a"]
-        {
+        for text in [
+            "https://h/a",
+            "dits:///a",
+            "dits://h:0/a",
+            "dits://h:70000/a",
+            "dits://h:x/a",
+            "dits://[::1/a",
+            "dits://a\nb@h/a",
+            "dits://h\r/a",
+        ] {
             assert!(Address::parse(text).is_err(), "{text}");
         }
         for text in ["dits://me\n@h/a", "dits://h\r/a", "dits://h/a\r", "dits://me\0x@h/a", "dits://h/a\n"] {

@@ -4,7 +4,7 @@
 //! built on [`sender`] and
 //! [`receiver`]): they take messages and give messages, and a test runs a pair of them on a virtual clock.
 //! [`driver`] moves their bytes over a stream of `dits_net`, within a [`budget`] of memory; [`client`] is what the binaries
-//! call. A peer's chunks are reached through the store contract, so this crate never knows packs, Git or
+//! call; [`direct`] lets two machines of one process talk. A peer's chunks are reached through the store contract, so this crate never knows packs, Git or
 //! the working tree.
 
 pub mod address;
@@ -13,9 +13,11 @@ pub mod budget;
 mod buffers;
 pub mod client;
 mod descent;
+pub mod direct;
 pub mod driver;
 pub mod filter;
 pub mod filter_fetch;
+pub mod location;
 pub mod login;
 pub mod machine;
 pub mod message;
@@ -31,4 +33,5 @@ pub mod weigh_push;
 mod wishes;
 
 pub use address::Address;
+pub use location::Location;
 pub use machine::{Machine, SyncError, Tally};

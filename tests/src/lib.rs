@@ -13,6 +13,7 @@
 pub mod authority;
 pub mod bytes;
 pub mod gits;
+pub mod http_host;
 pub mod inspector;
 pub mod masked;
 pub mod network;
@@ -30,6 +31,7 @@ pub mod world;
 pub use authority::Authority;
 pub use bytes::bytes;
 pub use gits::{InstalledGit, gits};
+pub use http_host::HttpHost;
 pub use inspector::Inspector;
 pub use masked::masked;
 pub use network::Network;

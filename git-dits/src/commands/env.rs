@@ -12,6 +12,7 @@ use clap::Parser;
 use dits_remote::endpoint::{self, Direction, Endpoint};
 use dits_repo::settings::{self, Setting};
 use dits_repo::{Git, RepoError, Repository};
+use dits_sync::Location;
 use std::fmt::Write;
 use std::path::Path;
 use std::process::ExitCode;
@@ -50,8 +51,9 @@ fn endpoints(repository: &Repository, out: &mut String) -> Result<()> {
     };
     for Endpoint { remote, address, .. } in known {
         let name = if remote == "origin" { String::new() } else { format!(" ({remote})") };
+        let auth = if matches!(address, Some(Location::Folder(_))) { "none" } else { "token" };
         let url = address.map_or(String::new(), |address| redact(&address.to_string()));
-        writeln!(out, "Endpoint{name}={url} (auth=token)")?;
+        writeln!(out, "Endpoint{name}={url} (auth={auth})")?;
     }
     Ok(())
 }

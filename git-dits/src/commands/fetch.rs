@@ -17,7 +17,7 @@ use dits_remote::source::{Weight, weigh};
 use dits_repo::tracked::Tracked;
 use dits_repo::{ChunkSource, RepoError, bases};
 use dits_store::{ChunkPrune, ChunkRead, MemoryStore, PackStore, StoreError, content};
-use dits_sync::Address;
+use dits_sync::Location;
 use serde_json::{Value, json};
 use std::collections::HashSet;
 use std::process::ExitCode;
@@ -205,10 +205,10 @@ fn transfers<'a>(
 }
 
 /// Where content comes from, in the order in which it is tried.
-fn addresses(context: &Context, from: &From) -> Result<Vec<Address>> {
+fn addresses(context: &Context, from: &From) -> Result<Vec<Location>> {
     Ok(match from {
         From::Only(address) => address.iter().cloned().collect(),
-        _ => endpoint::fetch_addresses(&context.repository)?,
+        _ => endpoint::fetch_locations(&context.repository)?,
     })
 }
 

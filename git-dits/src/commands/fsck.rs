@@ -13,7 +13,7 @@ use anyhow::{Result, ensure};
 use clap::Parser;
 use dits_format::{ChunkId, Oid};
 use dits_store::pack::{Finding, FsckStats};
-use dits_store::{PackStore, StoreError};
+use dits_store::{Folder, PackStore, StoreError};
 use range::Range;
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, HashSet};
@@ -44,7 +44,7 @@ pub struct Args {
     /// Check all commits that a ref reaches
     #[arg(long, conflicts_with = "revision")]
     all: bool,
-    /// Check this store folder, without a repository
+    /// Check this store folder, or folder of contents, without a repository
     #[arg(long, value_name = "DIR", conflicts_with_all = ["revision", "objects", "pointers", "all"])]
     store: Option<PathBuf>,
     /// Remove damaged chunks and packs, and fetch from a remote what is not whole
@@ -104,6 +104,7 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     let mut check = Check { json: args.json, ..Check::default() };
     let mut stats = FsckStats::default();
     if let Some(dir) = &args.store {
+        let dir = &Folder::find(dir).map_or_else(|_| dir.clone(), |folder| folder.store_dir());
         ensure!(dir.join("format").is_file(), heal::no_store(dir));
         let store = PackStore::open(dir)?;
         stats = objects(&store, true, &mut check)?;

@@ -23,6 +23,7 @@ mod get;
 mod ghost;
 mod hook;
 mod hydrate;
+mod init_folder;
 mod install;
 mod logs;
 mod ls_files;
@@ -40,6 +41,7 @@ mod track;
 mod uninstall;
 mod untrack;
 mod update;
+mod verify_push;
 pub mod version;
 mod whereis;
 
@@ -96,6 +98,8 @@ enum Command {
     Pointer(pointer::Args),
     Version(version::Args),
     Serve(serve::Args),
+    InitFolder(init_folder::Args),
+    VerifyPush(verify_push::Args),
     Demo(demo::Args),
     #[command(hide = true)]
     Clean(clean::Args),
@@ -160,6 +164,8 @@ impl Command {
             Command::Smudge(args) => smudge::run(args),
             Command::Version(_) => version::run(),
             Command::Serve(args) => serve::run(args),
+            Command::InitFolder(args) => init_folder::run(args),
+            Command::VerifyPush(args) => verify_push::run(args),
             Command::Demo(args) => demo::run(args),
             Command::FilterProcess(args) => filter_process::run(args),
             Command::Hook(args) => hook::run(args),

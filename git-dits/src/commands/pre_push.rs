@@ -1,7 +1,7 @@
 //! `git dits pre-push`: what the `pre-push` hook runs.
 //!
 //! Brings the content of what is pushed to the endpoint of a remote that is not `dits://`. It ends as early as it can:
-//! a `dits://` remote has its own gate; without new pointers nothing is asked of the repository's settings, nor of any
+//! a `dits://` or `dits::` remote has its own gate; without new pointers nothing is asked of the repository's settings, nor of any
 //! server. Its exit code other than 0 stops the push.
 
 use crate::context::{self, Context};
@@ -33,7 +33,7 @@ pub fn run(args: &Args) -> Result<ExitCode> {
         return Ok(ExitCode::FAILURE);
     };
     let url = args.remote.get(1).unwrap_or(name);
-    if url.starts_with("dits://") {
+    if ["dits://", "dits::"].iter().any(|ours| url.starts_with(ours)) {
         return Ok(ExitCode::SUCCESS);
     }
     let updates = pre_push::read(std::io::stdin().lock())?;

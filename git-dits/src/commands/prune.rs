@@ -135,7 +135,7 @@ fn prove(context: &Context, remote: &str, oids: &[Oid]) -> Result<Vec<bool>, Box
     let named = endpoint::named(repository, remote, Direction::Fetch)?.and_then(|known| known.address);
     let address = match named {
         Some(address) => address,
-        None => endpoint::fetch_addresses(repository)?.into_iter().next().ok_or(NoRemote)?,
+        None => endpoint::fetch_locations(repository)?.into_iter().next().ok_or(NoRemote)?,
     };
     let mut remote = context.connect(address)?;
     let proved = remote.proves(oids)?;

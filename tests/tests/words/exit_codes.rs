@@ -103,6 +103,9 @@ const ROWS: &[Row] = &[
     ours("man --nonsense", [127, 127, 127]),
     ours("serve --nonsense", [127, 127, 127]),
     ours("demo --nonsense", [127, 127, 127]),
+    ours("init-folder no/such", [2, 2, 2]),
+    ours("verify-push", [128, 0, 0]),
+    ours("verify-push nope", [128, 2, 2]),
     ours("doctor", [0, 0, 0]),
 ];
 

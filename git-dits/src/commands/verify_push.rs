@@ -1,0 +1,223 @@
+//! `git dits verify-push`: looks on, from a Git host or from CI, whether pushed content is where it belongs.
+//!
+//! For hosts that are not `git dits serve`: as `pre-receive` hook of a self-hosted one it reads what Git tells and
+//! refuses before a ref moves; in CI it looks at commits that are there already. In doubt the answer is no: what is absent
+//! or still only claimed when time is up, and a server that cannot be asked, unless the caller says otherwise. It
+//! never prompts. The pushed `.ditsconfig` is the pusher's word: it is asked last, only a server counts in it, and the
+//! token of `DITS_TOKEN` never goes where only that file points.
+
+use crate::context::{self, Context};
+use crate::report::{self, Failure};
+use anyhow::{Result, ensure};
+use clap::{Parser, ValueEnum};
+use dits_format::Oid;
+use dits_hooks::pre_receive;
+use dits_remote::verify::{ASK_AGAIN, State, states};
+use dits_remote::{Peer, RemoteError, retry};
+use dits_repo::discover::{Exclude, Found, new_pointers};
+use dits_repo::{Git, ditsconfig};
+use dits_store::FolderError;
+use dits_sync::Location;
+use serde_json::json;
+use std::collections::HashMap;
+use std::io::IsTerminal;
+use std::process::ExitCode;
+use std::time::Duration;
+
+/// Exit code when content is missing.
+const MISSING: u8 = 1;
+/// Digits of a commit in messages.
+const COMMIT_DIGITS: usize = 12;
+/// The setting that says where content is.
+const URL: &str = "dits.url";
+
+/// Check that the content of pushed commits is at the server
+///
+/// Without revisions, '<old> <new> <ref>' lines are read from standard input, as Git gives them to a pre-receive hook,
+/// and only what these bring is checked. Exit code 1 when content is missing, 2 when it could not be checked.
+#[derive(Debug, Parser)]
+pub struct Args {
+    /// All that these revisions reach
+    #[arg(value_name = "REVISION")]
+    revision: Vec<String>,
+    /// What a range of commits brings
+    #[arg(long, value_name = "A..B", conflicts_with = "revision")]
+    range: Option<String>,
+    /// All that any ref reaches
+    #[arg(long, conflicts_with_all = ["revision", "range"])]
+    all: bool,
+    /// Where content is; else as 'dits.url' says, here or in the '.ditsconfig' of the repository
+    #[arg(long, value_name = "URL")]
+    url: Option<String>,
+    /// How long a server may take to prove what has just been pushed
+    #[arg(long, value_name = "SECONDS", default_value = "60")]
+    wait: u32,
+    /// Accept at once what is there and not proved yet
+    #[arg(long)]
+    allow_claimed: bool,
+    /// What to do when the server cannot be asked
+    #[arg(long, value_name = "ACTION", default_value = "refuse")]
+    if_unreachable: IfUnreachable,
+    /// Print the result as JSON
+    #[arg(short, long)]
+    json: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum IfUnreachable {
+    /// Exit with 2
+    Refuse,
+    /// Say so, and exit with 0
+    Allow,
+}
+
+/// Runs the command.
+pub fn run(args: &Args) -> Result<ExitCode> {
+    let context = Context::find_quietly(false)?;
+    let git = &context.repository.git;
+    let (tips, exclude) = what(args, git)?;
+    let mut found = if tips.is_empty() { Vec::new() } else { new_pointers(git, &tips, &exclude)? };
+    found.sort_by(|one, other| one.path.cmp(&other.path));
+    if found.is_empty() {
+        return tell(args, None, &found, &HashMap::new());
+    }
+    let (location, trusted) = location(args, &context, &tips)?;
+    let result = ask(args, &context, &location, trusted, &found);
+    match result {
+        Ok(states) => tell(args, Some(&location), &found, &states),
+        Err(error) if args.if_unreachable == IfUnreachable::Allow && is_unreachable(&error) => {
+            report::warning(&format!("content was not checked: {error}"));
+            Ok(ExitCode::SUCCESS)
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Whether nobody was there to be asked; one who says no is.
+fn is_unreachable(error: &RemoteError) -> bool {
+    retry::may_pass(error) || matches!(error, RemoteError::Folder(FolderError::Absent(_)))
+}
+
+/// Which commits, and what is known without them.
+fn what(args: &Args, git: &Git) -> Result<(Vec<String>, Exclude)> {
+    let resolve = |name: &str| {
+        let hint = "'git log' and 'git show-ref' name what is here; a shallow clone has little";
+        git.commit(name)?.ok_or_else(|| Failure::new(format!("bad revision '{name}'"), hint).into())
+    };
+    if args.all {
+        let out = git.line(&["for-each-ref", "--format=%(objectname)"])?.unwrap_or_default();
+        return Ok((out.lines().map(str::to_owned).collect(), Exclude::Oids(Vec::new())));
+    }
+    if let Some(range) = &args.range {
+        let (from, to) = range.split_once("..").unwrap_or(("", ""));
+        let hint = "a range is A..B: what B brings that A has not";
+        ensure!(!from.is_empty() && !to.is_empty(), Failure::new(format!("bad range '{range}'"), hint));
+        // The null id stands for "nothing", as CI systems give it for a new branch.
+        let nothing = from.bytes().all(|digit| digit == b'0');
+        let from = if nothing { Vec::new() } else { vec![resolve(from)?] };
+        return Ok((vec![resolve(to)?], Exclude::Oids(from)));
+    }
+    if !args.revision.is_empty() {
+        let tips: Result<Vec<String>> = args.revision.iter().map(|name| resolve(name)).collect();
+        return Ok((tips?, Exclude::Oids(Vec::new())));
+    }
+    let hint = "name a revision, --range or --all; without, git's own lines are expected on standard input";
+    ensure!(!std::io::stdin().is_terminal(), Failure::new("nothing to check", hint));
+    Ok((pre_receive::read_tips(std::io::stdin().lock())?, Exclude::Refs))
+}
+
+/// Where content is, and whether whoever runs this says so.
+fn location(args: &Args, context: &Context, tips: &[String]) -> Result<(Location, bool)> {
+    let repository = &context.repository;
+    if let Some(url) = &args.url {
+        return Ok((Location::parse(url)?, true));
+    }
+    if let Some(url) = repository.config(URL)?.filter(|url| !url.is_empty()) {
+        return Ok((Location::parse(&url)?, true));
+    }
+    let mut url = repository.setting(URL)?;
+    for tip in tips {
+        if url.is_none() {
+            url = ditsconfig::of_commit(&repository.git, tip)?.values.get(URL).cloned();
+        }
+    }
+    let hint = "give --url, or set 'git config dits.url dits://HOST/TEAM/PROJECT'";
+    let url = url.ok_or_else(|| Failure::new("no server is known for the content", hint))?;
+    let location = Location::parse(&url)?;
+    let untrusted = || Failure::new(format!("only '{}' names the folder '{url}'", ditsconfig::NAME), hint);
+    ensure!(location.server().is_some(), untrusted());
+    Ok((location, false))
+}
+
+fn ask(
+    args: &Args,
+    context: &Context,
+    location: &Location,
+    trusted: bool,
+    found: &[Found],
+) -> Result<HashMap<Oid, State>, RemoteError> {
+    let settings = match trusted {
+        true => context.settings.clone(),
+        false => context.settings.clone().without_token(),
+    };
+    let mut peer = Peer::connect(&context.repository.git, location.clone(), &settings)?;
+    let mut oids: Vec<Oid> = found.iter().map(|found| found.pointer.oid).collect();
+    oids.sort_unstable();
+    oids.dedup();
+    let tries = Duration::from_secs(args.wait.into()).as_millis() / ASK_AGAIN.as_millis();
+    let tries = if args.allow_claimed { 0 } else { u32::try_from(tries).unwrap_or(u32::MAX) };
+    let states = states(&mut peer, &oids, tries, &mut || std::thread::park_timeout(ASK_AGAIN))?;
+    peer.close();
+    Ok(states)
+}
+
+fn tell(
+    args: &Args,
+    location: Option<&Location>,
+    found: &[Found],
+    states: &HashMap<Oid, State>,
+) -> Result<ExitCode> {
+    let state = |found: &Found| states.get(&found.pointer.oid).copied().unwrap_or(State::Absent);
+    let fine = |state| state == State::Proved || state == State::Claimed && args.allow_claimed;
+    let missing: Vec<&Found> = found.iter().filter(|found| !fine(state(found))).collect();
+    let text = |path: &[u8]| String::from_utf8_lossy(path).replace(char::is_control, "?");
+    if args.json {
+        let file = |found: &&Found| {
+            json!({
+                "path": text(&found.path),
+                "oid": found.pointer.oid.to_string(),
+                "size": found.pointer.size,
+                "commit": found.commit,
+                "state": state(found).word(),
+            })
+        };
+        let result = json!({
+            "ok": missing.is_empty(),
+            "url": location.map(ToString::to_string),
+            "oid_type": "blake3",
+            "checked": found.len(),
+            "missing": missing.iter().map(file).collect::<Vec<_>>(),
+        });
+        report::stdout(context::json_lines(&result)?)?;
+    } else {
+        for found in &missing {
+            let commit = found.commit.as_deref().unwrap_or_default();
+            let commit = if commit.is_empty() {
+                String::new()
+            } else {
+                format!(" in commit {commit:.COMMIT_DIGITS$}")
+            };
+            let (word, oid) = (state(found).word(), found.pointer.oid);
+            report::notice(&format!("  ({word}) {} ({oid}){commit}", text(&found.path)));
+        }
+    }
+    let Some(location) = location.filter(|_| !missing.is_empty()) else { return Ok(ExitCode::SUCCESS) };
+    report::error(&format!("{} of {} content(s) are not at '{location}'", missing.len(), found.len()));
+    if missing.iter().any(|found| state(found) == State::Claimed) {
+        report::hint(
+            "what is claimed is there and was not proved in time: try again, or give more time with --wait",
+        );
+    }
+    report::hint("upload it with 'git dits push --all <remote>' where it is, then push again");
+    Ok(ExitCode::from(MISSING))
+}
