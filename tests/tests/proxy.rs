@@ -26,9 +26,10 @@ impl Traced {
     /// What carried each connection so far.
     fn transports(&self) -> Vec<String> {
         let text = fs::read_to_string(&self.file).unwrap_or_default();
-        let events = text.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap());
+        let events =
+            text.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).expect("a line is JSON"));
         let used = events.filter(|event| event["event"] == "connected");
-        used.map(|event| event["transport"].as_str().unwrap().to_owned()).collect()
+        used.map(|event| event["transport"].as_str().expect("a name").to_owned()).collect()
     }
 
     #[track_caller]
