@@ -18,7 +18,7 @@ pub enum Peer {
     /// A server, connected.
     Server(Box<Remote>),
     /// A folder, found.
-    Folder(FolderPeer),
+    Folder(Box<FolderPeer>),
 }
 
 /// Does the same with either.
@@ -36,7 +36,7 @@ impl Peer {
     pub fn connect(git: &Git, location: Location, settings: &Settings) -> Result<Peer, RemoteError> {
         Ok(match location {
             Location::Server(address) => Peer::Server(Box::new(Remote::connect(git, address, settings)?)),
-            Location::Folder(path) => Peer::Folder(FolderPeer::find(&path, settings)?),
+            Location::Folder(path) => Peer::Folder(Box::new(FolderPeer::find(&path, settings)?)),
         })
     }
 

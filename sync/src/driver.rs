@@ -8,6 +8,8 @@
 //! read that makes no progress for [`SILENCE_MAX`] ends the stream. Progress is [`STEP_BYTES`], or the rest of a message: so
 //! a slow way may take long for a large message, and one that trickles may not.
 
+mod wire;
+
 use crate::budget::{Account, Body, Budget, CLIENT_BUDGET_BYTES, STEP_BYTES};
 use crate::buffers::Sent;
 use crate::machine::{Machine, Patience, SILENCE_MAX, SyncError, Tally};
@@ -17,14 +19,13 @@ use bytes::Bytes;
 use dits_net::stream::{Activity, FINISH_MAX, Receiving, Sending};
 use dits_net::{Connection, Stream, TransportError};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
 use tokio::task::block_in_place;
-use tokio::time::{sleep, timeout};
+use tokio::time::timeout;
 
-/// Between two looks at a stream of which a sign of life is wanted.
-const PULSE_LOOK: Duration = Duration::from_millis(10);
+pub use wire::{Pulse, Wire};
 
 /// Messages read and not yet handed to the machine.
 const READ_AHEAD: usize = 8;
@@ -41,50 +42,6 @@ pub struct Channel {
     awaits_welcome: bool,
     wire: Arc<Wire>,
     account: Account,
-}
-
-/// Bytes of messages on a stream, lengths included, the overhead of what carries it not.
-#[derive(Debug, Default)]
-pub struct Wire {
-    sent: AtomicU64,
-    received: AtomicU64,
-    /// The machine is at work, so it is not the peer that is waited for.
-    works: AtomicBool,
-    pace: Option<Arc<Pace>>,
-}
-
-impl Wire {
-    /// Bytes sent and received so far.
-    pub fn bytes(&self) -> (u64, u64) {
-        (self.sent.load(Ordering::Relaxed), self.received.load(Ordering::Relaxed))
-    }
-}
-
-/// A look at a stream that runs, from outside.
-#[derive(Debug, Clone)]
-pub struct Pulse {
-    wire: Arc<Wire>,
-    account: Account,
-}
-
-impl Pulse {
-    /// Returns after `max` if the peer sent nothing all the time and nothing was done with what it had sent; at once,
-    /// with `false`, when there is a sign of life.
-    pub async fn is_silent_for(&self, max: Duration) -> bool {
-        let (start, before) = (Instant::now(), self.wire.bytes().1);
-        while start.elapsed() < max {
-            sleep(PULSE_LOOK).await;
-            if self.wire.works.load(Ordering::Relaxed) || self.wire.bytes().1 != before {
-                return false;
-            }
-        }
-        true
-    }
-
-    /// Ends the stream, as if its connection were lost.
-    pub fn end(&self) {
-        self.account.end();
-    }
 }
 
 impl Channel {
@@ -107,7 +64,7 @@ impl Channel {
     /// The same stream, no faster than `pace`.
     #[must_use]
     pub fn paced(mut self, pace: &Arc<Pace>) -> Channel {
-        self.wire = Arc::new(Wire { pace: Some(pace.clone()), ..Wire::default() });
+        self.wire = Arc::new(self.wire.paced(pace));
         self
     }
 

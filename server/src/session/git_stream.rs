@@ -46,13 +46,7 @@ impl Shared {
     ) -> Option<String> {
         let name = &hello.repository;
         let is_push = task.service == Service::ReceivePack;
-        let exists = repositories::exists(&task.folder);
-        let started = match (is_push, exists) {
-            (_, true) => self.start(name, &task, who).await.map(Some),
-            (true, false) => Ok(None),
-            (false, false) => Err(Refusal::not_found(name)),
-        };
-        let started = match started {
+        let started = match self.start_if_there(name, &task, who).await {
             Ok(started) => started,
             Err(refusal) => {
                 let failure = refusal.text.clone();
@@ -97,6 +91,20 @@ impl Shared {
             }
         }
         None
+    }
+
+    /// Starts the service; `None` for a push to a repository that is yet to be made.
+    async fn start_if_there(
+        &self,
+        name: &str,
+        task: &GitTask,
+        who: (&Caller, IpAddr),
+    ) -> Result<Option<Started>, Refusal> {
+        match (task.service == Service::ReceivePack, repositories::exists(&task.folder)) {
+            (_, true) => self.start(name, task, who).await.map(Some),
+            (true, false) => Ok(None),
+            (false, false) => Err(Refusal::not_found(name)),
+        }
     }
 
     /// A push to a repository that does not exist: it is made when the client says what it pushes. Before that it
