@@ -62,8 +62,11 @@ pub enum TargetError {
 impl Target {
     /// Reads an address.
     pub fn parse(url: &str) -> Result<Target, TargetError> {
-        let other = || TargetError::Other(url.replace(char::is_control, "?"));
-        if url.is_empty() || url.contains(char::is_control) {
+        let other = || TargetError::Other(url.to_owned());
+        if url.contains(char::is_control) {
+            return Err(AddressError::Control(url.escape_debug().to_string()).into());
+        }
+        if url.is_empty() {
             return Err(other());
         }
         if let Some((scheme, rest)) = url.split_once("://").filter(|(scheme, _)| is_scheme(scheme)) {

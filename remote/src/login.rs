@@ -58,7 +58,7 @@ impl Keyring {
         let set = |name: &str| env(name).filter(|value| !value.is_empty());
         let token = set("DITS_TOKEN").map(|value| value.into_string().unwrap_or_else(|_| "\0".into()));
         // Secrets of CI systems come with the end of a line.
-        let token = token.map(|token| token.trim_end_matches(['\r', '\n']).to_owned());
+        let token = token.map(|token| token.strip_suffix('\n').unwrap_or(&token).to_owned());
         let unsafe_token = token.as_ref().is_some_and(|token| token.contains(char::is_control));
         Keyring {
             token: token.map(Secret),

@@ -20,11 +20,10 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 /// Variables that matter.
-const VARIABLES: [&str; 16] = [
+const VARIABLES: [&str; 15] = [
     "ALL_PROXY",
     "GIT_HTTP_LOW_SPEED_LIMIT",
     "GIT_HTTP_LOW_SPEED_TIME",
-    "GIT_HTTP_PROXY_AUTHMETHOD",
     "GIT_SSL_CAINFO",
     "GIT_SSL_CAPATH",
     "GIT_SSL_CERT",

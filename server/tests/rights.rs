@@ -9,6 +9,7 @@ use common::*;
 use dits_server::access::change::{NewToken, Owner};
 use dits_server::access::rate;
 use dits_server::audit::{AuditLog, Event};
+use dits_server::inventory;
 use dits_server::layout::{Layout, LayoutError};
 use dits_server::{Role, Scope, ServeError, Server, ServerConfig, add_token};
 use dits_store::MemoryStore;
@@ -94,12 +95,19 @@ fn owner(rig: &Rig) -> Owner {
     Owner::of(&rig.server_dir(), "test", dits_server::now()).unwrap()
 }
 
+/// Makes a repository as its owner does.
+fn create(rig: &Rig, repository: &str) {
+    let dir = rig.server_dir();
+    let made = inventory::create(&dir, repository, "sha1", std::env::var_os("PATH"));
+    tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap().block_on(made).unwrap();
+}
+
 #[test]
 fn rights_are_the_table_of_role_purpose_and_scope() {
     let rig = Rig::new();
     let owner = owner(&rig);
     for repository in ["team/a", "team/b", "open/x"] {
-        talk(&rig, &rig.token, repository, "git-receive-pack", b"0000").unwrap();
+        create(&rig, repository);
     }
     owner.grant("anonymous", Role::Read, &"open".parse().unwrap()).unwrap();
     let scopes = ["*", "team", "team/a"];
@@ -137,7 +145,7 @@ fn rights_are_the_table_of_role_purpose_and_scope() {
 #[test]
 fn what_is_over_unknown_disabled_or_not_shown_at_all_is_unauthorized() {
     let rig = Rig::new();
-    talk(&rig, &rig.token, "open/x", "git-receive-pack", b"0000").unwrap();
+    create(&rig, "open/x");
     let owner = owner(&rig);
     owner.grant("anonymous", Role::Read, &"open".parse().unwrap()).unwrap();
     let disabled = owner.add_token("off", Role::Admin, &Scope::All).unwrap();

@@ -25,6 +25,7 @@ use dits_net::route::Way;
 use dits_net::stream::{Activity, FINISH_MAX, Receiving, Sending};
 use dits_net::{Connection, Options, TransportError};
 use dits_store::{ChunkRead, ChunkWrite};
+use side_by_side::{shares, side_by_side};
 use std::io::{self, Read, Write};
 use std::pin::pin;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -33,6 +34,7 @@ use tokio::runtime::{Builder, Handle, Runtime};
 use tokio::time::timeout;
 
 mod extras;
+mod side_by_side;
 
 /// How long connecting may take, resolving and handshake together.
 pub const CONNECT_MAX: Duration = Duration::from_secs(10);
@@ -58,6 +60,9 @@ pub struct Report {
     /// Bytes of messages sent and received.
     pub wire: (u64, u64),
 }
+
+/// What a content that is pulled is taken to weigh: its size is not known here.
+const PULLED_BYTES: u64 = 1 << 20;
 
 /// What is to be sent.
 #[derive(Debug, Clone, Default)]
@@ -159,11 +164,17 @@ impl Client {
         observe: Observer<'_>,
     ) -> Result<Report, SyncError> {
         let Push { items, filter } = push.into();
-        let mut pusher = Pusher::new(store, items);
-        if let Some(filter) = filter {
-            pusher.set_filter(filter);
+        let one = |items: Vec<PushItem>, observe: Observer<'_>| {
+            let mut pusher = Pusher::new(store.clone(), items);
+            if let Some(filter) = &filter {
+                pusher.set_filter(filter.clone());
+            }
+            self.run(self.hello(token, Purpose::Push), &mut pusher, observe)
+        };
+        match self.has_lanes() {
+            true => side_by_side(shares(items, |item| item.size), observe, one),
+            false => one(items, observe),
         }
-        self.run(self.hello(token, Purpose::Push), &mut pusher, observe)
     }
 
     /// Fetches contents into `store`; also returns those that the server does not have. What arrived before
@@ -176,15 +187,22 @@ impl Client {
         observe: Observer<'_>,
     ) -> Result<(Report, Vec<Oid>), SyncError> {
         let Pull { items, cold, priority } = pull.into();
-        let mut puller = Puller::new(store, items, cold)?;
-        let hello = Hello { priority, ..self.hello(token, Purpose::Pull) };
-        match self.run(hello, &mut puller, observe) {
-            Ok(report) => Ok((report, puller.absent().to_vec())),
-            Err(error) => {
-                puller.salvage()?;
-                Err(error)
+        let absent = Mutex::new(Vec::new());
+        let one = |items: Vec<PullItem>, observe: Observer<'_>| {
+            let mut puller = Puller::new(store, items, cold)?;
+            let hello = Hello { priority, ..self.hello(token, Purpose::Pull) };
+            let result = self.run(hello, &mut puller, observe);
+            match &result {
+                Ok(_) => absent.lock().unwrap_or_else(PoisonError::into_inner).extend(puller.absent()),
+                Err(_) => puller.salvage()?,
             }
-        }
+            result
+        };
+        let report = match self.has_lanes() {
+            true => side_by_side(shares(items, |_| PULLED_BYTES), observe, one),
+            false => one(items, observe),
+        }?;
+        Ok((report, absent.into_inner().unwrap_or_else(PoisonError::into_inner)))
     }
 
     /// Which of `oids` the server holds whole and proved, in their order.

@@ -17,6 +17,7 @@ pub mod direct;
 pub mod driver;
 pub mod filter;
 pub mod filter_fetch;
+pub mod lanes;
 pub mod location;
 pub mod login;
 pub mod machine;

@@ -64,6 +64,22 @@ pub struct Tally {
     pub needed_bytes: u64,
 }
 
+impl Tally {
+    /// What two streams that move different contents moved together.
+    #[must_use]
+    pub fn plus(self, other: Tally) -> Tally {
+        Tally {
+            contents: self.contents + other.contents,
+            content_bytes: self.content_bytes.saturating_add(other.content_bytes),
+            contents_had: self.contents_had + other.contents_had,
+            chunks: self.chunks + other.chunks,
+            chunk_bytes: self.chunk_bytes + other.chunk_bytes,
+            chunks_needed: self.chunks_needed + other.chunks_needed,
+            needed_bytes: self.needed_bytes + other.needed_bytes,
+        }
+    }
+}
+
 /// When to stop waiting for a silent peer. Times count from any fixed moment.
 #[derive(Debug, Clone, Copy)]
 pub struct Patience {

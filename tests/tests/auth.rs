@@ -221,7 +221,7 @@ fn a_token_from_the_environment_comes_first() {
     assert!(stored(&ben).contains("dits_stored"), "the helpers are not concerned");
     let ls = |ben: &User| ben.call("git", &ben.home()).args(["ls-remote", &server.url(URL)]);
     ls(&ben.with_env("DITS_TOKEN", "dits_wrong")).fails().says(&["DITS_TOKEN was refused", "hint: "]);
-    for bad in ["a\rb", "a\nhost=evil", "a\n"] {
+    for bad in ["a\rb", "a\nhost=evil", "a\n\n"] {
         ls(&ben.with_env("DITS_TOKEN", bad)).fails().says(&["DITS_TOKEN holds a line break"]);
     }
     let elsewhere = ben.with_env("DITS_TOKEN", &token).with_env("DITS_TOKEN_HOST", "other.example");

@@ -117,7 +117,7 @@ fn a_helper_killed_while_it_pushes() {
 }
 
 #[test]
-fn a_server_killed_while_it_takes_a_push() {
+fn a_push_outlives_a_server_that_is_killed_and_comes_back() {
     let world = World::new();
     let mut server = world.server();
     let relay = world.relay(&server);
@@ -132,11 +132,9 @@ fn a_server_killed_while_it_takes_a_push() {
     server.restart();
     relay.mend();
     let ran = push.wait();
-    assert_ne!(ran.code, Some(0), "the push did not notice that the server died:\n{ran}");
-    assert!(ran.said().contains("fatal: "), "{ran}");
-    assert_eq!(ann.remote_id(&server.url(URL), "refs/heads/main"), before, "an acknowledged ref was lost");
+    assert_eq!(ran.code, Some(0), "{ran}");
+    assert_ne!(ann.remote_id(&server.url(URL), "refs/heads/main"), before, "the ref has moved");
     server.is_sound("team");
-    ann.git(&["push", "-q", "-u", "origin", "main"]);
     let ben = world.user("ben").clone_from(&server.url(URL), "clone");
     all_is_well(&ann, &ben, &mut server);
 }
