@@ -10,6 +10,7 @@ use crate::context;
 use crate::redact::redact;
 use anyhow::{Context as _, Result};
 use dits_repo::{Git, Repository};
+use dits_server::utc;
 use std::backtrace::Backtrace;
 use std::fmt::Write as _;
 use std::fs;
@@ -108,16 +109,7 @@ impl Time {
     fn of(time: SystemTime) -> Time {
         let since = time.duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO);
         let (day, second) = (since.as_secs() / 86_400, since.as_secs() % 86_400);
-        // Years of 365.2425 days that begin in March, so that the leap day is the last of its year
-        // (the usual "civil from days" of calendar libraries).
-        let day = day + 719_468;
-        let (era, of_era) = (day / 146_097, day % 146_097);
-        let year = (of_era - of_era / 1460 + of_era / 36_524 - of_era / 146_096) / 365;
-        let of_year = of_era - (365 * year + year / 4 - year / 100);
-        let month = (5 * of_year + 2) / 153;
-        let date = of_year - (153 * month + 2) / 5 + 1;
-        let (month, next) = if month < 10 { (month + 3, 0) } else { (month - 9, 1) };
-        Time { date: (era * 400 + year + next, month, date), second, nanos: since.subsec_nanos() }
+        Time { date: utc::civil(day), second, nanos: since.subsec_nanos() }
     }
 
     fn clock(&self) -> (u64, u64, u64) {

@@ -10,6 +10,7 @@
 
 use crate::RemoteError;
 use dits_net::TransportError;
+use dits_sync::message::Reason;
 use dits_sync::{SyncError, Tally};
 use std::time::Duration;
 
@@ -96,7 +97,12 @@ impl Retry {
 /// Whether a failure may pass by itself.
 pub fn may_pass(error: &RemoteError) -> bool {
     match error {
-        RemoteError::Sync(SyncError::Lost(_) | SyncError::Silence(_)) => true,
+        RemoteError::Sync(
+            SyncError::Lost(_)
+            | SyncError::Silence(_)
+            // Both ends wait equally long: whoever is first tells the other.
+            | SyncError::Refused { reason: Reason::Silence, .. },
+        ) => true,
         RemoteError::Transport(error) => matches!(
             error,
             TransportError::Resolve { .. }
@@ -127,7 +133,6 @@ pub fn sum(before: &Tally, last: Tally) -> Tally {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use dits_sync::message::Reason;
 
     fn moved(chunk_bytes: u64, needed_bytes: u64) -> Tally {
         Tally { contents: 1, chunk_bytes, needed_bytes, chunks: 1, chunks_needed: 2, ..Tally::default() }
@@ -181,10 +186,11 @@ mod tests {
 
     #[test]
     fn only_what_may_pass_is_tried_again() {
-        let refused =
-            SyncError::Refused { reason: Reason::Internal, text: String::new(), challenges: Vec::new() };
-        let passes = [SyncError::Lost(String::new()), SyncError::Silence(PAUSE_MAX)].map(RemoteError::from);
-        let stays = [refused, SyncError::Protocol("x")].map(RemoteError::from);
+        let refused = |reason| SyncError::Refused { reason, text: String::new(), challenges: Vec::new() };
+        let silent = [SyncError::Silence(PAUSE_MAX), refused(Reason::Silence)];
+        let passes = silent.into_iter().chain([SyncError::Lost(String::new())]).map(RemoteError::from);
+        let passes: Vec<_> = passes.collect();
+        let stays = [refused(Reason::Internal), SyncError::Protocol("x")].map(RemoteError::from);
         assert!(passes.iter().all(may_pass) && !stays.iter().any(may_pass));
         assert!(may_pass(&TransportError::TimedOut.into()));
         let closed = TransportError::Refused { code: 1, reason: String::new() };

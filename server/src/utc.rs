@@ -53,8 +53,9 @@ fn numbers(text: &str, separator: char, digits: [usize; 3]) -> Option<[u64; 3]> 
     parts.next().is_none().then_some(out)
 }
 
-/// Year, month and day of a day since 1970, by years that begin in March: then the leap day is the last.
-fn civil(day: u64) -> (u64, u64, u64) {
+/// Year, month and day of a day since 1970, by years that begin in March: then the leap day is the last (the usual "civil
+/// from days" of calendar libraries).
+pub fn civil(day: u64) -> (u64, u64, u64) {
     let day = day + 719_468;
     let (era, of_era) = (day / 146_097, day % 146_097);
     let year = (of_era - of_era / 1460 + of_era / 36_524 - of_era / 146_096) / 365;

@@ -182,9 +182,8 @@ impl SyncError {
             SyncError::Store(StoreError::Corrupt { .. }) => {
                 (Reason::Internal, "found damage in the peer's store, which drops it: try again".into())
             }
-            SyncError::Store(_) | SyncError::Lost(_) | SyncError::Silence(_) => {
-                (Reason::Internal, "the peer's store failed".into())
-            }
+            SyncError::Silence(_) => (Reason::Silence, "the peer has heard nothing for too long".into()),
+            SyncError::Store(_) | SyncError::Lost(_) => (Reason::Internal, "the peer's store failed".into()),
             other => (Reason::BadRequest, other.to_string()),
         };
         Message::Refuse { reason, text, challenges: Vec::new() }

@@ -143,6 +143,8 @@ pub enum Reason {
     DiskFull = 6,
     /// Too many failed tries, or too much at once: later.
     TooMany = 7,
+    /// The peer waited too long for us. Trying again may help.
+    Silence = 8,
 }
 
 /// One message.

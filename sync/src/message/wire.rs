@@ -211,7 +211,7 @@ fn decode_extras(kind: u8, fields: &mut Fields<'_>) -> Result<Message, FormatErr
 
 fn reason(code: u8) -> Option<Reason> {
     use Reason::*;
-    let all = [Unauthorized, Forbidden, NotFound, BadRequest, Internal, DiskFull, TooMany];
+    let all = [Unauthorized, Forbidden, NotFound, BadRequest, Internal, DiskFull, TooMany, Silence];
     all.into_iter().find(|reason| *reason as u8 == code)
 }
 

@@ -9,6 +9,7 @@ use anyhow::Result;
 use clap::Parser;
 use dits_remote::Meter;
 use dits_server::gc::{Options, Report, Why, collect};
+use dits_server::utc;
 use std::io::IsTerminal;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -97,16 +98,10 @@ fn words(why: Why) -> &'static str {
     }
 }
 
-/// Seconds of a time such as `14d`.
+/// Seconds of a time such as `14d`; none at all may be said without a unit.
 fn span(text: &str) -> Result<u64, String> {
     let bad = || "expected a number and d, h, m or s, as in 14d".to_owned();
-    let units = [("d", 86_400), ("h", 3_600), ("m", 60), ("s", 1)];
-    let (number, unit) = match units.iter().find_map(|(name, unit)| Some((text.strip_suffix(name)?, *unit))) {
-        Some(found) => found,
-        None if text == "0" => (text, 1),
-        None => return Err(bad()),
-    };
-    number.parse::<u64>().ok().and_then(|number| number.checked_mul(unit)).ok_or_else(bad)
+    if text == "0" { Ok(0) } else { utc::span(text).ok_or_else(bad) }
 }
 
 #[cfg(test)]
