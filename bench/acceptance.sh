@@ -3,7 +3,7 @@
 #
 #   cargo build --release --locked && bench/acceptance.sh [SECTION...]
 #
-# Sections: big, memory, small, commits, startup, status, noop; all of them without arguments. Needs about 25 GB of disk, the
+# Sections: big, memory, small, add, commits, startup, status, noop, edit; all of them without arguments. Needs about 25 GB of disk, the
 # Debian packages `bc time openssl` and, for the comparison in `small`, `git-lfs` (3.3; its remote is a plain folder).
 # Everything happens in a temporary folder below TMPDIR with its own HOME. Let that be a fresh file system: ext4
 # searches long for inodes where many files were deleted in the last minutes (seen: 4 times slower creation).
@@ -216,5 +216,17 @@ section_noop() {
     kill -TERM "$server"; wait "$server" || true; server=
 }
 
+section_edit() {
+    echo "== edit: one byte in the middle of a sparse file of 10 GB"
+    home e; serve "$tmp/server-e"; git init -q "$tmp/e"; cd "$tmp/e"
+    git dits track '*.bin' >/dev/null; git remote add origin "$url/team/edit"
+    truncate -s 10G large.bin; timed add git add .; git commit -qm large
+    local m; m=$(mark); timed push git push -q -u origin main; push_facts "$m"
+    printf x | dd of=large.bin bs=1 seek=5G conv=notrunc status=none
+    timed "add of the edit" git add .; git commit -qm edit
+    m=$(mark); timed "push of the edit" git push -q; push_facts "$m"
+    kill -TERM "$server"; wait "$server" || true; server=
+}
+
 touch "$tmp/trace"
-for name in "${@:-big memory small add commits startup status noop}"; do for section in $name; do (trap cleanup_section EXIT; cleanup_section() { [ -z "$server" ] || kill "$server" 2>/dev/null || true; }; "section_$section"); done; done
+for name in "${@:-big memory small add commits startup status noop edit}"; do for section in $name; do (trap cleanup_section EXIT; cleanup_section() { [ -z "$server" ] || kill "$server" 2>/dev/null || true; }; "section_$section"); done; done
