@@ -155,6 +155,7 @@ fn told(repository: &Repository, keys: &[String]) -> Result<Option<Told>, Endpoi
             let location = Location::parse(&url)
                 .map_err(|source| EndpointError::Address { key: key.clone(), source })?;
             let by_user = repository.config(key)?.is_some();
+            let location = if by_user { location } else { location.named_by_repository() };
             return Ok(Some(Told { key: key.clone(), location, by_user }));
         }
     }

@@ -111,8 +111,12 @@ fn no_token(address: &Address) -> String {
     let user = address.user.as_deref().unwrap_or("token");
     format!(
         "with a token of this server (its owner can make one), store it once:\n  printf 'protocol=dits\\nhost={}\\nusername={user}\\npassword=%s\\n' \
-         \"$TOKEN\" | git credential approve\nor set DITS_TOKEN; 'git config credential.helper' says where Git keeps it",
-        address.authority()
+         \"$TOKEN\" | git credential approve\nor set DITS_TOKEN{}; 'git config credential.helper' says where Git keeps it",
+        address.authority(),
+        match address.named_by_repository {
+            true => format!(" and DITS_TOKEN_HOST={}, as only '.ditsconfig' names this server", address.host),
+            false => String::new(),
+        }
     )
 }
 

@@ -7,7 +7,8 @@
 //! One process asks once for a server, whatever number of connections it opens. Of several processes that may ask at once, one does: the
 //! others wait, at most [`ASK_MAX`], until its answer has been given to the helpers, and find it there.
 //!
-//! `DITS_TOKEN` is shown to every server that asks, unless `DITS_TOKEN_HOST` names one (`host` or `host:port`).
+//! `DITS_TOKEN` is shown to every server that asks, except to one that only `.ditsconfig` names; with `DITS_TOKEN_HOST` (`host`
+//! or `host:port`) to this one, whoever names it, and to no other.
 
 use crate::{RemoteError, Settings, agent};
 use dits_repo::Git;
@@ -69,15 +70,13 @@ impl Keyring {
         }
     }
 
-    /// The same without the token of the environment.
-    pub(crate) fn without_token(self) -> Keyring {
-        Keyring { token: None, ..self }
-    }
-
     /// The token of the environment, if it is for this server.
     fn given(&self, address: &Address) -> Option<&Secret> {
-        let fits = |host: &String| *host == address.host || *host == address.authority();
-        self.token.as_ref().filter(|_| self.token_host.as_ref().is_none_or(fits))
+        let fits = match &self.token_host {
+            Some(host) => *host == address.host || *host == address.authority(),
+            None => !address.named_by_repository,
+        };
+        self.token.as_ref().filter(|_| fits)
     }
 
     fn known(&self, address: &Address) -> Option<String> {
@@ -203,6 +202,8 @@ mod tests {
             assert_eq!(ring("t", host).given(&address).is_some(), goes, "{host}");
         }
         assert!(ring("", "").given(&address).is_none());
+        let named = Address { named_by_repository: true, ..address };
+        assert!(ring("t", "").given(&named).is_none() && ring("t", "media.example").given(&named).is_some());
     }
 
     #[test]

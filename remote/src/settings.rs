@@ -48,12 +48,6 @@ impl Settings {
         }
     }
 
-    /// The same without the token of the environment: for places that only somebody else names.
-    #[must_use]
-    pub fn without_token(self) -> Settings {
-        Settings { keyring: self.keyring.without_token(), ..self }
-    }
-
     /// The same with what is known of stderr.
     pub fn on_terminal(self, terminal: bool) -> Settings {
         Settings { terminal, ..self }

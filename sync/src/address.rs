@@ -21,10 +21,13 @@ pub struct Address {
     pub user: Option<String>,
     /// Host name or IP address, without brackets.
     pub host: String,
-    /// UDP port.
+    /// Port, UDP and TCP.
     pub port: u16,
     /// Path without slashes at its ends, as `team/project`.
     pub repository: String,
+    /// Only a file of a repository names it, which whoever may push can write: no secret goes there that is not kept for
+    /// this very host.
+    pub named_by_repository: bool,
 }
 
 /// Why an address cannot be used.
@@ -64,7 +67,7 @@ impl Address {
         let (host, port) = split_host(host_port).ok_or_else(bad_host)?;
         let repository = path.trim_end_matches('/').to_owned();
         check_repository(&repository)?;
-        Ok(Address { user, host, port, repository })
+        Ok(Address { user, host, port, repository, named_by_repository: false })
     }
 
     /// `host:port`, with brackets around an IPv6 address: what credentials and pins are kept under.

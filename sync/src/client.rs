@@ -188,7 +188,7 @@ impl Client {
     ) -> Result<(Report, Vec<Oid>), SyncError> {
         let Pull { items, cold, priority } = pull.into();
         let absent = Mutex::new(Vec::new());
-        let one = |items: Vec<PullItem>, observe: Observer<'_>| {
+        let one = |(cold, items): (bool, Vec<PullItem>), observe: Observer<'_>| {
             let mut puller = Puller::new(store, items, cold)?;
             let hello = Hello { priority, ..self.hello(token, Purpose::Pull) };
             let result = self.run(hello, &mut puller, observe);
@@ -199,8 +199,13 @@ impl Client {
             result
         };
         let report = match self.has_lanes() {
-            true => side_by_side(shares(items, |_| PULLED_BYTES), observe, one),
-            false => one(items, observe),
+            true => {
+                // What the first share brings need not come again with the next ones.
+                let colds = std::iter::once(cold).chain(std::iter::repeat(false));
+                let shares = shares(items, |_| PULLED_BYTES);
+                side_by_side(colds.zip(shares).collect(), observe, one)
+            }
+            false => one((cold, items), observe),
         }?;
         Ok((report, absent.into_inner().unwrap_or_else(PoisonError::into_inner)))
     }

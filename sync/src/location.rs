@@ -33,6 +33,15 @@ impl Location {
         Ok(Location::Folder(OsString::from_vec(path).into()))
     }
 
+    /// The same place, as one that only a file of a repository names.
+    #[must_use]
+    pub fn named_by_repository(self) -> Location {
+        match self {
+            Location::Server(address) => Location::Server(Address { named_by_repository: true, ..address }),
+            folder => folder,
+        }
+    }
+
     /// The server's address, if it is one.
     pub fn server(&self) -> Option<&Address> {
         match self {

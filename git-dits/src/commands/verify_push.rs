@@ -81,8 +81,8 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     if found.is_empty() {
         return tell(args, None, &found, &HashMap::new());
     }
-    let (location, trusted) = location(args, &context, &tips)?;
-    let result = ask(args, &context, &location, trusted, &found);
+    let location = location(args, &context, &tips)?;
+    let result = ask(args, &context, &location, &found);
     match result {
         Ok(states) => tell(args, Some(&location), &found, &states),
         Err(error) if args.if_unreachable == IfUnreachable::Allow && is_unreachable(&error) => {
@@ -126,14 +126,14 @@ fn what(args: &Args, git: &Git) -> Result<(Vec<String>, Exclude)> {
     Ok((pre_receive::read_tips(std::io::stdin().lock())?, Exclude::Refs))
 }
 
-/// Where content is, and whether whoever runs this says so.
-fn location(args: &Args, context: &Context, tips: &[String]) -> Result<(Location, bool)> {
+/// Where content is, and whether only the repository says so.
+fn location(args: &Args, context: &Context, tips: &[String]) -> Result<Location> {
     let repository = &context.repository;
     if let Some(url) = &args.url {
-        return Ok((Location::parse(url)?, true));
+        return Ok(Location::parse(url)?);
     }
     if let Some(url) = repository.config(URL)?.filter(|url| !url.is_empty()) {
-        return Ok((Location::parse(&url)?, true));
+        return Ok(Location::parse(&url)?);
     }
     let mut url = repository.setting(URL)?;
     for tip in tips {
@@ -146,21 +146,16 @@ fn location(args: &Args, context: &Context, tips: &[String]) -> Result<(Location
     let location = Location::parse(&url)?;
     let untrusted = || Failure::new(format!("only '{}' names the folder '{url}'", ditsconfig::NAME), hint);
     ensure!(location.server().is_some(), untrusted());
-    Ok((location, false))
+    Ok(location.named_by_repository())
 }
 
 fn ask(
     args: &Args,
     context: &Context,
     location: &Location,
-    trusted: bool,
     found: &[Found],
 ) -> Result<HashMap<Oid, State>, RemoteError> {
-    let settings = match trusted {
-        true => context.settings.clone(),
-        false => context.settings.clone().without_token(),
-    };
-    let mut peer = Peer::connect(&context.repository.git, location.clone(), &settings)?;
+    let mut peer = Peer::connect(&context.repository.git, location.clone(), &context.settings)?;
     let mut oids: Vec<Oid> = found.iter().map(|found| found.pointer.oid).collect();
     oids.sort_unstable();
     oids.dedup();

@@ -15,19 +15,24 @@ use std::time::{Duration, Instant};
 
 /// Lanes of one transfer.
 pub const LANES_MAX: usize = 8;
-/// Contents of a share.
-const SHARE_CONTENTS_MAX: usize = 256;
-/// Bytes of contents after which a share takes no more.
-const SHARE_BYTES_TARGET: u64 = 16 << 20;
+/// Contents of a share, unless there would be too many shares.
+const SHARE_CONTENTS: usize = 256;
+/// Bytes of contents after which a share takes no more, with the same exception.
+const SHARE_BYTES: u64 = 16 << 20;
+/// About so many shares at most: each costs a connection and a commit.
+const SHARES_TARGET: usize = 32;
 /// Between two samples of the rate.
 const SAMPLE: Duration = Duration::from_secs(1);
 
-/// Cuts `items` into shares; `bytes` tells what one weighs, 0 if that is not known.
+/// Cuts `items` into shares; `bytes` tells what one weighs.
 pub(super) fn shares<T>(items: Vec<T>, bytes: impl Fn(&T) -> u64) -> Vec<Vec<T>> {
+    let total = items.iter().map(&bytes).fold(0, u64::saturating_add);
+    let bytes_max = SHARE_BYTES.max(total / SHARES_TARGET as u64);
+    let contents_max = SHARE_CONTENTS.max(items.len() / SHARES_TARGET);
     let (mut shares, mut weight) = (vec![Vec::new()], 0);
     for item in items {
         let last = shares.last_mut().expect("there is always one");
-        if last.len() >= SHARE_CONTENTS_MAX || weight >= SHARE_BYTES_TARGET {
+        if last.len() >= contents_max || weight >= bytes_max {
             weight = bytes(&item);
             shares.push(vec![item]);
         } else {
@@ -204,5 +209,7 @@ mod tests {
         assert_eq!(cut(&[mib(10), mib(10), mib(10)]), [vec![mib(10), mib(10)], vec![mib(10)]]);
         let many = cut(&vec![1; 600]);
         assert_eq!(many.iter().map(Vec::len).collect::<Vec<_>>(), [256, 256, 88]);
+        assert!(cut(&vec![mib(1); 20_000]).len() <= SHARES_TARGET + 1);
+        assert!(cut(&vec![1; 100_000]).len() <= SHARES_TARGET + 1);
     }
 }
