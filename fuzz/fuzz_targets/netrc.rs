@@ -11,7 +11,8 @@ fuzz_target!(|input: (&str, &str, Option<&str>)| {
     if let Some(token) = token(text, host, user) {
         assert!(!token.is_empty() && !token.contains(char::is_control));
         let entry = format!("machine \"{}\" password other\n", host.replace('\\', "\\\\").replace('"', "\\\""));
-        let first = dits_remote::netrc::token(&format!("{entry}{text}"), host, user);
+        // What the text begins with must not go on with this entry.
+        let first = dits_remote::netrc::token(&format!("{entry}default\n{text}"), host, user);
         assert!(host.contains('\n') || first.as_deref() == Some("other"), "the first entry that fits counts");
     }
 });

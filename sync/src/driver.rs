@@ -148,6 +148,8 @@ pub async fn drive<M: Machine>(
         run.send.abandon();
         return Err(given_up());
     };
+    // Also what came right before it broke.
+    (run.observe)(run.machine.tally());
     if let Err(error) = &result
         && !matches!(error, SyncError::Refused { .. } | SyncError::Lost(_))
     {
