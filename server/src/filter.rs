@@ -3,7 +3,8 @@
 //!
 //! A filter is a hint (`dits_sync::filter`): too old a one makes a client send what is here already, or ask about what
 //! it could have sent. So it is not kept up to date, only [replaced](is_stale) when the store has grown by a quarter,
-//! or has lost chunks. One is made at a time, and at most [`KEPT_MAX`] of 16 MiB are held. Fails with [`StoreError`].
+//! or has lost chunks. One is made at a time for a realm,
+//! while other realms go on, and at most [`KEPT_MAX`] of 16 MiB are held. Fails with [`StoreError`].
 
 use dits_format::Kind;
 use dits_store::{ChunkRead, Item, PackStore, StoreError};
@@ -17,8 +18,11 @@ const KEPT_MAX: usize = 8;
 /// The filters of a server.
 #[derive(Debug, Default)]
 pub(crate) struct Filters {
-    kept: Mutex<HashMap<String, Kept>>,
+    kept: Mutex<HashMap<String, Slot>>,
 }
+
+/// The filter of a realm, if it has been made. Held while it is made.
+type Slot = Arc<Mutex<Option<Kept>>>;
 
 #[derive(Debug)]
 struct Kept {
@@ -36,18 +40,24 @@ fn is_stale(then: u64, now: u64) -> bool {
 impl Filters {
     /// The bytes of a realm's filter; empty when there is none.
     pub fn of(&self, realm: &str, store: &PackStore) -> Result<Arc<Vec<u8>>, StoreError> {
-        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        let slot = self.slot(realm);
+        let mut kept = slot.lock().unwrap_or_else(PoisonError::into_inner);
         let chunks = store.chunks_known();
-        match kept.get(realm) {
+        match &*kept {
             Some(known) if !is_stale(known.chunks, chunks) => return Ok(known.bytes.clone()),
             _ => {}
         }
         let bytes = Arc::new(made(store)?);
-        if kept.len() >= KEPT_MAX {
+        *kept = Some(Kept { bytes: bytes.clone(), chunks });
+        Ok(bytes)
+    }
+
+    fn slot(&self, realm: &str) -> Slot {
+        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        if kept.len() >= KEPT_MAX && !kept.contains_key(realm) {
             kept.clear();
         }
-        kept.insert(realm.to_owned(), Kept { bytes: bytes.clone(), chunks });
-        Ok(bytes)
+        kept.entry(realm.to_owned()).or_default().clone()
     }
 }
 
