@@ -317,7 +317,7 @@ impl Remote {
         }
     }
 
-    fn authorized<T>(
+    pub(crate) fn authorized<T>(
         &mut self,
         mut run: impl FnMut(&Client, &str) -> Result<T, SyncError>,
     ) -> Result<T, RemoteError> {

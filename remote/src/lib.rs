@@ -3,7 +3,7 @@
 //! Joins what `dits-repo` knows (URLs, credentials, new pointers) to what `dits-sync` does (connections,
 //! pushes, pulls). [`endpoint`] says where a Git remote has its content; [`Remote`] is one server with the token
 //! question settled by [`login`] (and [`agent`]), connected anew when the connection is lost ([`retry`]), [`Peer`] that or a
-//! folder; [`upload`] sends contents, [`verify`] looks whether they are there; [`RemoteSource`] brings chunks
+//! folder; [`locks`] asks about locks, [`upload`] sends contents, [`verify`] looks whether they are there; [`RemoteSource`] brings chunks
 //! for hydration from whichever remote has them; [`Trace`] writes what happened for scripts and tests;
 //! [`Meter`] draws progress on a terminal, and for programs; [`hint()`] says what to do about an error. Prints nothing by itself.
 
@@ -13,6 +13,7 @@ pub mod endpoint;
 pub mod filters;
 pub mod folder;
 pub mod hint;
+pub mod locks;
 pub mod login;
 pub mod meter;
 pub mod netrc;

@@ -119,6 +119,7 @@ impl Faults {
             Purpose::Push => "push",
             Purpose::Pull => "pull",
             Purpose::Git { .. } => "git",
+            Purpose::Locks => "locks",
             Purpose::Login { .. } => return stream,
         };
         let strikes = |(rule, count): &(StreamRule, AtomicU64)| {

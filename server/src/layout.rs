@@ -5,6 +5,7 @@
 //! DIR/lock                        held exclusively while a server runs
 //! DIR/cert.der key.der            the key for the owner's eyes only
 //! DIR/access                      users, tokens, grants, issuers; for the owner's eyes only, too
+//! DIR/locks                       locks of all repositories (redb)
 //! DIR/audit.log audit.log.1 …     what happened; the same
 //! DIR/hooks/…                     rewritten at each start
 //! DIR/empty/<format>.git          repositories that stay empty, one an object format
@@ -165,6 +166,11 @@ impl Layout {
     /// Who may do what.
     pub fn access(&self) -> PathBuf {
         self.root.join("access")
+    }
+
+    /// Locks of all repositories.
+    pub fn locks(&self) -> PathBuf {
+        self.root.join("locks")
     }
 
     /// The same as servers of older versions kept it.

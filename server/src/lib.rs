@@ -30,6 +30,7 @@ mod http;
 pub mod identity;
 pub mod inventory;
 pub mod layout;
+mod locks;
 pub mod memory;
 pub mod prover;
 mod pushes;
@@ -46,6 +47,7 @@ mod view;
 pub use access::{Role, Scope};
 pub use door::now;
 pub use faults::Faults;
+pub use locks::LocksError;
 pub use serve::{ServeError, Server, ServerConfig, serve_blocking};
 
 /// Makes a user with one grant and a token for the server in `dir`, running or not, and returns the token, which is kept

@@ -20,6 +20,7 @@ use crate::hooks;
 use crate::http::{connection, streams::Streams};
 use crate::identity::{self, IdentityError};
 use crate::layout::{Claim, Layout, LayoutError};
+use crate::locks::{Locks, LocksError};
 use crate::memory;
 use crate::prover::{Prover, Tell};
 use crate::pushes::Pushes;
@@ -93,6 +94,9 @@ pub enum ServeError {
     /// The tokens cannot be used.
     #[error(transparent)]
     Access(#[from] AccessError),
+    /// The locks cannot be used.
+    #[error(transparent)]
+    Locks(#[from] LocksError),
     /// The folder's disk failed.
     #[error(transparent)]
     Io(#[from] StoreError),
@@ -176,12 +180,14 @@ impl Server {
         );
         let door = Door::new(access, AuditLog::of(&layout), tls, tell.clone());
         door.note(Event::of("start", &address.to_string()));
+        let locks = Arc::new(Locks::open(&layout)?);
         let contents = Arc::new(Contents::new(layout));
         let shared = Arc::new(Shared {
             door,
             stores,
             contents,
             filters: Arc::default(),
+            locks,
             git,
             exe: config.exe,
             way: OnceCell::new(),

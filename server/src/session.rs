@@ -21,6 +21,8 @@ use crate::filter::Filters;
 use crate::git::{self, Git, Service};
 use crate::guard::{Guard, Keeper};
 use crate::hooks::Way;
+use crate::locks::Locks;
+use crate::locks::stream::{AskError, Asked};
 use crate::prover::{ProofQueue, Tell};
 use crate::pushes::Pushes;
 use crate::refusal::Refusal;
@@ -39,7 +41,7 @@ use dits_sync::pull::Giver;
 use dits_sync::push::Taker;
 use git_stream::{GitTask, git_task};
 use std::net::IpAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{OnceCell, watch};
@@ -58,6 +60,7 @@ pub(crate) struct Shared {
     pub stores: Arc<Stores>,
     pub contents: Arc<Contents>,
     pub filters: Arc<Filters>,
+    pub locks: Arc<Locks>,
     pub git: Git,
     /// The program that hooks run, and how Git is told of them once that is known.
     pub exe: PathBuf,
@@ -107,6 +110,7 @@ pub(crate) async fn serve_stream(shared: Arc<Shared>, stream: Stream, from: IpAd
         Task::Push => shared.push(channel, &hello.repository, &caller).await,
         Task::Pull => shared.pull(channel, &hello.repository, &caller).await,
         Task::Git(task) => shared.git(channel, &hello, task, (&caller, from), &moved).await,
+        Task::Locks(folder) => shared.answer_about_locks(channel, &hello.repository, &folder, &caller).await,
     };
     let (sent, received) = wire.bytes();
     let bytes = (sent + moved.sent.into_inner(), received + moved.received.into_inner());
@@ -118,6 +122,7 @@ enum Task {
     Push,
     Pull,
     Git(GitTask),
+    Locks(PathBuf),
     /// Whoever comes to log in is nobody yet.
     Login {
         user: String,
@@ -132,6 +137,7 @@ impl Task {
             Task::Push => "push",
             Task::Pull => "pull",
             Task::Git(task) => task.service.name(),
+            Task::Locks(_) => "locks",
             Task::Login { .. } => "login",
         }
     }
@@ -155,6 +161,7 @@ impl Shared {
         let (task, needed) = match &hello.purpose {
             Purpose::Push => (Task::Push, Role::Write),
             Purpose::Pull => (Task::Pull, Role::Read),
+            Purpose::Locks => (Task::Locks(folder), Role::Read),
             Purpose::Login { user, key } => {
                 return Ok((
                     Task::Login { user: user.clone(), key: key.clone() },
@@ -260,6 +267,32 @@ impl Shared {
         let error = result.err()?;
         self.tell_if_ours(&error);
         Some(error.to_string())
+    }
+
+    async fn answer_about_locks(
+        &self,
+        mut channel: Channel,
+        repository: &str,
+        folder: &Path,
+        caller: &Caller,
+    ) -> Option<String> {
+        let asked = Asked { locks: &self.locks, git: &self.git, repository, folder, caller };
+        let answered = match channel.send(&Message::Welcome).await {
+            Ok(()) => asked.serve(&mut channel).await,
+            Err(error) => Err(error.into()),
+        };
+        match answered {
+            Ok(()) => {
+                channel.finish().await;
+                None
+            }
+            Err(AskError::Sync(error)) => Some(error.to_string()),
+            Err(AskError::Locks(error)) => {
+                let refusal = self.trouble("cannot answer about locks", &error);
+                channel.refuse(&refusal.into_message()).await;
+                Some(error.to_string())
+            }
+        }
     }
 
     async fn refuse_for(&self, channel: Channel, error: ContentsError) -> Option<String> {

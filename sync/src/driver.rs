@@ -112,6 +112,21 @@ impl Channel {
         write(&mut self.stream.send, encoded(message), &self.wire).await?.map_err(lost)
     }
 
+    /// The next message after the welcome; `None` at the end of the stream.
+    pub async fn receive(&mut self) -> Result<Option<Message>, SyncError> {
+        if std::mem::take(&mut self.awaits_welcome) {
+            let body = self.read(MESSAGE_BYTES_MAX).await?;
+            expect_welcome(body)?;
+        }
+        let body = self.read(MESSAGE_BYTES_MAX).await?;
+        Ok(body.map(|body| Message::decode(&body.bytes)).transpose()?)
+    }
+
+    /// Ends the stream in good order.
+    pub async fn finish(mut self) {
+        self.stream.send.finish().await;
+    }
+
     /// Waits for the welcome and gives the raw stream behind it.
     pub async fn into_raw(mut self) -> Result<Stream, SyncError> {
         if self.awaits_welcome {

@@ -1,6 +1,6 @@
 //! Have/want between two peers.
 //!
-//! The protocol is state machines without I/O ([`machine`], [`push`], [`pull`], [`ask`], [`weigh`], [`weigh_push`], [`range`], [`filter_fetch`],
+//! The protocol is state machines without I/O ([`machine`], [`push`], [`pull`], [`ask`], [`weigh`], [`weigh_push`], [`range`], [`filter_fetch`], [`locks`],
 //! built on [`sender`] and
 //! [`receiver`]): they take messages and give messages, and a test runs a pair of them on a virtual clock.
 //! [`driver`] moves their bytes over a stream of `dits_net`, within a [`budget`] of memory; [`client`] is what the binaries
@@ -19,6 +19,7 @@ pub mod filter;
 pub mod filter_fetch;
 pub mod lanes;
 pub mod location;
+pub mod locks;
 pub mod login;
 pub mod machine;
 pub mod message;

@@ -32,6 +32,9 @@ pub const CHALLENGES_MAX: usize = 8;
 /// Bytes of a signature, or of a key, in a login.
 pub const KEY_BYTES_MAX: usize = 16 << 10;
 
+/// Bytes of a question or an answer about locks in one message.
+pub const LOCKS_PART_BYTES_MAX: usize = 1 << 20;
+
 /// How urgent a stream is: those of a larger number go first where they share a connection.
 pub mod priority {
     /// Work that nobody waits for.
@@ -65,6 +68,8 @@ pub enum Purpose {
         /// The public key, a line as OpenSSH writes it.
         key: String,
     },
+    /// The client asks about locks, or for some.
+    Locks,
 }
 
 /// First message of a stream.
@@ -242,6 +247,13 @@ pub enum Message {
         token: String,
         /// Its life.
         seconds: u32,
+    },
+    /// A part of a question or an answer about locks: JSON of [`dits_lock::Ask`] or [`dits_lock::Answer`].
+    Locks {
+        /// The next bytes.
+        part: Vec<u8>,
+        /// Whether these are the last.
+        last: bool,
     },
 }
 

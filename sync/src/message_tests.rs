@@ -33,6 +33,7 @@ fn samples() -> Vec<Message> {
         hello(Purpose::Pull),
         hello(git),
         hello(Purpose::Login { user: "ann".into(), key: "ssh-ed25519 AAAA".into() }),
+        hello(Purpose::Locks),
         Message::Welcome,
         Message::Refuse {
             reason: Reason::TooMany,
@@ -75,6 +76,7 @@ fn samples() -> Vec<Message> {
         Message::Challenge([13; 32]),
         Message::Signature("-----BEGIN SSH SIGNATURE-----".into()),
         Message::Token { token: "dits_x".into(), seconds: 900 },
+        Message::Locks { part: b"{}".to_vec(), last: true },
     ]
 }
 
@@ -92,7 +94,7 @@ fn golden_messages() {
     let all: Vec<u8> = samples().iter().flat_map(encoded).collect();
     assert_eq!(
         blake3::hash(&all).to_hex().as_str(),
-        "e1da285722427bc9a9c43d8e1ea43b49d0ec86c462af52c3091d1beee73234c7"
+        "c4f00fb0558c6abab5bbcdff07ae9771f1133b16040f1c08074996f95206fbe5"
     );
 }
 

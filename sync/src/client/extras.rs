@@ -1,14 +1,16 @@
-//! Calls of a client beyond whole contents: parts of them, and the server's filter.
+//! Calls of a client beyond whole contents: parts of them, the server's filter, and locks.
 //!
 //! Each opens a stream of its own, with the priority that fits.
 
 use super::{Client, Report};
 use crate::filter::Filter;
 use crate::filter_fetch::FilterFetcher;
+use crate::locks::{Asker, Listener};
 use crate::machine::SyncError;
 use crate::message::{Hello, Purpose, priority};
 use crate::range::{RangeItem, Ranger};
 use dits_format::{Manifest, Oid};
+use dits_lock::Ask;
 use dits_store::ChunkWrite;
 
 /// Parts of contents that came.
@@ -47,5 +49,11 @@ impl Client {
         let hello = Hello { priority: priority::BACKGROUND, ..self.hello(token, Purpose::Push) };
         self.run(hello, &mut fetcher, &mut |_| {})?;
         Ok(fetcher.into_filter())
+    }
+
+    /// Asks about locks; `hear` gets each answer, and ends a watch when it says no.
+    pub fn locks(&self, token: &str, ask: &Ask, hear: Listener<'_>) -> Result<(), SyncError> {
+        let hello = Hello { priority: priority::URGENT, ..self.hello(token, Purpose::Locks) };
+        self.run(hello, &mut Asker::new(ask, hear)?, &mut |_| {}).map(drop)
     }
 }

@@ -7,7 +7,8 @@ use super::fields::{
 };
 use super::{
     Ask, CHALLENGES_MAX, CONTENTS_MAX, FILTER_PART_BYTES_MAX, Hello, KEY_BYTES_MAX, LACK_MAX,
-    MESSAGE_BYTES_MAX, Message, OFFER_CHUNKS_MAX, OFFER_STEPS_MAX, Offer, Purpose, Reason, Wanted,
+    LOCKS_PART_BYTES_MAX, MESSAGE_BYTES_MAX, Message, OFFER_CHUNKS_MAX, OFFER_STEPS_MAX, Offer, Purpose,
+    Reason, Wanted,
 };
 use dits_format::bytes::{Fields, FormatError};
 use dits_format::limits::{CHUNK_BYTES_MAX, NODE_ENTRIES_MAX};
@@ -123,6 +124,11 @@ impl Message {
                 put_string(out, token);
                 out.extend_from_slice(&seconds.to_le_bytes());
             }
+            Message::Locks { part, last } => {
+                out.extend_from_slice(&[24, u8::from(*last)]);
+                out.extend_from_slice(&(part.len() as u32).to_le_bytes());
+                out.extend_from_slice(part);
+            }
             _ => unreachable!("encode_body knows the others"),
         }
     }
@@ -205,6 +211,11 @@ fn decode_extras(kind: u8, fields: &mut Fields<'_>) -> Result<Message, FormatErr
         21 => Message::Challenge(fields.array()?),
         22 => Message::Signature(take_long_string(fields, KEY_BYTES_MAX)?),
         23 => Message::Token { token: take_string(fields)?, seconds: fields.u32()? },
+        24 => {
+            let last = take_bool(fields)?;
+            let len = fields.count("bytes about locks", LOCKS_PART_BYTES_MAX, 1)?;
+            Message::Locks { part: fields.take(len)?.to_vec(), last }
+        }
         _ => return Err(fields.invalid("unknown type")),
     })
 }
@@ -255,6 +266,7 @@ fn encode_hello(hello: &Hello, out: &mut Vec<u8>) {
             put_string(out, user);
             put_string(out, key);
         }
+        Purpose::Locks => out.push(4),
     }
 }
 
@@ -269,6 +281,7 @@ fn decode_hello(fields: &mut Fields<'_>) -> Result<Hello, FormatError> {
             object_format: take_string(fields)?,
         },
         3 => Purpose::Login { user: take_string(fields)?, key: take_string(fields)? },
+        4 => Purpose::Locks,
         _ => return Err(fields.invalid("unknown purpose")),
     };
     Ok(Hello { repository, token, priority, purpose })

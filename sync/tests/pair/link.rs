@@ -291,5 +291,6 @@ fn kind(message: &Message) -> &'static str {
         Message::Challenge(_) => "Challenge",
         Message::Signature(_) => "Signature",
         Message::Token { .. } => "Token",
+        Message::Locks { .. } => "Locks",
     }
 }

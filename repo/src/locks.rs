@@ -1,0 +1,130 @@
+//! What this clone knows about locks while no server is asked: those that are its user's, and the last list that came.
+//!
+//! One JSON file, `dits/locks.json` in Git's common folder, shared by all worktrees: written whole, under a lock of its own, and
+//! durably. It is a copy of what servers said, so a file that cannot be read counts as none: the next answer writes it anew.
+//!
+//! Times are seconds since 1970.
+
+use crate::{RepoError, Repository};
+use dits_lock::{Lock, LockId};
+use dits_store::{StoreError, durable};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+/// Bytes of the file.
+const BYTES_MAX: u64 = 64 << 20;
+
+/// What is known, for each server (`HOST:PORT/PATH`, or the address of a host's lock API).
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LockCache {
+    /// By the server that said it.
+    #[serde(default)]
+    pub servers: BTreeMap<String, Known>,
+}
+
+/// What one server said.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Known {
+    /// The name under which it knows this user.
+    #[serde(default)]
+    pub who: Option<String>,
+    /// Locks of this user, as far as this clone has heard.
+    #[serde(default)]
+    pub own: Vec<Lock>,
+    /// The last list of all locks.
+    #[serde(default)]
+    pub listed: Vec<Lock>,
+    /// When that came.
+    #[serde(default)]
+    pub listed_at: Option<u64>,
+}
+
+impl Known {
+    /// Takes in a lock of this user.
+    pub fn gained(&mut self, lock: Lock) {
+        self.lost(lock.id);
+        self.own.push(lock);
+    }
+
+    /// Takes in that a lock is gone.
+    pub fn lost(&mut self, id: LockId) {
+        self.own.retain(|own| own.id != id);
+    }
+}
+
+impl LockCache {
+    /// What is known now.
+    pub fn load(repository: &Repository) -> Result<LockCache, RepoError> {
+        let path = path(repository);
+        match std::fs::metadata(&path) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(LockCache::default()),
+            Ok(meta) if meta.len() > BYTES_MAX => return Ok(LockCache::default()),
+            _ => {}
+        }
+        let bytes = std::fs::read(&path).map_err(StoreError::io("read", &path))?;
+        Ok(serde_json::from_slice(&bytes).unwrap_or_default())
+    }
+
+    /// Changes what is known; other processes wait meanwhile.
+    pub fn update<T>(
+        repository: &Repository,
+        change: impl FnOnce(&mut LockCache) -> T,
+    ) -> Result<T, RepoError> {
+        let (path, modes) = (path(repository), repository.modes()?);
+        let folder = path.with_file_name("");
+        durable::create_shared_dir(&folder, modes)?;
+        let turn = durable::lock_file(&path.with_extension("lock"), modes)?;
+        turn.lock().map_err(StoreError::io("lock", &path))?;
+        let before = LockCache::load(repository)?;
+        let mut cache = before.clone();
+        let value = change(&mut cache);
+        if cache != before {
+            let json = serde_json::to_vec(&cache).map_err(|e| StoreError::io("write", &path)(e.into()))?;
+            durable::write_file(&folder, &path, &json, modes)?;
+        }
+        Ok(value)
+    }
+
+    /// All locks of this user, of all servers.
+    pub fn own(&self) -> impl Iterator<Item = &Lock> {
+        self.servers.values().flat_map(|known| &known.own)
+    }
+}
+
+fn path(repository: &Repository) -> PathBuf {
+    repository.common_dir.join("dits").join("locks.json")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Git;
+    use dits_lock::{Branch, LockPath, Mode};
+
+    #[test]
+    fn what_was_heard_is_known_and_damage_is_nothing() {
+        let dir = tempfile::tempdir().unwrap();
+        Git::at(dir.path()).run(&["init", "-q"]).unwrap();
+        let repository = Repository::find(dir.path()).unwrap();
+        assert_eq!(LockCache::load(&repository).unwrap(), LockCache::default());
+        let lock = Lock {
+            id: LockId(1),
+            path: LockPath::parse("a").unwrap(),
+            branch: Branch::parse("main").unwrap(),
+            owner: "ann".into(),
+            mode: Mode::Exclusive,
+            at: 5,
+            reason: None,
+            expires: None,
+            change: None,
+            held: true,
+        };
+        let gain = |cache: &mut LockCache| cache.servers.entry("s".into()).or_default().gained(lock.clone());
+        LockCache::update(&repository, gain).unwrap();
+        LockCache::update(&repository, gain).unwrap();
+        assert_eq!(LockCache::load(&repository).unwrap().own().collect::<Vec<_>>(), [&lock]);
+        std::fs::write(path(&repository), "{").unwrap();
+        assert_eq!(LockCache::load(&repository).unwrap(), LockCache::default());
+    }
+}
