@@ -114,7 +114,7 @@ pub(crate) async fn serve_stream(shared: Arc<Shared>, stream: Stream, from: IpAd
     };
     let (sent, received) = wire.bytes();
     let bytes = (sent + moved.sent.into_inner(), received + moved.received.into_inner());
-    shared.door.ended(what, &caller, &hello, from, failure, bytes);
+    shared.door.ended(what, &caller, &hello.repository, from, failure, bytes);
 }
 
 /// What an admitted stream does.
