@@ -105,7 +105,7 @@ impl Door {
         if self.note(event) { Ok(()) } else { Err(Refusal::no_audit()) }
     }
 
-    /// Writes down how a stream or a request ended: nothing, or what went wrong, and bytes sent and received.
+    /// Writes down how a stream or a request ended: nothing, or what went wrong; of a stream the bytes sent and received.
     pub fn ended(
         &self,
         what: &str,
@@ -113,10 +113,10 @@ impl Door {
         repository: &str,
         from: IpAddr,
         failure: Option<String>,
-        (sent, received): (u64, u64),
+        bytes: Option<(u64, u64)>,
     ) {
         let result = failure.unwrap_or_else(|| "ok".into());
-        let (sent, received) = (Some(sent), Some(received));
+        let (sent, received) = bytes.unzip();
         let event = Event { result, sent, received, ..event(what, caller, repository, from) };
         if caller.is_anonymous() && event.event != "push" && event.event != "git-receive-pack" {
             self.sampled(&self.anonymous, event, now());

@@ -25,6 +25,11 @@ impl Failure {
         Failure { status, headers, body: Map::new() }.with("message", message.into())
     }
 
+    /// Its words.
+    pub(super) fn message(&self) -> &str {
+        self.body.get("message").and_then(Value::as_str).unwrap_or_default()
+    }
+
     /// Nobody ever put something there.
     pub(super) fn nothing_at(uri: &Uri) -> Failure {
         Failure::new(StatusCode::NOT_FOUND, format!("nothing is at '{}'", uri.path()))

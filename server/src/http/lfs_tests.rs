@@ -1,30 +1,31 @@
-//! What clients of Git LFS are answered, request by request.
+//! What clients of Git LFS are answered, request by request: who is let in, and what is no request. Locks are in `lfs_locks_tests`.
 
-use super::super::tests::no_tls;
+use super::super::body::JSON_BYTES_MAX;
+use super::super::tests::{no_tls, raw};
 use super::super::{connection, router, services, streams::Streams};
 use crate::access::rate::BURST;
 use crate::serve::{Server, ServerConfig};
 use crate::{Role, Scope, add_token};
 use reqwest::{Client, Method, RequestBuilder, StatusCode};
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::net::Ipv4Addr;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
 /// A server with people, reached without TLS.
-struct Lfs {
+pub(in crate::http) struct Lfs {
     root: String,
     client: Client,
     dir: tempfile::TempDir,
-    _server: Server,
+    pub server: Server,
     _stop: watch::Sender<bool>,
 }
 
 /// An answer: status, headers, JSON.
-struct Said(StatusCode, reqwest::header::HeaderMap, Value);
+pub(in crate::http) struct Said(pub StatusCode, reqwest::header::HeaderMap, pub Value);
 
 impl Lfs {
-    async fn start() -> Lfs {
+    pub async fn start() -> Lfs {
         let dir = tempfile::tempdir().unwrap();
         let config = ServerConfig {
             dir: dir.path().join("server"),
@@ -50,19 +51,31 @@ impl Lfs {
             }
         });
         let client = Client::builder().no_proxy().tls_backend_preconfigured(no_tls()).build().unwrap();
-        Lfs { root, client, dir, _server: server, _stop: stop }
+        Lfs { root, client, dir, server, _stop: stop }
     }
 
-    fn token(&self, name: &str, role: Role, scope: &str) -> String {
+    pub fn token(&self, name: &str, role: Role, scope: &str) -> String {
         add_token(&self.dir.path().join("server"), name, role, &scope.parse::<Scope>().unwrap()).unwrap()
     }
 
-    fn request(&self, method: Method, path: &str) -> RequestBuilder {
+    pub fn request(&self, method: Method, path: &str) -> RequestBuilder {
         self.client.request(method, format!("{}/{path}", self.root))
     }
 
+    /// What `token` is answered to JSON.
+    pub async fn post(&self, token: &str, path: &str, body: &Value) -> Said {
+        let kind = "application/vnd.git-lfs+json; charset=utf-8";
+        let request = self.request(Method::POST, path).header("content-type", kind);
+        self.said(request.body(body.to_string()), token).await
+    }
+
     /// What `token` is answered.
-    async fn said(&self, request: RequestBuilder, token: &str) -> Said {
+    pub async fn get(&self, token: &str, path: &str) -> Said {
+        self.said(self.request(Method::GET, path), token).await
+    }
+
+    /// The same of any request.
+    pub async fn said(&self, request: RequestBuilder, token: &str) -> Said {
         let answer = request.basic_auth("x", Some(token)).send().await.unwrap();
         said(answer).await
     }
@@ -76,7 +89,7 @@ async fn said(answer: reqwest::Response) -> Said {
 
 impl Said {
     #[track_caller]
-    fn fails(&self, status: StatusCode, part: &str) {
+    pub fn fails(&self, status: StatusCode, part: &str) {
         assert_eq!(self.0, status, "{}", self.2);
         assert_eq!(self.1["content-type"], "application/vnd.git-lfs+json");
         assert!(self.2["message"].as_str().unwrap().contains(part), "{}", self.2);
@@ -97,10 +110,16 @@ async fn nobody_gets_further_than_the_token_allows() {
     lfs.said(post(), "dits_bad").await.fails(StatusCode::UNAUTHORIZED, "is not valid");
     let other = lfs.token("ben", Role::Admin, "team/b");
     lfs.said(post(), &other).await.fails(StatusCode::FORBIDDEN, "does not allow to read 'team/a'");
+    lfs.get(&other, "team/a/info/lfs/locks").await.fails(StatusCode::FORBIDDEN, "read 'team/a'");
     let ann = lfs.token("ann", Role::Read, "team/a");
     lfs.said(post(), &ann).await.fails(StatusCode::NOT_IMPLEMENTED, "'git dits track'");
     let bearer = said(post().bearer_auth(&ann).send().await.unwrap()).await;
     bearer.fails(StatusCode::NOT_IMPLEMENTED, "lfs.url");
+    assert_eq!(lfs.get(&ann, "team/a/info/lfs/locks").await.2, json!({ "locks": [] }));
+    for path in ["locks", "locks/verify", "locks/1/unlock"] {
+        let said = lfs.post(&ann, &format!("team/a/info/lfs/{path}"), &json!({ "path": "x" })).await;
+        said.fails(StatusCode::FORBIDDEN, "does not allow to write 'team/a'");
+    }
     let digest = said(post().header("authorization", "Digest x").send().await.unwrap()).await;
     digest.fails(StatusCode::BAD_REQUEST, "'Authorization'");
 }
@@ -120,4 +139,64 @@ async fn who_fails_too_often_waits_and_who_was_good_does_not() {
     let denied = |line: &&str| line.contains("\"denied\"") && line.contains("\"team/a\"");
     assert!(log.lines().filter(denied).count() > 0, "{log}");
     assert!(!log.contains("dits_bad"), "a token was logged");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_no_request_is_refused_in_its_own_way() {
+    let lfs = Lfs::start().await;
+    let ann = lfs.token("ann", Role::Admin, "*");
+    let locks = "team/a/info/lfs/locks";
+    for (method, path, allow) in [
+        (Method::DELETE, locks, "GET, POST"),
+        (Method::GET, "team/a/info/lfs/locks/verify", "POST"),
+        (Method::PUT, "team/a/info/lfs/locks/1/unlock", "POST"),
+        (Method::GET, BATCH, "POST"),
+    ] {
+        let said = lfs.said(lfs.request(method, path), &ann).await;
+        said.fails(StatusCode::METHOD_NOT_ALLOWED, "this takes");
+        assert_eq!(said.1["allow"], allow);
+    }
+    for nothing in ["team/a/info/lfs/", "team/a/info/lfs/lock", "team/a/info/lfs/locks/1/2/unlock"] {
+        lfs.get(&ann, nothing).await.fails(StatusCode::NOT_FOUND, "nothing is at");
+    }
+    for nothing in ["info/lfs/locks", "team/a", "team/a/info/lfs"] {
+        assert_eq!(lfs.get(&ann, nothing).await.0, StatusCode::NOT_FOUND);
+    }
+    for bad in ["a/b/c/d/e", "-a", "team//a", "team/a.git/b", "team/a%0d%0aset-cookie:%20x", "%ff", "a%00"] {
+        let answer = lfs.get(&ann, &format!("{bad}/info/lfs/locks")).await;
+        assert!([StatusCode::BAD_REQUEST, StatusCode::NOT_FOUND].contains(&answer.0), "{bad}: {}", answer.2);
+        assert!(!answer.1.contains_key("set-cookie"));
+    }
+    for dots in ["team/../other", "team/%2e%2e/other", "team/..%2fother", ".."] {
+        let request = format!("GET /{dots}/info/lfs/locks HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+        let answer = raw(&lfs.root, request.as_bytes()).await;
+        assert!(answer.starts_with("HTTP/1.1 400 "), "{dots}: {answer}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn bodies_are_bounded_and_say_what_they_are() {
+    let lfs = Lfs::start().await;
+    let ann = lfs.token("ann", Role::Write, "*");
+    let post = |kind: &str, body: reqwest::Body| {
+        let request = lfs.request(Method::POST, "team/a/info/lfs/locks").header("content-type", kind);
+        lfs.said(request.body(body), &ann)
+    };
+    let kind_of_json = "application/json";
+    for kind in ["text/plain", "application/x-www-form-urlencoded", "application/json2", ""] {
+        let said = post(kind, "{\"path\":\"x\"}".into()).await;
+        said.fails(StatusCode::UNSUPPORTED_MEDIA_TYPE, "application/vnd.git-lfs+json");
+    }
+    let huge = || format!("{{\"path\":\"{}\"}}", "x".repeat(JSON_BYTES_MAX));
+    post(kind_of_json, huge().into()).await.fails(StatusCode::PAYLOAD_TOO_LARGE, "at most 65536 bytes");
+    let pieces = tokio_stream::iter((0..17).map(|_| Ok::<_, std::io::Error>(vec![b' '; 4096])));
+    let unsaid = reqwest::Body::wrap_stream(pieces);
+    post(kind_of_json, unsaid).await.fails(StatusCode::PAYLOAD_TOO_LARGE, "at most");
+    let deep = format!("{{\"path\":\"x\",\"ref\":{}{}}}", "[".repeat(30_000), "]".repeat(30_000));
+    for bad in ["", "{", "[]", "null", "{}", "{\"path\":7}", "{\"path\":\"\\ud800\"}", &deep] {
+        let said = post(kind_of_json, bad.to_owned().into()).await;
+        said.fails(StatusCode::UNPROCESSABLE_ENTITY, "the body cannot be read");
+        assert_eq!(said.2["request_id"].as_str().unwrap().len(), 16);
+    }
+    assert_eq!(lfs.get(&ann, "team/a/info/lfs/locks").await.2, json!({ "locks": [] }));
 }

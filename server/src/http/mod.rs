@@ -8,8 +8,11 @@
 
 mod answer;
 mod auth;
+mod body;
 pub(crate) mod connection;
 mod lfs;
+mod lfs_locks;
+mod lfs_words;
 mod registry;
 pub(crate) mod streams;
 #[cfg(test)]
