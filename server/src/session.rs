@@ -150,7 +150,8 @@ impl Shared {
         }
     }
 
-    pub fn trouble(&self, what: &str, error: &dyn std::fmt::Display) -> Refusal {
+    /// Tells the owner what went wrong, and gives what others are told.
+    pub(crate) fn trouble(&self, what: &str, error: &dyn std::fmt::Display) -> Refusal {
         (self.tell)(&format!("{what}: {error}"));
         Refusal::internal()
     }

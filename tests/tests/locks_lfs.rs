@@ -181,6 +181,8 @@ fn stock_git_lfs_locks_at_our_server() {
     let said = told(&world, &bens, &["git push -q origin main"]);
     assert_eq!(said, PUSH_REFUSED);
     assert_eq!(bens.remote_id("origin", "refs/heads/main"), before);
+    // The lock is for another branch.
+    bens.git(&["push", "-q", "origin", "main:mine"]);
     let said = told(
         &world,
         &eves,

@@ -1,6 +1,6 @@
 //! Locks, and why one cannot be had, in the words of Git LFS: a lock in JSON, statuses, and messages that its clients show to people.
 //!
-//! Statuses: 401 nobody in particular, 403 somebody else's, 404 no such lock, 409 held (with the lock that is), 422 what is no place or no
+//! Statuses: 403 somebody else's, 404 no such lock, 409 held (with the lock that is), 422 what is no place or no
 //! branch, 507 too many locks.
 
 use super::answer::Failure;
@@ -41,11 +41,6 @@ fn has(lock: &Lock, who_has: &str) -> String {
 /// What makes no sense.
 pub(super) fn bad(message: impl Into<String>) -> Failure {
     Failure::new(StatusCode::UNPROCESSABLE_ENTITY, message)
-}
-
-/// Whoever may write without having a name.
-pub(super) fn nobody() -> Failure {
-    Failure::new(StatusCode::UNAUTHORIZED, "locks have an owner: log in first")
 }
 
 /// An answer that does not belong to the question.

@@ -63,7 +63,7 @@ impl Asked<'_> {
     }
 
     /// What a caller who may not write is told.
-    pub fn may_write(&self) -> Result<(), Answer> {
+    fn may_write(&self) -> Result<(), Answer> {
         if self.caller.is_anonymous() && self.role() < Some(Role::Admin) {
             return Err(no("locks have an owner: log in first"));
         }
