@@ -140,8 +140,10 @@ async fn what_is_in_the_way_of_a_push_is_theirs() {
     let [ann, ben] = ["ann", "ben"].map(|name| lfs.token(name, Role::Write, "team"));
     lfs.lock(&ann, "x").await;
     lfs.lock(&ben, "y").await;
-    let next = json!({ "path": "z", "ref": { "name": "refs/heads/next" } });
-    assert_eq!(lfs.post(&ann, LOCKS, &next).await.0, StatusCode::CREATED);
+    for path in ["z", "x"] {
+        let next = json!({ "path": path, "ref": { "name": "refs/heads/next" } });
+        assert_eq!(lfs.post(&ann, LOCKS, &next).await.0, StatusCode::CREATED);
+    }
     let verify = async |body: Value| {
         let said = lfs.post(&ben, &format!("{LOCKS}/verify"), &body).await;
         assert_eq!(said.0, StatusCode::OK, "{}", said.2);
@@ -152,16 +154,41 @@ async fn what_is_in_the_way_of_a_push_is_theirs() {
         [&said["ours"], &said["theirs"]].map(|locks| paths(locks).join(" "))
     };
     assert_eq!(of("refs/heads/main").await, ["y", "x"]);
-    assert_eq!(of("refs/heads/next").await, ["y", "z"]);
+    assert_eq!(of("refs/heads/next").await, ["y", "z x"]);
     assert_eq!(of("refs/heads/feature").await, ["y", ""], "the server would take that push");
     assert_eq!(of("refs/tags/v1").await, ["y", ""]);
     let all = verify(json!({ "ref": null })).await;
-    assert_eq!(paths(&all["theirs"]), ["x", "z"]);
+    assert_eq!(paths(&all["theirs"]), ["x", "z", "x"]);
     let first = verify(json!({ "limit": 2 })).await;
     assert_eq!((paths(&first["ours"]), paths(&first["theirs"])), (vec!["y"], vec!["x"]));
     let rest = verify(json!({ "cursor": first["next_cursor"] })).await;
-    assert_eq!((paths(&rest["ours"]), paths(&rest["theirs"])), (vec![], vec!["z"]));
+    assert_eq!((paths(&rest["ours"]), paths(&rest["theirs"])), (vec![], vec!["z", "x"]));
     assert_eq!(rest.get("next_cursor"), None);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_shares_a_lock_is_not_in_the_way() {
+    let lfs = Lfs::start().await;
+    let [ben, eve] = ["ben", "eve"].map(|name| lfs.token(name, Role::Write, "team"));
+    let (main, items) = (Branch::parse("main").unwrap(), [Ok(LockPath::parse("x").unwrap())]);
+    for who in ["ann", "ben"] {
+        let wish = dits_lock::table::Wish {
+            who,
+            branch: &main,
+            items: &items,
+            mode: dits_lock::Mode::Shared,
+            reason: None,
+            lease: None,
+            all: false,
+        };
+        let share = |table: &Table, now: u64, next: &mut u64| table.acquire(&wish, now, next);
+        lfs.server.shared().locks.change("team/a", now(), share).unwrap();
+    }
+    for (token, theirs) in [(&ben, vec![]), (&eve, vec!["x", "x"])] {
+        let said = lfs.post(token, &format!("{LOCKS}/verify"), &json!({})).await;
+        assert_eq!(paths(&said.2["theirs"]), theirs);
+    }
+    lfs.lock(&eve, "x").await.fails(StatusCode::CONFLICT, "ann has locked 'x'");
 }
 
 #[tokio::test(flavor = "multi_thread")]
