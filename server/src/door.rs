@@ -1,4 +1,4 @@
-//! Who comes in: rights, how often one may fail, and the audit log, for the streams of a running server.
+//! Who comes in: rights, how often one may fail, and the audit log, for the streams and requests of a running server.
 //!
 //! The order of checks is part of the promise to people without rights: form of the request (by the caller), then how often
 //! this address has failed, then the token, then the right. Nothing about a repository is looked at before. Whoever shows nothing may
@@ -47,7 +47,19 @@ impl Door {
 
     /// Who says this hello, if that one may do what takes the role `needed`.
     pub async fn let_in(&self, hello: &Hello, needed: Role, from: IpAddr) -> Result<Caller, Refusal> {
-        let (token, now) = (hello.token.as_str(), now());
+        let caller = self.recognize(&hello.token, Some(&hello.repository), from).await?;
+        self.allow(&caller, needed, &hello.repository, from)?;
+        Ok(caller)
+    }
+
+    /// Who shows this token; about which repository is for the log.
+    pub async fn recognize(
+        &self,
+        token: &str,
+        repository: Option<&str>,
+        from: IpAddr,
+    ) -> Result<Caller, Refusal> {
+        let now = now();
         let hash: [u8; 32] = blake3::hash(token.as_bytes()).into();
         if !token.is_empty() && !self.limiter().allows(from, &hash, now) {
             return Err(Refusal::too_many());
@@ -55,7 +67,7 @@ impl Door {
         let caller = match self.access.caller(token, now).await {
             Ok(caller) => caller,
             Err(Denied::Bad(why)) => {
-                self.failed(hello, &why, from, &hash, now);
+                self.failed(repository, &why, from, &hash, now);
                 return Err(self.unauthorized(&why));
             }
             Err(Denied::NoKeys(why)) => return Err(Refusal::no_keys(&why)),
@@ -64,38 +76,48 @@ impl Door {
         if !token.is_empty() {
             self.limiter().welcome(from, &hash, now);
         }
-        match caller.role_in(&hello.repository) {
-            Some(role) if role >= needed => Ok(caller),
-            // Logging in may help.
-            _ if token.is_empty() => Err(self.unauthorized("an access token is needed")),
-            _ => {
-                let event =
-                    Event { result: format!("may not {needed}"), ..event("denied", &caller, hello, from) };
-                self.sampled(&self.denied, event, now);
-                Err(Refusal::forbidden(needed, &hello.repository))
-            }
+        Ok(caller)
+    }
+
+    /// Whether somebody who was recognized may do what takes the role `needed`.
+    pub fn allow(
+        &self,
+        caller: &Caller,
+        needed: Role,
+        repository: &str,
+        from: IpAddr,
+    ) -> Result<(), Refusal> {
+        if caller.role_in(repository) >= Some(needed) {
+            return Ok(());
         }
+        // Logging in may help.
+        if caller.is_anonymous() {
+            return Err(self.unauthorized("an access token is needed"));
+        }
+        let result = format!("may not {needed}");
+        self.sampled(&self.denied, Event { result, ..event("denied", caller, repository, from) }, now());
+        Err(Refusal::forbidden(needed, repository))
     }
 
     /// Writes down that `caller` begins to write; without this it must not.
     pub fn writes(&self, what: &str, caller: &Caller, hello: &Hello, from: IpAddr) -> Result<(), Refusal> {
-        let event = Event { result: "begins".into(), ..event(what, caller, hello, from) };
+        let event = Event { result: "begins".into(), ..event(what, caller, &hello.repository, from) };
         if self.note(event) { Ok(()) } else { Err(Refusal::no_audit()) }
     }
 
-    /// Writes down how a stream ended: nothing, or what went wrong, and bytes received and sent.
+    /// Writes down how a stream or a request ended: nothing, or what went wrong; of a stream the bytes sent and received.
     pub fn ended(
         &self,
         what: &str,
         caller: &Caller,
-        hello: &Hello,
+        repository: &str,
         from: IpAddr,
         failure: Option<String>,
-        (sent, received): (u64, u64),
+        bytes: Option<(u64, u64)>,
     ) {
         let result = failure.unwrap_or_else(|| "ok".into());
-        let (sent, received) = (Some(sent), Some(received));
-        let event = Event { result, sent, received, ..event(what, caller, hello, from) };
+        let (sent, received) = bytes.unzip();
+        let event = Event { result, sent, received, ..event(what, caller, repository, from) };
         if caller.is_anonymous() && event.event != "push" && event.event != "git-receive-pack" {
             self.sampled(&self.anonymous, event, now());
         } else {
@@ -158,7 +180,8 @@ impl Door {
         let by = format!("key {}", key.fingerprint(ssh_key::HashAlg::Sha256));
         let caller = Caller { name: name.into(), by, rights: Vec::new() };
         if !key::is_signed(key, pem, message) {
-            self.failed(hello, "the signature of a login is not valid", from, &hash_of(key), now);
+            let why = "the signature of a login is not valid";
+            self.failed(Some(&hello.repository), why, from, &hash_of(key), now);
             return None;
         }
         let granted = self.access.log_in(name, key, now).map_err(|error| self.trouble(&error)).ok()?;
@@ -166,14 +189,14 @@ impl Door {
         for good in [hash_of(key), token] {
             self.limiter().welcome(from, &good, now);
         }
-        self.note(Event { result: "ok".into(), ..event("login", &caller, hello, from) });
+        self.note(Event { result: "ok".into(), ..event("login", &caller, &hello.repository, from) });
         Some(granted)
     }
 
-    fn failed(&self, hello: &Hello, why: &str, from: IpAddr, hash: &[u8; 32], now: u64) {
+    fn failed(&self, repository: Option<&str>, why: &str, from: IpAddr, hash: &[u8; 32], now: u64) {
         let last = self.limiter().failed(from, hash, now);
         let result = if last { format!("{why}; no more tries from here for now") } else { why.to_owned() };
-        let (from, repository) = (Some(from), Some(hello.repository.clone()));
+        let (from, repository) = (Some(from), repository.map(str::to_owned));
         self.sampled(&self.denied, Event { from, repository, ..Event::of("denied", &result) }, now);
     }
 
@@ -204,12 +227,12 @@ fn hash_of(key: &PublicKey) -> [u8; 32] {
     blake3::hash(key.fingerprint(ssh_key::HashAlg::Sha256).as_bytes()).into()
 }
 
-fn event(what: &str, caller: &Caller, hello: &Hello, from: IpAddr) -> Event {
+fn event(what: &str, caller: &Caller, repository: &str, from: IpAddr) -> Event {
     Event {
         who: Some(caller.name.clone()),
         by: Some(caller.by.clone()),
         from: Some(from),
-        repository: Some(hello.repository.clone()),
+        repository: Some(repository.to_owned()),
         ..Event::of(what, "")
     }
 }

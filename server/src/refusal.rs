@@ -17,7 +17,7 @@ pub(crate) struct Refusal {
 }
 
 /// What is shown as a token, for helpers that ask (`wwwauth[]`).
-const BEARER: &str = "Bearer realm=\"git-dits\"";
+pub(crate) const BEARER: &str = "Bearer realm=\"git-dits\"";
 /// A key of the user's.
 pub(crate) const SSH: &str = "SSH";
 

@@ -17,7 +17,7 @@ use crate::door::{Door, now};
 use crate::faults::Faults;
 use crate::git::Git;
 use crate::hooks;
-use crate::http::{connection, streams::Streams};
+use crate::http::{self, connection, streams::Streams};
 use crate::identity::{self, IdentityError};
 use crate::layout::{Claim, Layout, LayoutError};
 use crate::locks::{Locks, LocksError};
@@ -26,6 +26,7 @@ use crate::prover::{Prover, Tell};
 use crate::pushes::Pushes;
 use crate::session::{self, CLOSE_REASON, Shared};
 use crate::stores::Stores;
+use axum::Router;
 use dits_net::certificate::ServerTls;
 use dits_net::listen::{Arrival, Arrived};
 use dits_net::{Listener, TransportError};
@@ -210,6 +211,12 @@ impl Server {
         self.admin_token.as_deref()
     }
 
+    /// What it works with.
+    #[cfg(test)]
+    pub(crate) fn shared(&self) -> Arc<Shared> {
+        self.shared.clone()
+    }
+
     /// Sets who is told, in one line each, about failures of the server's own; the first of those that came
     /// before are told now. `tell` is called from any thread and must not block for long.
     pub fn on_problem(&self, tell: impl Fn(&str) + Send + Sync + 'static) {
@@ -222,6 +229,7 @@ impl Server {
     pub async fn run(self, shutdown: impl Future<Output = ()>) -> Result<(), ServeError> {
         let (stop, stopped) = watch::channel(false);
         let (streams, mut requested) = Streams::new();
+        let router = http::router(&streams, http::services(&self.shared));
         let mut connections = JoinSet::new();
         let (mut shutdown, mut sweeping) = (pin!(shutdown), pin!(streams.sweep()));
         let result = loop {
@@ -230,7 +238,8 @@ impl Server {
                     None => break Err(ServeError::Endpoint),
                     Some(arrival) if connections.len() >= CONNECTIONS_MAX => arrival.refuse(),
                     Some(arrival) => {
-                        connections.spawn(greet(self.shared.clone(), streams.clone(), arrival, stopped.clone()));
+                        let requests = (streams.clone(), router.clone());
+                        connections.spawn(greet(self.shared.clone(), requests, arrival, stopped.clone()));
                     }
                 },
                 Some((stream, from)) = requested.recv() => {
@@ -273,10 +282,17 @@ async fn all(tasks: &mut JoinSet<()>) {
     while tasks.join_next().await.is_some() {}
 }
 
-async fn greet(shared: Arc<Shared>, streams: Streams, arrival: Arrival, stop: watch::Receiver<bool>) {
+async fn greet(
+    shared: Arc<Shared>,
+    (streams, router): (Streams, Router),
+    arrival: Arrival,
+    stop: watch::Receiver<bool>,
+) {
     match timeout(HANDSHAKE_MAX, arrival.greet()).await {
         Ok(Ok(Arrived::Peer(peer))) => session::serve(shared, peer, stop).await,
-        Ok(Ok(Arrived::Http(http))) => connection::serve(&streams, http.io, http.address, stop).await,
+        Ok(Ok(Arrived::Http(http))) => {
+            connection::serve((&streams, router), http.io, http.address, stop).await;
+        }
         Ok(Err(_)) | Err(_) => {}
     }
 }

@@ -114,7 +114,7 @@ pub(crate) async fn serve_stream(shared: Arc<Shared>, stream: Stream, from: IpAd
     };
     let (sent, received) = wire.bytes();
     let bytes = (sent + moved.sent.into_inner(), received + moved.received.into_inner());
-    shared.door.ended(what, &caller, &hello, from, failure, bytes);
+    shared.door.ended(what, &caller, &hello.repository, from, failure, Some(bytes));
 }
 
 /// What an admitted stream does.
@@ -150,7 +150,8 @@ impl Shared {
         }
     }
 
-    fn trouble(&self, what: &str, error: &dyn std::fmt::Display) -> Refusal {
+    /// Tells the owner what went wrong, and gives what others are told.
+    pub(crate) fn trouble(&self, what: &str, error: &dyn std::fmt::Display) -> Refusal {
         (self.tell)(&format!("{what}: {error}"));
         Refusal::internal()
     }

@@ -5,6 +5,7 @@
 //! that run have their answer first.
 
 use super::streams::{PeerAddress, Streams};
+use axum::Router;
 use axum::extract::{Extension, Request, State};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::Response;
@@ -73,17 +74,16 @@ async fn counted(State(requests): State<Arc<Requests>>, request: Request, next: 
     next.run(request).await
 }
 
-/// Answers what comes from `peer` on `io` until one of both has enough, or `stop` turns true.
+/// Answers what comes from `peer` on `io` with `router` until one of both has enough, or `stop` turns true.
 pub(crate) async fn serve<IO: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
-    streams: &Streams,
+    (streams, router): (&Streams, Router),
     io: IO,
     peer: SocketAddr,
     mut stop: watch::Receiver<bool>,
 ) {
     let requests = Arc::<Requests>::default();
-    let router = super::router(streams)
-        .layer(Extension(PeerAddress(peer)))
-        .layer(from_fn_with_state(requests.clone(), counted));
+    let router =
+        router.layer(Extension(PeerAddress(peer))).layer(from_fn_with_state(requests.clone(), counted));
     let builder = builder();
     let mut connection = pin!(builder.serve_connection(TokioIo::new(io), TowerToHyperService::new(router)));
     let stopping = async {

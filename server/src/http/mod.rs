@@ -1,26 +1,38 @@
 //! HTTP on the server's port: for what comes through proxies that let nothing else pass.
 //!
-//! [`router`] joins the parts, each a router of its own: [`streams`] carries streams in requests. Every other path
-//! is answered with 404 and JSON. [`connection`] runs HTTP/1.1 or HTTP/2 on a connection whose handshake is done.
+//! [`router`] joins the parts, each a router of its own: [`streams`] carries streams in requests; [`services`] are all that need to know
+//! who asks ([`auth`]): [`lfs`] answers clients of Git LFS. Every other path is answered with 404 and JSON. [`connection`] runs HTTP/1.1 or HTTP/2 on a connection whose handshake is done.
 //!
 //! Always holds: an error is JSON with a `message`; bodies are bounded before they are read, and reading one has a
 //! deadline.
 
 mod answer;
+mod auth;
+mod body;
 pub(crate) mod connection;
+mod lfs;
+mod lfs_locks;
+mod lfs_words;
 mod registry;
 pub(crate) mod streams;
 #[cfg(test)]
 mod tests;
 
+use crate::session::Shared;
 use answer::Failure;
 use axum::Router;
 use axum::http::{StatusCode, Uri};
 use axum::routing::get;
+use std::sync::Arc;
 use streams::Streams;
 
+/// What is answered to somebody, not to anybody.
+pub(crate) fn services(shared: &Arc<Shared>) -> Router {
+    lfs::router(shared)
+}
+
 /// All that the server answers over HTTP.
-pub(crate) fn router(streams: &Streams) -> Router {
+pub(crate) fn router(streams: &Streams, services: Router) -> Router {
     Router::new()
         .route(
             "/",
@@ -29,9 +41,8 @@ pub(crate) fn router(streams: &Streams) -> Router {
             }),
         )
         .merge(streams.router())
-        .fallback(|uri: Uri| async move {
-            Failure::new(StatusCode::NOT_FOUND, format!("nothing is at '{}'", uri.path()))
-        })
+        .merge(services)
+        .fallback(|uri: Uri| async move { Failure::nothing_at(&uri) })
         .method_not_allowed_fallback(|| async {
             Failure::new(StatusCode::METHOD_NOT_ALLOWED, "this method is not known here")
         })

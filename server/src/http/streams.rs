@@ -10,6 +10,7 @@
 //! asked for what was acknowledged, 413 too many bytes, 429 and 503 too many streams.
 
 use super::answer::Failure;
+use super::body::in_time;
 use super::registry::{Closed, Found, Registry, parse_id};
 use axum::Router;
 use axum::body::{Body, to_bytes};
@@ -27,10 +28,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
-use tokio::time::timeout;
 
-/// Time for the body of a request to arrive.
-const BODY_MAX: Duration = Duration::from_secs(30);
 /// How often streams that nobody asks for are looked for.
 const SWEEP: Duration = Duration::from_secs(10);
 /// How often a server that stops looks whether clients have fetched what was said to them.
@@ -132,9 +130,7 @@ async fn up(
         let turn = found.upload.lock().await;
         (to_bytes(body, WINDOW).await, turn)
     };
-    let (body, _turn) = timeout(BODY_MAX, read)
-        .await
-        .map_err(|_| Failure::new(StatusCode::REQUEST_TIMEOUT, "the body did not arrive in time"))?;
+    let (body, _turn) = in_time(read).await?;
     let bytes = body.map_err(|_| {
         let message = format!("a body has at most {WINDOW} bytes, and as many as it says");
         Failure::new(StatusCode::PAYLOAD_TOO_LARGE, message)

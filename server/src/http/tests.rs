@@ -2,6 +2,7 @@
 
 use super::connection;
 use super::streams::Streams;
+use axum::Router;
 use bytes::Bytes;
 use dits_net::Stream;
 use reqwest::{Client, Response, StatusCode};
@@ -12,7 +13,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{mpsc, watch};
 
 /// reqwest wants TLS settings also where nothing is encrypted.
-fn no_tls() -> rustls::ClientConfig {
+pub(super) fn no_tls() -> rustls::ClientConfig {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let builder = rustls::ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
     builder.unwrap().with_root_certificates(rustls::RootCertStore::empty()).with_no_client_auth()
@@ -35,7 +36,10 @@ impl Http {
         tokio::spawn(async move {
             while let Ok((io, peer)) = listener.accept().await {
                 let (streams, stopped) = (streams.clone(), stopped.clone());
-                tokio::spawn(async move { connection::serve(&streams, io, peer, stopped).await });
+                tokio::spawn(async move {
+                    let router = super::router(&streams, Router::new());
+                    connection::serve((&streams, router), io, peer, stopped).await;
+                });
             }
         });
         let client = Client::builder().no_proxy().tls_backend_preconfigured(no_tls()).build().unwrap();
@@ -158,9 +162,13 @@ async fn a_server_that_stops_lets_clients_fetch_what_was_said() {
     assert_eq!(http.get(&at(3)).await.headers()["dits-end"], "1");
 }
 
-/// Sends `request` as it is, and reads until the server has enough.
 async fn raw(http: &Http, request: &[u8]) -> String {
-    let address = http.root.strip_prefix("http://").unwrap();
+    raw_to(&http.root, request).await
+}
+
+/// Sends `request` as it is, and reads until the server has enough.
+pub(super) async fn raw_to(root: &str, request: &[u8]) -> String {
+    let address = root.strip_prefix("http://").unwrap();
     let mut io = TcpStream::connect(address).await.unwrap();
     io.write_all(request).await.unwrap();
     let mut answer = Vec::new();
