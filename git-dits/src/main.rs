@@ -11,6 +11,7 @@ mod demo;
 mod doctor;
 mod entries;
 mod hydration;
+mod lockable;
 mod logs;
 mod outcome;
 mod portable;

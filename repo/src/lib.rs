@@ -22,6 +22,7 @@ pub mod git;
 pub mod history;
 pub mod hydrate;
 pub mod index;
+pub mod lockable;
 pub mod locks;
 pub mod migrate;
 pub mod names;

@@ -16,6 +16,7 @@ pub mod bytes;
 pub mod gits;
 pub mod http_host;
 pub mod inspector;
+pub mod lockable;
 pub mod masked;
 pub mod network;
 pub mod pointer;

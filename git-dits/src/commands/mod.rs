@@ -30,6 +30,9 @@ mod ls_files;
 mod man;
 mod migrate;
 mod pointer;
+mod post_checkout;
+mod post_commit;
+mod post_merge;
 mod pre_push;
 mod prune;
 mod pull;
@@ -111,6 +114,12 @@ enum Command {
     Hook(hook::Args),
     #[command(hide = true)]
     PrePush(pre_push::Args),
+    #[command(hide = true)]
+    PostCheckout(post_checkout::Args),
+    #[command(hide = true)]
+    PostMerge(post_merge::Args),
+    #[command(hide = true)]
+    PostCommit(post_commit::Args),
 }
 
 /// Runs what the arguments of this process say.
@@ -170,6 +179,9 @@ impl Command {
             Command::FilterProcess(args) => filter_process::run(args),
             Command::Hook(args) => hook::run(args),
             Command::PrePush(args) => pre_push::run(args),
+            Command::PostCheckout(args) => post_checkout::run(args),
+            Command::PostMerge(args) => post_merge::run(args),
+            Command::PostCommit(args) => post_commit::run(args),
         }
     }
 }
