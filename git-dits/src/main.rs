@@ -11,6 +11,8 @@ mod demo;
 mod doctor;
 mod entries;
 mod hydration;
+mod lfs_name;
+mod locking;
 mod logs;
 mod outcome;
 mod portable;

@@ -62,6 +62,8 @@ pub enum LockError {
 pub struct LockPlace {
     /// The remote's name.
     pub remote: String,
+    /// Whether the remote's Git is there too.
+    pub has_git: bool,
     address: Address,
 }
 
@@ -83,8 +85,9 @@ impl LockPlace {
             // Without any remote a setting may still name a server.
             (None, None) => endpoint::of(repository, &name, "", Direction::Push)?,
         };
+        let has_git = endpoint::inner(&known.git_url).starts_with("dits://");
         match known.address {
-            Some(Location::Server(address)) => Ok(LockPlace { remote: name, address }),
+            Some(Location::Server(address)) => Ok(LockPlace { remote: name, has_git, address }),
             Some(Location::Folder(folder)) => Err(LockError::Folder { remote: name, folder }),
             None => Err(LockError::NoServer(name)),
         }
@@ -195,6 +198,7 @@ mod tests {
         assert!(matches!(find(Some("x"), None), Err(LockError::NoRemote(name)) if name == "x"));
         git.run(&["config", "dits.url", "dits://set/t/a"]).unwrap();
         assert_eq!(name(None), "set:4880/t/a", "without a remote");
+        assert!(!find(None, None).unwrap().has_git);
         git.run(&["remote", "add", "one", "dits://one:7/t/a"]).unwrap();
         assert_eq!(name(Some("main")), "one:7/t/a", "the only one");
         git.run(&["remote", "add", "two", "dits://two/t/b.git"]).unwrap();
@@ -202,7 +206,8 @@ mod tests {
         assert_eq!(name(Some("main")), "two:4880/t/b.git");
         git.run(&["config", "branch.main.pushRemote", "one"]).unwrap();
         assert_eq!(name(Some("main")), "one:7/t/a");
-        assert_eq!(find(Some("two"), Some("main")).unwrap().remote, "two");
+        let two = find(Some("two"), Some("main")).unwrap();
+        assert!(two.remote == "two" && two.has_git);
         git.run(&["config", "remote.two.pushurl", dir.path().to_str().unwrap()]).unwrap();
         git.run(&["config", "remote.two.ditspushurl", dir.path().to_str().unwrap()]).unwrap();
         let folder = find(Some("two"), None).unwrap_err();

@@ -23,6 +23,8 @@ pub mod history;
 pub mod hydrate;
 pub mod index;
 pub mod locks;
+pub mod locks_paths;
+pub mod locks_seen;
 pub mod migrate;
 pub mod names;
 pub mod partial;
