@@ -102,7 +102,7 @@ fn json_has_the_keys_of_git_lfs_first() {
 
 #[test]
 fn others_locks_go_by_force_of_an_admin_only() {
-    let Story { world: _world, server: _server, ann, ben } = Story::new();
+    let Story { world: _world, server, ann, ben } = Story::new();
     dits(&ann, "lock a.uasset").ok();
     dits(&ben, "lock b.uasset").ok();
     for words in ["unlock a.uasset", "unlock --force a.uasset", "unlock --force --id 1"] {
@@ -113,6 +113,11 @@ fn others_locks_go_by_force_of_an_admin_only() {
     assert_eq!(dits(&ann, "unlock --force --id 2").ok().text(), "Unlocked Lock 2\n");
     let ran = dits(&ann, "unlock --id 2").fails().says(&["Unable to unlock 2: no such lock\n"]);
     assert_eq!(ran.code, Some(2));
+    let other = server.url("team/other");
+    ann.git(&["push", "-q", &other, "main"]);
+    let ran = ann.call(&["dits", "unlock", "--force", "--id", "1", "--remote", &other]).fails();
+    ran.says(&["Unable to unlock 1: no such lock\n"]);
+    assert_eq!(dits(&ann, "locks").ok().text(), "a.uasset\tann\tID:1\n", "an id is of one repository");
     dits(&ann, "unlock --id two").fails().says(&["Unable to unlock two: no such lock\n"]);
     // What Ben's clone took for his is no more, once he asks.
     assert_eq!(dits(&ben, "locks --local").ok().text(), "b.uasset\tben\tID:2\n");

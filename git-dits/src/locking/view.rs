@@ -2,6 +2,7 @@
 //!
 //! Keys of git-lfs come first and in its order, ours after them; times are UTC as in RFC 3339.
 
+use super::words::plain;
 use dits_lock::{Event, Lock, Mode, What, Why};
 use dits_server::utc;
 use serde::Serialize;
@@ -106,17 +107,18 @@ pub fn table(locks: &[Lock], ours: Option<&dyn Fn(&Lock) -> bool>) -> String {
     let mut sorted: Vec<&Lock> = locks.iter().collect();
     sorted
         .sort_by(|one, other| (&one.path, &one.branch, one.id).cmp(&(&other.path, &other.branch, other.id)));
-    let width = |column: fn(&Lock) -> &str| sorted.iter().map(|lock| column(lock).len()).max().unwrap_or(0);
-    let (paths, owners) = (width(|lock| lock.path.as_str()), width(|lock| &lock.owner));
-    let pad = |text: &str, width: usize| " ".repeat(width - text.len());
-    let row = |lock: &Lock| {
+    let owners: Vec<String> = sorted.iter().map(|lock| plain(&lock.owner)).collect();
+    let path_width = sorted.iter().map(|lock| lock.path.as_str().len()).max().unwrap_or(0);
+    let owner_width = owners.iter().map(String::len).max().unwrap_or(0);
+    let padded = |text: &str, width: usize| format!("{text}{}", " ".repeat(width - text.len()));
+    let row = |(lock, owner): (&Lock, &String)| {
         let mark = match ours {
             None => "",
             Some(ours) if ours(lock) => "O ",
             Some(_) => "  ",
         };
-        let (path, owner) = (lock.path.as_str(), &lock.owner);
-        format!("{mark}{path}{}\t{owner}{}\tID:{}\n", pad(path, paths), pad(owner, owners), lock.id)
+        let (path, owner) = (padded(lock.path.as_str(), path_width), padded(owner, owner_width));
+        format!("{mark}{path}\t{owner}\tID:{}\n", lock.id)
     };
-    sorted.into_iter().map(row).collect()
+    sorted.into_iter().zip(&owners).map(row).collect()
 }

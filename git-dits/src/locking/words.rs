@@ -130,7 +130,7 @@ pub fn ago(at: u64, now: u64) -> String {
 }
 
 /// Words of others without control characters.
-fn plain(text: &str) -> String {
+pub fn plain(text: &str) -> String {
     text.replace(char::is_control, "?")
 }
 
