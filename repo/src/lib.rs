@@ -24,6 +24,8 @@ pub mod hydrate;
 pub mod index;
 pub mod lockable;
 pub mod locks;
+pub mod locks_paths;
+pub mod locks_seen;
 pub mod migrate;
 pub mod names;
 pub mod partial;

@@ -9,7 +9,7 @@ use dits_format::pointer::Parsed;
 use std::collections::HashSet;
 
 /// Variables that change what pathspecs mean.
-const PATHSPEC_MODES: [&str; 4] =
+pub(crate) const PATHSPEC_MODES: [&str; 4] =
     ["GIT_LITERAL_PATHSPECS", "GIT_GLOB_PATHSPECS", "GIT_NOGLOB_PATHSPECS", "GIT_ICASE_PATHSPECS"];
 
 /// A managed file of the index or of a commit.

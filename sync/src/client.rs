@@ -265,12 +265,14 @@ impl Client {
         observe: Observer<'_>,
     ) -> Result<Report, SyncError> {
         let started = Instant::now();
+        // Who waits for news of locks wants little, and may wait long.
+        let slowest = self.limits.slow.filter(|_| hello.purpose != Purpose::Locks);
         let wire = self.runtime().block_on(async {
             let channel = Channel::open(self.connection(), hello).await?.paced(&self.pace);
             let (wire, activity) = (channel.wire(), channel.activity());
             let driven = tokio::select! {
                 driven = drive(machine, channel, observe) => driven,
-                slow = watch(self.limits.slow, &activity) => Err(slow),
+                slow = watch(slowest, &activity) => Err(slow),
             };
             let mut spent = self.spent.lock().unwrap_or_else(PoisonError::into_inner);
             (spent.0, spent.1) = (spent.0 + wire.bytes().0, spent.1 + wire.bytes().1);

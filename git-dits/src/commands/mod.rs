@@ -25,6 +25,8 @@ mod hook;
 mod hydrate;
 mod init_folder;
 mod install;
+mod lock;
+mod locks;
 mod logs;
 mod ls_files;
 mod man;
@@ -42,19 +44,22 @@ mod smudge;
 mod status;
 mod track;
 mod uninstall;
+mod unlock;
 mod untrack;
 mod update;
 mod verify_push;
 pub mod version;
 mod whereis;
+mod whoami;
 
-use crate::report;
+use crate::{lfs_name, report};
 use clap::error::ErrorKind;
 use clap::{ArgAction, CommandFactory, Parser, Subcommand};
+use std::ffi::OsString;
 use std::process::ExitCode;
 
 /// Exit code for arguments we do not know.
-const UNKNOWN: u8 = 127;
+pub const UNKNOWN: u8 = 127;
 
 /// Large files in Git: stored as chunks, moved as differences
 #[derive(Debug, Parser)]
@@ -88,6 +93,10 @@ enum Command {
     Whereis(whereis::Args),
     Check(check::Args),
     Push(push::Args),
+    Lock(lock::Args),
+    Unlock(unlock::Args),
+    Locks(locks::Args),
+    Whoami(whoami::Args),
     Fsck(fsck::Args),
     Prune(prune::Args),
     Gc(gc::Args),
@@ -124,7 +133,13 @@ enum Command {
 
 /// Runs what the arguments of this process say.
 pub fn main() -> ExitCode {
-    let cli = match Cli::try_parse() {
+    let args: Vec<OsString> = std::env::args_os().collect();
+    if lfs_name::is_lfs(&args)
+        && let Some(code) = lfs_name::answer(&args)
+    {
+        return code;
+    }
+    let cli = match Cli::try_parse_from(args) {
         Ok(cli) => cli,
         Err(error) => return usage(&error),
     };
@@ -158,6 +173,10 @@ impl Command {
             Command::Whereis(args) => whereis::run(args),
             Command::Check(args) => check::run(args),
             Command::Push(args) => push::run(args),
+            Command::Lock(args) => lock::run(args),
+            Command::Unlock(args) => unlock::run(args),
+            Command::Locks(args) => locks::run(args),
+            Command::Whoami(args) => whoami::run(args),
             Command::Fsck(args) => fsck::run(args),
             Command::Prune(args) => prune::run(args),
             Command::Gc(args) => gc::run(args),
