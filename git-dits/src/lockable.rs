@@ -52,11 +52,16 @@ pub fn in_hook(changed: impl FnOnce(&Git) -> Result<Changed, RepoError>) -> Exit
         };
         refresh(&context, scope).map(drop)
     };
-    if let Err(error) = work() {
+    tell_of_failure(work());
+    ExitCode::SUCCESS
+}
+
+/// What failed here is no reason to fail for what it follows.
+pub fn tell_of_failure(done: Result<()>) {
+    if let Err(error) = done {
         report::warning(&format!("lockable files may have wrong modes: {}", report::text(&error)));
         report::hint("to put them right: 'git dits doctor --fix'");
     }
-    ExitCode::SUCCESS
 }
 
 /// Paths that `git diff-tree` names for these arguments, and that are there afterwards.

@@ -9,10 +9,11 @@ pub mod view;
 pub mod words;
 
 use crate::context::{self, Context};
-use crate::report;
+use crate::{lockable, report};
 use anyhow::Result;
-use dits_lock::{Answer, Ask, Event, Lock, What};
+use dits_lock::{Answer, Ask, Event, Lock, LockPath, What};
 use dits_remote::{LockError, LockPeer, LockPlace};
+use dits_repo::lockable::Scope;
 use dits_repo::locks::{Known, LockCache};
 use std::thread;
 
@@ -108,7 +109,7 @@ impl Locking {
         names.iter().map(|name| format!("refs/remotes/{}/{name}", self.place.remote)).collect()
     }
 
-    /// Takes in what has changed for this user.
+    /// Takes in what has changed for this user, and gives his files the modes that go with it.
     pub fn after(&self, changed: &Changed) -> Result<()> {
         let Changed { who, gained, lost, retained } = changed;
         if gained.is_empty() && lost.is_empty() && retained.is_empty() {
@@ -118,7 +119,10 @@ impl Locking {
             known.who = who.clone().or(known.who.take());
             lost.iter().for_each(|lock| known.lost(lock.id));
             retained.iter().chain(gained).for_each(|lock| known.gained(lock.clone()));
-        })
+        })?;
+        let places: Vec<LockPath> = lost.iter().chain(gained).map(|lock| lock.path.clone()).collect();
+        lockable::tell_of_failure(lockable::refresh(&self.context, Scope::Places(&places)).map(drop));
+        Ok(())
     }
 
     /// Changes what is known of this keeper.
