@@ -167,7 +167,8 @@ fn what_somebody_works_on_is_left_alone() {
     let stages = format!("0 {} 0\tconflict.lk\n{stages}", "0".repeat(40));
     world.git.run_with_input(&["update-index", "--index-info"], stages.as_bytes()).unwrap();
     fs::remove_file(world.path("gone.lk")).unwrap();
-    fs::rename(world.path("real"), world.path("moved")).unwrap();
+    fs::remove_dir_all(world.path("real")).unwrap();
+    world.write("moved/d.lk", "real/d.lk");
     std::os::unix::fs::symlink("moved", world.path("real")).unwrap();
     fs::remove_file(world.path("b.lk")).unwrap();
     std::os::unix::fs::symlink("free.txt", world.path("b.lk")).unwrap();
