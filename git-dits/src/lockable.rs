@@ -5,7 +5,7 @@
 
 use crate::context::{self, Context};
 use crate::report;
-use anyhow::Result;
+use anyhow::{Error, Result};
 use dits_repo::lockable::{self, Flipped, Scope};
 use dits_repo::{Git, RepoError};
 use std::process::ExitCode;
@@ -18,7 +18,7 @@ const NAMED_MAX: usize = 3;
 pub fn refresh(context: &Context, scope: Scope<'_>) -> Result<Flipped> {
     let done = lockable::refresh(&context.repository, scope, &*context::critical()?)?;
     for (_, error) in done.failed.iter().take(NAMED_MAX) {
-        report::warning(&report::text(&anyhow::Error::msg(error.to_string())));
+        report::warning(&error.to_string());
     }
     if done.failed.len() > NAMED_MAX {
         report::warning(&format!("and {} more", done.failed.len() - NAMED_MAX));
@@ -52,16 +52,16 @@ pub fn in_hook(changed: impl FnOnce(&Git) -> Result<Changed, RepoError>) -> Exit
         };
         refresh(&context, scope).map(drop)
     };
-    tell_of_failure(work());
+    if let Err(error) = work() {
+        tell(&error);
+    }
     ExitCode::SUCCESS
 }
 
-/// What failed here is no reason to fail for what it follows.
-pub fn tell_of_failure(done: Result<()>) {
-    if let Err(error) = done {
-        report::warning(&format!("lockable files may have wrong modes: {}", report::text(&error)));
-        report::hint("to put them right: 'git dits doctor --fix'");
-    }
+/// Says why modes may be wrong, where the work itself was done.
+pub fn tell(error: &Error) {
+    report::warning(&format!("lockable files may have wrong modes: {}", report::text(error)));
+    report::hint("to put them right: 'git dits doctor --fix'");
 }
 
 /// Paths that `git diff-tree` names for these arguments, and that are there afterwards.

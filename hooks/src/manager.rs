@@ -136,3 +136,41 @@ fn lefthook(file: &str, hook: ClientHook) -> String {
     let input = if input { "      use_stdin: true\n" } else { "" };
     format!("{name}:\n  commands:\n    git-dits:\n      run: {run}\n{input}")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_manager_hands_on_what_git_said() {
+        use ClientHook::*;
+        for (manager, hook, part) in [
+            (Manager::Husky, PostCheckout, "git dits post-checkout \"$@\"\n"),
+            (
+                Manager::Lefthook("lefthook.yml"),
+                PostMerge,
+                "post-merge:\n  commands:\n    git-dits:\n      run: git dits post-merge {0}\n",
+            ),
+            (Manager::Lefthook("lefthook.toml"), PostCommit, "run = \"git dits post-commit\"\n"),
+            (
+                Manager::PreCommit,
+                PostCheckout,
+                "git dits post-checkout \"$PRE_COMMIT_FROM_REF\" \"$PRE_COMMIT_TO_REF\" \"$PRE_COMMIT_CHECKOUT_TYPE\"'\n",
+            ),
+            (
+                Manager::PreCommit,
+                PostMerge,
+                "'git dits post-merge \"$PRE_COMMIT_IS_SQUASH_MERGE\"'\n      language: system\n      stages: [post-merge]\n",
+            ),
+            (Manager::PreCommit, PostCommit, "      entry: git dits post-commit\n"),
+            (
+                Manager::PreCommit,
+                PreCommit,
+                "    - id: git-dits-check\n      name: git dits check\n      entry: git dits check --staged\n",
+            ),
+        ] {
+            let text = manager.snippet(hook, "");
+            assert!(text.contains(part), "{}: {text}", hook.name());
+        }
+    }
+}

@@ -4,8 +4,8 @@ use dits_tests::lockable::{ATTRIBUTES, hold, let_go, lock, locks, modes, project
 use dits_tests::{World, bytes, gits};
 
 const URL: &str = "team/project";
-const MANAGED: [(&str, u32); 4] =
-    [("a.bin", 0o444), ("tool.bin", 0o555), ("empty.bin", 0o444), ("free.dat", 0o644)];
+const MODES: [(&str, u32); 5] =
+    [("a.bin", 0o444), ("tool.bin", 0o555), ("empty.bin", 0o444), ("free.dat", 0o644), ("x.plain", 0o444)];
 
 #[test]
 fn a_clone_leaves_them_read_only_and_status_reads_nothing() {
@@ -15,14 +15,14 @@ fn a_clone_leaves_them_read_only_and_status_reads_nothing() {
     for (n, git) in gits(&world).iter().enumerate() {
         let ben = git.used_by(&world.user(&format!("ben{n}")));
         let full = ben.clone_from(&server.url(URL), "full");
-        modes(&full, &MANAGED);
+        modes(&full, &MODES);
         full.holds("a.bin", &bytes(50_000, 1));
         full.is_clean_at_once();
         full.is_sound();
         let ghosts = ben.with_env("GIT_DITS_SKIP_SMUDGE", "1").clone_from(&server.url(URL), "ghosts");
         let ghosts = ben.repo(ghosts.path().file_name().unwrap().to_str().unwrap());
         ghosts.is_ghost("a.bin");
-        modes(&ghosts, &MANAGED);
+        modes(&ghosts, &MODES);
         ghosts.is_clean_at_once();
         hold(&ghosts, "tool.bin");
         ghosts.git(&["dits", "hydrate"]);
@@ -139,7 +139,7 @@ fn it_can_be_switched_off() {
     // Whoever switches it off later gets his write bits back.
     ben.git(&["config", "--global", "dits.setlockablereadonly", "true"]);
     clone.git(&["dits", "doctor", "--fix"]);
-    modes(&clone, &MANAGED);
+    modes(&clone, &MODES);
     ben.git(&["config", "--global", "dits.setlockablereadonly", "false"]);
     let found = clone.git_fails(&["dits", "doctor"]);
     assert!(

@@ -61,6 +61,24 @@ fn hooks_see_to_files_that_are_not_managed() {
 }
 
 #[test]
+fn a_clone_with_managed_files_gets_the_hooks_and_right_modes() {
+    let world = World::new();
+    let server = world.server();
+    project(&world.user("ann")).publish(&server.url("team/project"));
+    let ben = world.user("ben").with_env("GIT_DITS_TRACK_NO_INSTALL_HOOKS", "0");
+    let ben = ben.clone_from(&server.url("team/project"), "clone");
+    modes(&ben, &[("x.plain", 0o444), ("a.bin", 0o444)]);
+    for name in ["post-checkout", "post-merge", "post-commit"] {
+        assert!(ben.at(".git/hooks").join(name).exists(), "{name}");
+    }
+    ben.is_clean_at_once();
+    // From now on the hooks do it, and the filter asks nothing.
+    fs::remove_file(ben.at("a.bin")).expect("it is there");
+    let watch = ben.watch(|| drop(ben.git(&["-c", "core.hooksPath=/nowhere", "checkout", "--", "a.bin"])));
+    assert!(!watch.git_commands.contains(&"ls-files".to_owned()), "{watch:?}");
+}
+
+#[test]
 fn hooks_come_where_something_is_lockable() {
     let world = World::new();
     let repo = world.user("ann").init("project");

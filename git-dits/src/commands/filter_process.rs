@@ -8,14 +8,15 @@
 
 use super::update;
 use crate::context::{self, Context, guard_signals};
-use crate::{outcome, report};
+use crate::{lockable, outcome, report};
 use anyhow::Result;
 use clap::Parser;
 use dits_filter::{Policy, Progress, Report};
 use dits_hooks::ClientHook;
 use dits_remote::RemoteSource;
 use dits_remote::progress::Way;
-use dits_repo::{hydrate, lockable};
+use dits_repo::lockable::{Scope, is_mentioned};
+use dits_repo::{Repository, hydrate};
 use serde_json::json;
 use std::fs::File;
 use std::os::fd::AsFd;
@@ -75,13 +76,25 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     context.settings.trace.event("filter", json!({ "cleaned": done.cleaned, "smudged": done.smudged }));
     if done.cleaned > 0 {
         // Whoever adds content will push it, to a remote of whatever kind.
-        let mut hooks = vec![ClientHook::PrePush];
-        if lockable::is_mentioned(&context.repository).unwrap_or(false) {
-            hooks.extend(ClientHook::LOCKABLE);
-        }
-        update::hooks_by_the_way(&context.repository, &hooks);
+        update::hooks_by_the_way(&context.repository, &[ClientHook::PrePush]);
+    }
+    if done.cleaned > 0 || done.smudged > 0 {
+        see_to_lockable(&context.repository, done.smudged > 0, &critical);
     }
     tell(&context, done)
+}
+
+/// Files that we do not manage are left to hooks. A new clone has none yet, so they are put in, and what Git has checked
+/// out meanwhile is seen to here.
+fn see_to_lockable(repository: &Repository, checked_out: bool, critical: &Mutex<()>) {
+    let is_there = |hook: &ClientHook| repository.common_dir.join("hooks").join(hook.name()).exists();
+    if ClientHook::LOCKABLE.iter().all(is_there) || !is_mentioned(repository).unwrap_or(false) {
+        return;
+    }
+    update::hooks_by_the_way(repository, &ClientHook::LOCKABLE);
+    if checked_out && let Err(error) = dits_repo::lockable::refresh(repository, Scope::All, critical) {
+        lockable::tell(&error.into());
+    }
 }
 
 /// Says what went wrong at the end.

@@ -121,7 +121,10 @@ impl Locking {
             retained.iter().chain(gained).for_each(|lock| known.gained(lock.clone()));
         })?;
         let places: Vec<LockPath> = lost.iter().chain(gained).map(|lock| lock.path.clone()).collect();
-        lockable::tell_of_failure(lockable::refresh(&self.context, Scope::Places(&places)).map(drop));
+        if let Err(error) = lockable::refresh(&self.context, Scope::Places(&places)) {
+            // The locks are what they are.
+            lockable::tell(&error);
+        }
         Ok(())
     }
 
