@@ -25,6 +25,7 @@ use dits_repo::clean::Cleaner;
 use dits_repo::hydrate::plan::{Stamp, full_path};
 use dits_repo::hydrate::whole::{self, Whole};
 use dits_repo::hydrate::{self, Context, Job, Outcome};
+use dits_repo::lockable::{self, Scope};
 use dits_repo::threshold::{Keeper, Threshold};
 use dits_repo::{ChunkSource, PathFilter, RepoError, Repository, profile};
 use dits_store::pack::Lease;
@@ -127,8 +128,10 @@ pub fn run<R: Read, W: Write>(
     let served = protocol::serve(input, output, &mut filter);
     filter.commit();
     served?;
+    let raw = filter.raw();
     filter.settle_whole(critical);
     filter.hydrate(critical);
+    filter.set_modes(&raw, critical);
     filter.settle_sizes(critical);
     Ok(filter.report)
 }
@@ -173,6 +176,19 @@ impl Filter<'_> {
         let _guard = critical.lock();
         // It only saves time, and the next filter tries again.
         let _ = hydrate::sizes::settle(self.repository);
+    }
+
+    /// Files that were checked out as they are.
+    fn raw(&self) -> Vec<Vec<u8>> {
+        self.report.whole.iter().map(|file| file.path.clone()).collect()
+    }
+
+    /// Hydrated files and ghosts got their modes on the way. These have had no way yet.
+    fn set_modes(&mut self, raw: &[Vec<u8>], critical: &Mutex<()>) {
+        if let Err(error) = lockable::refresh(self.repository, Scope::Paths(raw), critical) {
+            let first = raw.first().map_or(&b""[..], |path| path);
+            (self.complain)(first, &error);
+        }
     }
 
     /// Content that is no pointer has been checked out as it is: no modification, but worth a word.

@@ -17,7 +17,7 @@ use signal_hook::iterator::Signals;
 use std::io::IsTerminal;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 /// What a command works with.
@@ -43,7 +43,8 @@ impl Context {
     /// The same in silence: for filters and hooks, and for those that tell of `.ditsconfig` in their own way.
     pub fn find_quietly(interactive: bool) -> Result<Context> {
         let cwd = cwd()?;
-        let repository = Repository::of(&git_at(&cwd))?;
+        let mut repository = Repository::of(&git_at(&cwd))?;
+        repository.keeps_writable = env_truth("GIT_DITS_SET_LOCKABLE_READONLY") == Some(false);
         Ok(Context { cwd, repository, settings: settings(interactive) })
     }
 
@@ -139,7 +140,12 @@ pub fn skip_smudge() -> bool {
 
 /// Whether a variable of the environment says yes.
 pub fn env_is_true(name: &str) -> bool {
-    std::env::var(name).ok().and_then(|value| dits_repo::settings::parse_bool(&value)).unwrap_or(false)
+    env_truth(name).unwrap_or(false)
+}
+
+/// What a variable of the environment says, if it says yes or no.
+fn env_truth(name: &str) -> Option<bool> {
+    std::env::var(name).ok().and_then(|value| dits_repo::settings::parse_bool(&value))
 }
 
 /// From now on a signal that asks the process to end (SIGHUP is that of a terminal that closes) does so only
@@ -155,6 +161,19 @@ pub fn guard_signals(critical: Arc<Mutex<()>>) -> Result<()> {
     };
     std::thread::Builder::new().name("signals".into()).spawn(wait).context("cannot start a thread")?;
     Ok(())
+}
+
+/// What is held while files and Git's index change together; from the first call on signals wait for it. There is one for
+/// the process: with two, a signal would wait for neither.
+pub fn critical() -> Result<Arc<Mutex<()>>> {
+    static ONE: Mutex<Option<Arc<Mutex<()>>>> = Mutex::new(None);
+    let mut one = ONE.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(critical) = &*one {
+        return Ok(critical.clone());
+    }
+    let critical = Arc::new(Mutex::new(()));
+    guard_signals(critical.clone())?;
+    Ok(one.insert(critical).clone())
 }
 
 /// JSON with an indentation of one space, as git-lfs prints it.

@@ -116,7 +116,7 @@ pub fn wanted(program: &str, skip_smudge: bool, hooks: bool) -> Vec<(String, Str
     let mut wanted: Vec<(String, String)> =
         vec![(PROCESS.into(), process), (REQUIRED.into(), "true".into()), (ALLOW.into(), "always".into())];
     if hooks {
-        wanted.extend(ClientHook::ALL.iter().flat_map(|hook| dits_hooks::install::config(*hook, program)));
+        wanted.extend(ClientHook::NETS.iter().flat_map(|hook| dits_hooks::install::config(*hook, program)));
     }
     wanted
 }

@@ -38,8 +38,9 @@ fn hook(dir: &TempDir, name: &str) -> Option<(Vec<u8>, u32)> {
     Some((fs::read(&path).ok()?, fs::metadata(&path).unwrap().permissions().mode() & 0o777))
 }
 
+/// Of the two that each clone has.
 fn states(state: &State) -> Vec<HookState> {
-    state.hooks.iter().map(|(_, state)| state.clone()).collect()
+    state.hooks[..2].iter().map(|(_, state)| state.clone()).collect()
 }
 
 #[test]
@@ -47,7 +48,7 @@ fn files_come_once_and_go_without_a_trace() {
     let (dir, repository) = world();
     assert_eq!(states(&state(&repository).unwrap()), [HookState::Absent, HookState::Absent]);
     for _ in 0..2 {
-        let state = install(&repository, &ClientHook::ALL, "'/opt/git-dits'", false).unwrap();
+        let state = install(&repository, &ClientHook::NETS, "'/opt/git-dits'", false).unwrap();
         assert_eq!(states(&state), [HookState::Installed, HookState::Installed]);
     }
     let (text, mode) = hook(&dir, "pre-push").unwrap();
@@ -55,7 +56,7 @@ fn files_come_once_and_go_without_a_trace() {
     // Another place of the program renews the lines, and nothing else.
     let theirs = [&text[..], b"echo added\n"].concat();
     put_hook(&dir, "pre-push", &theirs, 0o700);
-    install(&repository, &ClientHook::ALL, "git-dits", false).unwrap();
+    install(&repository, &ClientHook::NETS, "git-dits", false).unwrap();
     let (renewed, mode) = hook(&dir, "pre-push").unwrap();
     assert!(renewed.ends_with(b"echo added\n") && renewed != theirs && mode == 0o711);
     uninstall(&repository).unwrap();
@@ -69,13 +70,13 @@ fn another_hook_is_left_alone_until_forced_and_comes_back() {
     let (dir, repository) = world();
     put_hook(&dir, "pre-push", MINE, 0o750);
     for _ in 0..2 {
-        let state = install(&repository, &ClientHook::ALL, "git-dits", false).unwrap();
+        let state = install(&repository, &ClientHook::NETS, "git-dits", false).unwrap();
         assert_eq!(states(&state), [HookState::Foreign(MINE.to_vec()), HookState::Installed]);
         assert_eq!(state.foreign().map(|(hook, _)| hook).collect::<Vec<_>>(), [ClientHook::PrePush]);
         assert_eq!(hook(&dir, "pre-push"), Some((MINE.to_vec(), 0o750)));
     }
     for _ in 0..2 {
-        install(&repository, &ClientHook::ALL, "git-dits", true).unwrap();
+        install(&repository, &ClientHook::NETS, "git-dits", true).unwrap();
         assert_eq!(hook(&dir, "pre-push.before-dits"), Some((MINE.to_vec(), 0o750)));
     }
     uninstall(&repository).unwrap();
@@ -89,10 +90,10 @@ fn another_hook_is_left_alone_until_forced_and_comes_back() {
 fn nothing_is_overwritten_when_both_names_are_taken() {
     let (dir, repository) = world();
     put_hook(&dir, "pre-push", MINE, 0o755);
-    install(&repository, &ClientHook::ALL, "git-dits", true).unwrap();
+    install(&repository, &ClientHook::NETS, "git-dits", true).unwrap();
     // A tool that knows nothing of us replaces the file.
     put_hook(&dir, "pre-push", b"#!/bin/sh\n# theirs\n", 0o755);
-    let refused = install(&repository, &ClientHook::ALL, "git-dits", true);
+    let refused = install(&repository, &ClientHook::NETS, "git-dits", true);
     assert!(matches!(refused, Err(InstallError::InTheWay(_))), "{refused:?}");
     assert_eq!(hook(&dir, "pre-push.before-dits").unwrap().0, MINE);
     // One that adds to it would be lost behind what waits.
@@ -113,7 +114,7 @@ fn where_a_manager_is_no_file_is_touched() {
         let file = dir.path().join(name);
         fs::create_dir_all(file.parent().unwrap()).unwrap();
         fs::write(&file, "").unwrap();
-        let state = install(&repository, &ClientHook::ALL, "git-dits", true).unwrap();
+        let state = install(&repository, &ClientHook::NETS, "git-dits", true).unwrap();
         assert_eq!(state.manager, Some(expected.clone()));
         assert_eq!(
             states(&state),
@@ -121,7 +122,7 @@ fn where_a_manager_is_no_file_is_touched() {
         );
         assert!(!dir.path().join(".git/hooks").exists());
         // What we tell the user to add is what we look for.
-        for hook in ClientHook::ALL {
+        for hook in ClientHook::NETS {
             let path = dir.path().join(expected.file(hook));
             let text = fs::read_to_string(&path).unwrap_or_default() + &expected.snippet(hook, "");
             fs::write(&path, text).unwrap();
@@ -137,7 +138,7 @@ fn where_a_manager_is_no_file_is_touched() {
 #[test]
 fn hooks_that_git_does_not_run_are_inert() {
     let (dir, repository) = world();
-    install(&repository, &ClientHook::ALL, "git-dits", false).unwrap();
+    install(&repository, &ClientHook::NETS, "git-dits", false).unwrap();
     let path = dir.path().join(".git/hooks/pre-commit");
     fs::set_permissions(&path, Permissions::from_mode(0o644)).unwrap();
     let state = state(&repository).unwrap();

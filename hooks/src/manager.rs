@@ -71,16 +71,23 @@ impl Manager {
             Manager::Husky => format!("{}\n", hook.line()),
             Manager::Lefthook(name) => lefthook(name, hook),
             Manager::PreCommit => match hook {
-                // The framework hands no input on; it tells the push in variables.
-                ClientHook::PrePush => "- repo: local\n  hooks:\n    - id: git-dits-push\n      name: git dits push\n      \
-                    entry: sh -c 'git dits push \"$PRE_COMMIT_REMOTE_NAME\" \"$PRE_COMMIT_TO_REF\"'\n      \
-                    language: system\n      stages: [pre-push]\n      always_run: true\n      pass_filenames: false\n"
-                    .into(),
-                ClientHook::PreCommit => format!(
-                    "- repo: local\n  hooks:\n    - id: git-dits-check\n      name: git dits check\n      \
-                     entry: git dits {words}\n      language: system\n      stages: [pre-commit]\n      \
-                     always_run: true\n      pass_filenames: false\n"
+                // The framework hands neither input nor arguments on; it tells them in variables.
+                ClientHook::PrePush => framework(
+                    "push",
+                    "sh -c 'git dits push \"$PRE_COMMIT_REMOTE_NAME\" \"$PRE_COMMIT_TO_REF\"'",
+                    hook,
                 ),
+                ClientHook::PreCommit => framework("check", &format!("git dits {words}"), hook),
+                ClientHook::PostCheckout => framework(
+                    words,
+                    "sh -c 'git dits post-checkout \"$PRE_COMMIT_FROM_REF\" \"$PRE_COMMIT_TO_REF\" \
+                     \"$PRE_COMMIT_CHECKOUT_TYPE\"'",
+                    hook,
+                ),
+                ClientHook::PostMerge => {
+                    framework(words, "sh -c 'git dits post-merge \"$PRE_COMMIT_IS_SQUASH_MERGE\"'", hook)
+                }
+                ClientHook::PostCommit => framework(words, &format!("git dits {words}"), hook),
             },
             Manager::HooksPath(_) => lines.to_owned(),
         }
@@ -100,11 +107,21 @@ impl Manager {
     }
 }
 
+/// A hook for the pre-commit framework.
+fn framework(name: &str, entry: &str, hook: ClientHook) -> String {
+    format!(
+        "- repo: local\n  hooks:\n    - id: git-dits-{name}\n      name: git dits {name}\n      entry: {entry}\n      \
+         language: system\n      stages: [{}]\n      always_run: true\n      pass_filenames: false\n",
+        hook.name()
+    )
+}
+
 fn lefthook(file: &str, hook: ClientHook) -> String {
     let (name, words) = (hook.name(), hook.words());
     let (run, input) = match hook {
         ClientHook::PrePush => (format!("git dits {words} {{0}}"), true),
-        ClientHook::PreCommit => (format!("git dits {words}"), false),
+        ClientHook::PreCommit | ClientHook::PostCommit => (format!("git dits {words}"), false),
+        ClientHook::PostCheckout | ClientHook::PostMerge => (format!("git dits {words} {{0}}"), false),
     };
     if file.ends_with(".toml") {
         let input = if input { "use_stdin = true\n" } else { "" };

@@ -7,8 +7,12 @@ use crate::event::Event;
 use crate::model::{Branch, Lock, LockId, Mode};
 use serde::{Deserialize, Serialize};
 
-/// Bytes of one question or answer. An answer with all locks comes in several.
+/// Bytes of one question.
+pub const ASK_BYTES_MAX: usize = 8 << 20;
+/// Bytes of one answer. A list of locks comes in several.
 pub const JSON_BYTES_MAX: usize = 16 << 20;
+/// Bytes of one lock in it, whatever its texts.
+pub const LOCK_JSON_BYTES_MAX: usize = 13_000;
 /// Places, or locks, in one question.
 pub const ITEMS_MAX: usize = 50_000;
 

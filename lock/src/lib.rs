@@ -12,6 +12,7 @@ pub mod ask;
 pub mod event;
 pub mod model;
 pub mod path;
+mod release;
 pub mod table;
 
 pub use ask::{Answer, Ask};

@@ -13,11 +13,14 @@
 //!
 //! Costs: a wish costs what its items cost, each the logarithm of the table and the locks below it.
 
-use crate::ask::{Acquired, Denial, List, Released, Which};
+use crate::ask::{Acquired, Denial, List};
 use crate::event::{Event, What, Why};
 use crate::model::{Branch, Change, Lock, LockId, Mode};
 use crate::path::{LockPath, folders_above};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::ops::Bound::{Excluded, Unbounded};
+
+pub use crate::release::Giving;
 
 /// Locks of one repository.
 pub const LOCKS_MAX: usize = 100_000;
@@ -46,23 +49,6 @@ pub struct Wish<'a> {
     pub reason: Option<&'a str>,
     /// Seconds that it is good for; `None`: until it is given up.
     pub lease: Option<u64>,
-    /// All or none.
-    pub all: bool,
-}
-
-/// A wish to unlock, with texts read.
-#[derive(Debug, Clone)]
-pub struct Giving<'a> {
-    /// Who wishes.
-    pub who: &'a str,
-    /// Whether that one may take locks away from others.
-    pub admin: bool,
-    /// Which locks.
-    pub which: &'a [Which],
-    /// Only of this target branch.
-    pub branch: Option<&'a Branch>,
-    /// Also of others, and also what is retained.
-    pub force: bool,
     /// All or none.
     pub all: bool,
 }
@@ -109,10 +95,14 @@ impl Table {
         self.locks.is_empty()
     }
 
-    /// Leases that are over at `now`.
+    /// What it does that leases are over at `now`: a lock whose change is on its way is retained, the others go.
     pub fn expired(&self, now: u64) -> Vec<Event> {
         let over = self.ends.iter().take_while(|(end, _)| *end <= now);
-        over.map(|(_, id)| gone(now, None, Why::Expired, &self.locks[id])).collect()
+        let ended = |lock: &Lock| match lock.change {
+            Some(_) => Event { at: now, by: None, what: What::Changed, lock: retained(lock) },
+            None => gone(now, None, Why::Expired, lock),
+        };
+        over.map(|(_, id)| ended(&self.locks[id])).collect()
     }
 
     /// When the next lease is over.
@@ -133,7 +123,7 @@ impl Table {
                     Some(before) => plan.outcomes[*before].clone(),
                     None => {
                         done.insert(path.key(), plan.outcomes.len());
-                        self.acquire_one(wish, path, now, next, &mut plan.events)
+                        self.acquire_one(wish, path, now, (first, next), &mut plan.events)
                     }
                 },
             };
@@ -157,7 +147,7 @@ impl Table {
         wish: &Wish<'_>,
         path: &LockPath,
         now: u64,
-        next: &mut u64,
+        (first, next): (u64, &mut u64),
         events: &mut Vec<Event>,
     ) -> Acquired {
         let key = path.key();
@@ -174,7 +164,7 @@ impl Table {
                 let reason = reason.or_else(|| own.reason.clone());
                 (What::Changed, Lock { held: true, mode: wish.mode, expires, reason, ..own.clone() })
             }
-            None if self.locks.len() + events.len() >= LOCKS_MAX => {
+            None if self.locks.len() as u64 + (*next - first) >= LOCKS_MAX as u64 => {
                 return Acquired::Refused(Denial::TooMany);
             }
             None => {
@@ -194,68 +184,12 @@ impl Table {
         Acquired::Locked(lock)
     }
 
-    /// What a wish to unlock would do.
-    pub fn release(&self, giving: &Giving<'_>, now: u64) -> Plan<Released> {
-        let mut plan: Plan<Released> =
-            Plan { outcomes: Vec::with_capacity(giving.which.len()), events: Vec::new() };
-        let mut touched = BTreeSet::new();
-        for which in giving.which {
-            let outcome = match self.meant(giving, which) {
-                Err(denial) => Released::Refused(denial),
-                Ok(locks) => {
-                    let outcomes = locks.into_iter().map(|lock| {
-                        let (outcome, event) = release_one(giving, lock, now);
-                        plan.events.extend(event.filter(|_| touched.insert(lock.id)));
-                        outcome
-                    });
-                    // All of them, of which the first is told.
-                    outcomes.collect::<Vec<_>>().swap_remove(0)
-                }
-            };
-            plan.outcomes.push(outcome);
-        }
-        if giving.all && plan.outcomes.iter().any(|outcome| matches!(outcome, Released::Refused(_))) {
-            plan.events.clear();
-            let passed = |outcome: &mut Released| {
-                if !matches!(outcome, Released::Refused(_)) {
-                    *outcome = Released::Passed;
-                }
-            };
-            plan.outcomes.iter_mut().for_each(passed);
-        }
-        plan
-    }
-
-    /// The locks that a wish to unlock means: at least one, and all may be taken away.
-    fn meant(&self, giving: &Giving<'_>, which: &Which) -> Result<Vec<&Lock>, Denial> {
-        let of_branch = |lock: &&Lock| giving.branch.is_none_or(|branch| *branch == lock.branch);
-        let there: Vec<&Lock> = match which {
-            Which::Id(id) => self.get(*id).into_iter().collect(),
-            Which::Path(text) => {
-                let path = LockPath::parse(text).map_err(|why| Denial::Path { why: why.to_string() })?;
-                let key = path.key();
-                self.branches().flat_map(|branch| self.at(branch, &key)).filter(of_branch).collect()
-            }
-        };
-        let own: Vec<&Lock> = there.iter().copied().filter(|lock| lock.owner == giving.who).collect();
-        let meant = if own.is_empty() { there } else { own };
-        let first = *meant.first().ok_or(Denial::NotLocked)?;
-        if first.owner != giving.who && !(giving.force && giving.admin) {
-            return Err(Denial::NotYours(first.clone()));
-        }
-        let branches: BTreeSet<Branch> = meant.iter().map(|lock| lock.branch.clone()).collect();
-        if branches.len() > 1 {
-            return Err(Denial::Ambiguous { branches: branches.into_iter().collect() });
-        }
-        Ok(meant)
-    }
-
     /// What stands in the way of a push to `branch` that changes the file of this key.
-    pub fn in_the_way(&self, who: &str, branch: &Branch, key: &str) -> Option<&Lock> {
+    pub fn in_the_way(&self, who: &str, branch: &Branch, key: &str) -> impl Iterator<Item = &Lock> {
         let covering: Vec<&Lock> = self.covering(branch, key).collect();
         let takes_part = covering.iter().any(|lock| lock.owner == who);
-        let stands = |lock: &&Lock| lock.owner != who && (lock.mode == Mode::Exclusive || !takes_part);
-        covering.into_iter().find(stands)
+        let stands = move |lock: &&Lock| lock.owner != who && (lock.mode == Mode::Exclusive || !takes_part);
+        covering.into_iter().filter(stands)
     }
 
     /// What it does that `who` has pushed changes of files to `pushed`: locks that are meant for another branch are
@@ -274,7 +208,7 @@ impl Table {
                 for lock in self.covering(branch, key).filter(|lock| lock.owner == who) {
                     let blob = blob.clone().filter(|_| !lock.path.is_prefix());
                     let change = Change { branch: pushed.clone(), commit: commit.into(), blob, at: now };
-                    let lock = Lock { change: Some(change), held: false, expires: None, ..lock.clone() };
+                    let lock = Lock { change: Some(change), ..retained(lock) };
                     events
                         .insert(lock.id, Event { at: now, by: Some(who.into()), what: What::Changed, lock });
                 }
@@ -301,24 +235,29 @@ impl Table {
     }
 
     /// The locks that a list asks for, by id, and whether it left some out.
+    ///
+    /// # Errors
+    /// [`Denial::Path`] when the branch or the path is none.
     pub fn list(&self, list: &List) -> Result<(Vec<Lock>, bool), Denial> {
         let wrong = |why: String| Denial::Path { why };
         let branch =
             list.branch.as_deref().map(Branch::parse).transpose().map_err(|e| wrong(e.to_string()))?;
         let path = list.path.as_deref().map(LockPath::parse).transpose().map_err(|e| wrong(e.to_string()))?;
         let key = path.map(|path| path.key());
-        let mut ids: BTreeSet<LockId> = match (&key, list.id) {
-            (_, Some(id)) => BTreeSet::from([id]),
-            (Some(key), _) => {
-                self.branches().flat_map(|b| self.covering(b, key)).map(|lock| lock.id).collect()
+        let ids: Box<dyn Iterator<Item = LockId>> = match (&key, list.id) {
+            (_, Some(id)) => Box::new(std::iter::once(id)),
+            (Some(key), None) => {
+                let covering = self.branches().flat_map(|branch| self.covering(branch, key));
+                Box::new(covering.map(|lock| lock.id).collect::<BTreeSet<_>>().into_iter())
             }
-            (None, None) => self.locks.keys().copied().collect(),
+            (None, None) => {
+                let after = list.after.map_or(Unbounded, Excluded);
+                Box::new(self.locks.range((after, Unbounded)).map(|(id, _)| *id))
+            }
         };
-        if let Some(after) = list.after {
-            ids.retain(|id| *id > after);
-        }
+        let ids = ids.filter(|id| list.after.is_none_or(|after| *id > after));
         let fits = |lock: &&Lock| branch.as_ref().is_none_or(|branch| *branch == lock.branch);
-        let mut locks = ids.iter().filter_map(|id| self.get(*id)).filter(fits);
+        let mut locks = ids.filter_map(|id| self.get(id)).filter(fits);
         let some: Vec<Lock> = locks.by_ref().take(list.limit.unwrap_or(usize::MAX)).cloned().collect();
         Ok((some, locks.next().is_some()))
     }
@@ -365,7 +304,7 @@ impl Table {
     }
 
     /// The locks of exactly this place.
-    fn at(&self, branch: &Branch, key: &str) -> impl Iterator<Item = &Lock> {
+    pub(crate) fn at(&self, branch: &Branch, key: &str) -> impl Iterator<Item = &Lock> {
         let ids = self.places.get(&(branch.clone(), key.to_owned()));
         ids.into_iter().flatten().map(|id| &self.locks[id])
     }
@@ -387,18 +326,12 @@ impl Table {
     }
 }
 
-fn release_one(giving: &Giving<'_>, lock: &Lock, now: u64) -> (Released, Option<Event>) {
-    let by = Some(giving.who.to_owned());
-    if lock.change.is_some() && !giving.force {
-        let left = Lock { held: false, expires: None, ..lock.clone() };
-        let event = Event { at: now, by, what: What::Changed, lock: left.clone() };
-        return (Released::Retained(left), Some(event).filter(|_| lock.held));
-    }
-    let why = if lock.owner == giving.who { Why::Released } else { Why::Forced };
-    (Released::Unlocked(lock.clone()), Some(gone(now, by.as_deref(), why, lock)))
+/// A lock that its owner no longer works on.
+pub(crate) fn retained(lock: &Lock) -> Lock {
+    Lock { held: false, expires: None, ..lock.clone() }
 }
 
-fn gone(at: u64, by: Option<&str>, why: Why, lock: &Lock) -> Event {
+pub(crate) fn gone(at: u64, by: Option<&str>, why: Why, lock: &Lock) -> Event {
     Event { at, by: by.map(str::to_owned), what: What::Unlocked(why), lock: lock.clone() }
 }
 

@@ -1,6 +1,7 @@
 //! Tests of the table: one for each rule.
 
 use super::*;
+use crate::ask::{Released, Which};
 
 fn branch(name: &str) -> Branch {
     Branch::parse(name).unwrap()
@@ -77,8 +78,8 @@ fn shared_holders_stand_beside_each_other_and_exclude_the_rest() {
     assert!(is_locked(&shared(&mut world, "ann")) && is_locked(&shared(&mut world, "bob")));
     assert!(!is_locked(&world.lock("cy", "a")) && !is_locked(&world.lock("ann", "a")), "not alone");
     let main = branch("main");
-    assert!(world.table.in_the_way("ann", &main, "a").is_none());
-    assert!(world.table.in_the_way("cy", &main, "a").is_some());
+    assert!(world.table.in_the_way("ann", &main, "a").next().is_none());
+    assert!(world.table.in_the_way("cy", &main, "a").next().is_some());
     world.unlock("bob", "a", false, false);
     assert!(is_locked(&world.lock("ann", "a")), "now alone");
     assert!(!is_locked(&shared(&mut world, "bob")));

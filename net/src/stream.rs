@@ -8,8 +8,9 @@
 //! the same two machines, so that one can tell a quiet stream from a dead peer.
 
 use crate::TransportError;
-use bytes::Bytes;
+use bytes::{Buf, Bytes};
 use std::collections::HashMap;
+use std::io::IoSlice;
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
@@ -125,17 +126,35 @@ impl Stream {
 impl Sending {
     /// Writes all of `bytes`; waits for room as long as that takes.
     pub async fn write(&mut self, bytes: Bytes) -> Result<(), TransportError> {
-        let len = bytes.len() as u64;
-        match &mut self.way {
-            Out::Quic(send) => send.write_chunk(bytes).await?,
+        let mut parts = [bytes];
+        while !parts[0].is_empty() {
+            self.write_some(&mut parts).await?;
+        }
+        Ok(())
+    }
+
+    /// Writes some of `parts`, which follow each other, takes that off them and says how much it was: nothing only when
+    /// nothing is left. Waits for room as long as that takes.
+    pub async fn write_some(&mut self, parts: &mut [Bytes]) -> Result<usize, TransportError> {
+        let written = match &mut self.way {
+            Out::Quic(send) => send.write_chunks(parts).await?.bytes,
             Out::Piped(Some(send)) => {
-                send.write_all(&bytes).await?;
-                send.flush().await?;
+                let slices: Vec<IoSlice<'_>> =
+                    parts.iter().filter(|part| !part.is_empty()).map(|part| IoSlice::new(part)).collect();
+                let written = send.write_vectored(&slices).await?;
+                if written == 0 && !slices.is_empty() {
+                    return Err(TransportError::StreamClosed);
+                }
+                take_off(parts, written);
+                if parts.iter().all(Bytes::is_empty) {
+                    send.flush().await?;
+                }
+                written
             }
             Out::Piped(None) => return Err(TransportError::StreamClosed),
-        }
-        self.activity.moved(len);
-        Ok(())
+        };
+        self.activity.moved(written as u64);
+        Ok(written)
     }
 
     /// Says that no more follows, without waiting for anything.
@@ -180,6 +199,14 @@ impl Sending {
     }
 }
 
+fn take_off(parts: &mut [Bytes], mut bytes: usize) {
+    for part in parts {
+        let gone = bytes.min(part.len());
+        part.advance(gone);
+        bytes -= gone;
+    }
+}
+
 impl Receiving {
     /// Reads some bytes; 0 at the end of the stream.
     pub async fn read(&mut self, out: &mut [u8]) -> Result<usize, TransportError> {
@@ -205,5 +232,27 @@ impl Receiving {
             }
         }
         Ok(true)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn parts_arrive_in_order_whatever_there_is_room_for() {
+        let parts = [Bytes::from("head"), Bytes::new(), Bytes::from(vec![7; 100]), Bytes::from("tail")];
+        for room in [1, 7, 1000] {
+            let (near, far) = tokio::io::duplex(room);
+            let (_, send) = tokio::io::split(near);
+            let activity = Arc::<Activity>::default();
+            let mut stream = Stream::piped(Box::new(send), Box::new(far), &activity);
+            let mut left = parts.clone();
+            let sending = async { while stream.send.write_some(&mut left).await.unwrap() > 0 {} };
+            let mut arrived = vec![0; parts.concat().len()];
+            let (_, filled) = tokio::join!(sending, stream.recv.fill(&mut arrived));
+            assert!(filled.unwrap() && arrived == parts.concat(), "{room}");
+            assert_eq!(activity.bytes(), 2 * arrived.len() as u64);
+        }
     }
 }

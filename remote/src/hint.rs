@@ -3,6 +3,7 @@
 //! Errors of the libraries say what is wrong; the way out depends on what people can run, so it is known
 //! here, next to the programs. An error without an entry has no hint, rather than an empty phrase.
 
+use crate::locks::LockError;
 use crate::source::NoRemote;
 use crate::upload::UploadError;
 use crate::{EndpointError, RemoteError};
@@ -51,6 +52,7 @@ fn own_hint(cause: &(dyn Error + 'static)) -> Option<String> {
     cause
         .downcast_ref()
         .and_then(remote_hint)
+        .or_else(|| cause.downcast_ref().and_then(lock_hint))
         .or_else(|| cause.downcast_ref().and_then(folder_hint))
         .or_else(|| cause.downcast_ref().and_then(endpoint_hint))
         .or_else(|| cause.downcast_ref().and_then(repo_hint))
@@ -142,6 +144,20 @@ fn endpoint_hint(error: &EndpointError) -> Option<String> {
             Some(format!("if you trust whoever can write there: 'git config {key} {location}'"))
         }
         EndpointError::Address { .. } | EndpointError::Repo(_) => None,
+    }
+}
+
+fn lock_hint(error: &LockError) -> Option<String> {
+    match error {
+        LockError::NoRemote(_) => Some("'git remote' lists the names".to_owned()),
+        LockError::NoServer(_) | LockError::Folder { .. } => {
+            Some("locks need a server: 'git config dits.url dits://HOST/TEAM/PROJECT'".to_owned())
+        }
+        LockError::Refused { hint, .. } => hint.clone(),
+        LockError::Remote(error) => remote_hint(error),
+        LockError::Endpoint(error) => endpoint_hint(error),
+        LockError::Repo(error) => repo_hint(error),
+        LockError::Answer => None,
     }
 }
 

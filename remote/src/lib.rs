@@ -36,6 +36,7 @@ pub mod verify;
 pub use connect::{Remote, RemoteError};
 pub use endpoint::{Direction, Endpoint, EndpointError};
 pub use hint::hint;
+pub use locks::{LockError, LockPeer, LockPlace};
 pub use meter::Meter;
 pub use peer::Peer;
 pub use progress::Progress;

@@ -15,6 +15,7 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::thread;
 
 /// Largest file of certificates, bytes: a system's own has a quarter of this.
 const FILE_BYTES_MAX: u64 = 1 << 20;
@@ -33,8 +34,13 @@ pub fn options(
     settings: &Settings,
 ) -> Result<(Options, Option<String>), RemoteError> {
     let url = network::place(address).url();
-    let matched = network::parse_entries(&ask(git, &["config", "-z", "--get-urlmatch", "http", &url])?);
-    let listed = network::parse_entries(&ask(git, &["config", "-z", "--get-regexp", network::LISTED])?);
+    // At the same time: a command that is quick otherwise waits for this.
+    let (matched, listed) = thread::scope(|scope| {
+        let listed = scope.spawn(|| ask(git, &["config", "-z", "--get-regexp", network::LISTED]));
+        let matched = ask(git, &["config", "-z", "--get-urlmatch", "http", &url]);
+        (matched, listed.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
+    });
+    let (matched, listed) = (network::parse_entries(&matched?), network::parse_entries(&listed?));
     let found = network::read(address, &settings.network, &matched, &listed)?;
     let pins = FilePins { path: settings.known_hosts.clone() };
     let mut options = Options::new(Arc::new(pins), CONNECT_MAX);

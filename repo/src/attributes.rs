@@ -22,6 +22,30 @@ pub fn managed(git: &Git, paths: &[&[u8]], in_index: bool) -> Result<HashSet<Vec
     Ok(ours.map(|field| field[0].to_vec()).collect())
 }
 
+/// A file with the attribute `lockable`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Lockable {
+    /// Path from the top.
+    pub path: Vec<u8>,
+    /// Whether it is managed.
+    pub managed: bool,
+}
+
+/// Those of `paths`, seen from the top, that are lockable.
+pub fn lockable(git: &Git, paths: &[Vec<u8>]) -> Result<Vec<Lockable>, RepoError> {
+    if paths.is_empty() {
+        return Ok(Vec::new());
+    }
+    let out = git.run_with_input(&["check-attr", "--stdin", "-z", "lockable", "filter"], &paths.join(&0))?;
+    let fields: Vec<&[u8]> = out.split(|b| *b == 0).collect();
+    // Two answers a path: its name, an attribute and the value of that.
+    let file = |answers: &[&[u8]]| {
+        let is_lockable = [&b"set"[..], b"true"].contains(&answers[2]);
+        is_lockable.then(|| Lockable { path: answers[0].to_vec(), managed: answers[5] == b"dits" })
+    };
+    Ok(fields.chunks_exact(6).filter_map(file).collect())
+}
+
 /// Asks for one attribute.
 #[derive(Debug)]
 pub struct AttributeReader {

@@ -95,7 +95,8 @@ pub fn look_at(worktree: &Path, path: &[u8], pointer: &Pointer) -> Result<Found,
     if meta.len() != pointer.size {
         return Ok(Found::Modified);
     }
-    let file = Due { path: path.to_vec(), full, pointer: Some(pointer.clone()), meta };
+    let mode = meta.permissions().mode() & 0o777;
+    let file = Due { path: path.to_vec(), full, pointer: Some(pointer.clone()), meta, mode };
     Ok(Found::File(Box::new(Unread { file, pointer: pointer.clone() })))
 }
 
@@ -187,7 +188,7 @@ pub fn replace(
 }
 
 fn write_pointer(candidate: &Candidate, to: &Path, mtime: SystemTime) -> Result<(), RepoError> {
-    let mode = candidate.file.meta.permissions().mode() & 0o777;
+    let mode = candidate.file.mode;
     let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(to);
     let mut file = file.map_err(RepoError::io("create", to))?;
     let filled = file

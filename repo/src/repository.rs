@@ -27,6 +27,8 @@ pub struct Repository {
     pub index: PathBuf,
     /// How Git names objects here.
     pub hash: HashKind,
+    /// Whether the environment says that lockable files stay writable, whatever the settings say.
+    pub keeps_writable: bool,
     config: OnceLock<HashMap<String, String>>,
     pub(crate) ditsconfig: OnceLock<ditsconfig::Found>,
 }
@@ -69,7 +71,8 @@ impl Repository {
         let worktree = next().ok().map(path);
         let git = git.moved(worktree.as_deref().unwrap_or(&git_dir));
         let (config, ditsconfig) = Default::default();
-        Ok(Repository { git, worktree, git_dir, common_dir, index, hash, config, ditsconfig })
+        let keeps_writable = false;
+        Ok(Repository { git, worktree, git_dir, common_dir, index, hash, keeps_writable, config, ditsconfig })
     }
 
     /// The working tree.

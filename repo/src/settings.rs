@@ -42,6 +42,10 @@ pub const PRUNE_OFFSET_DAYS: Setting<u64> = Setting::new("dits.pruneoffsetdays",
 pub const PRUNE_VERIFY_REMOTE: Setting<bool> = Setting::new("dits.pruneverifyremotealways", true);
 /// Whether it must prove what nothing refers to as well.
 pub const PRUNE_VERIFY_UNREACHABLE: Setting<bool> = Setting::new("dits.pruneverifyunreachablealways", false);
+/// Whether lockable files that Git ignores are read-only too.
+pub const LOCK_IGNORED_FILES: Setting<bool> = Setting::new("dits.lockignoredfiles", false);
+/// Whether lockable files are read-only without a lock.
+pub const SET_LOCKABLE_READ_ONLY: Setting<bool> = Setting::new("dits.setlockablereadonly", true);
 /// The remote that counts as pushed to.
 pub const PRUNE_REMOTE: Setting<&str> = Setting::new("dits.pruneremotetocheck", "origin");
 /// What carries content and Git's own traffic: `auto`, `quic` or `tcp`.

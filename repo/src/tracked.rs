@@ -9,7 +9,7 @@ use dits_format::pointer::Parsed;
 use std::collections::HashSet;
 
 /// Variables that change what pathspecs mean.
-const PATHSPEC_MODES: [&str; 4] =
+pub(crate) const PATHSPEC_MODES: [&str; 4] =
     ["GIT_LITERAL_PATHSPECS", "GIT_GLOB_PATHSPECS", "GIT_NOGLOB_PATHSPECS", "GIT_ICASE_PATHSPECS"];
 
 /// A managed file of the index or of a commit.
@@ -45,9 +45,7 @@ pub fn in_index(git: &Git, pathspecs: &[String]) -> Result<Vec<Tracked>, RepoErr
 /// questions are asked apart.
 pub fn staged(git: &Git, pathspecs: &[String], must_match: bool) -> Result<Vec<u8>, RepoError> {
     const LIST: [&str; 4] = ["ls-files", "--stage", "-z", "--full-name"];
-    // This pathspec is ours, whatever the user's own shall mean (`git --literal-pathspecs dits …`).
-    let ours = PATHSPEC_MODES.into_iter().fold(git.clone(), |git, name| git.with_env(name, "0"));
-    let managed = ours.run(&[&LIST[..], &["--", ":(top,attr:filter=dits)"]].concat())?;
+    let managed = ours(git).run(&[&LIST[..], &["--", ":(top,attr:filter=dits)"]].concat())?;
     if pathspecs.is_empty() {
         return Ok(managed);
     }
@@ -61,6 +59,16 @@ pub fn staged(git: &Git, pathspecs: &[String], must_match: bool) -> Result<Vec<u
     let managed: HashSet<&[u8]> = managed.split(|b| *b == 0).collect();
     let both = matching.split(|b| *b == 0).filter(|line| !line.is_empty() && managed.contains(line));
     Ok(both.flat_map(|line| [line, b"\0"]).flatten().copied().collect())
+}
+
+/// Paths of the index, each ended by a NUL, for which this attribute is set.
+pub fn with_attribute(git: &Git, name: &str) -> Result<Vec<u8>, RepoError> {
+    ours(git).run(&["ls-files", "-z", "--full-name", "--", &format!(":(top,attr:{name})")])
+}
+
+/// Git that takes our pathspecs as we mean them, whatever the user's own shall mean (`git --literal-pathspecs dits …`).
+fn ours(git: &Git) -> Git {
+    PATHSPEC_MODES.into_iter().fold(git.clone(), |git, name| git.with_env(name, "0"))
 }
 
 /// Only what Git says about the pathspec, where that is why it failed.

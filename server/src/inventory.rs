@@ -8,6 +8,7 @@ use crate::layout::{Layout, LayoutError};
 use crate::repositories;
 use dits_store::StoreError;
 use dits_sync::address::AddressError;
+use std::collections::BTreeMap;
 use std::fs;
 use std::io;
 use std::os::unix::fs::MetadataExt;
@@ -70,6 +71,21 @@ pub fn list(dir: &Path) -> Result<(Vec<Entry>, Vec<RealmSize>), InventoryError> 
     Ok((repositories, realms))
 }
 
+/// The repositories that `fits` takes, also those with contents only, by path, and when a ref of each was last moved.
+pub(crate) fn seen(
+    layout: &Layout,
+    fits: impl Fn(&str) -> bool,
+) -> Result<BTreeMap<String, Option<u64>>, InventoryError> {
+    let mut found = BTreeMap::new();
+    for realm in names(&layout.realms())? {
+        for path in layout.repositories(&realm)?.into_iter().filter(|path| fits(path)) {
+            let last = last_push(&layout.repository(&path)?)?;
+            found.insert(path, last);
+        }
+    }
+    Ok(found)
+}
+
 /// Makes an empty repository.
 pub async fn create(
     dir: &Path,
@@ -96,12 +112,7 @@ fn find(folder: &Path, path: &str, found: &mut Vec<Entry>) -> Result<(), StoreEr
             Some(name) if repositories::exists(&below) => {
                 let path = Layout::address(path, name);
                 let (bytes, _) = measure(&below)?;
-                let refs = [below.join("refs"), below.join("packed-refs"), below.join("reftable")];
-                let mut last = None;
-                for place in refs {
-                    last = last.max(measure(&place)?.1);
-                }
-                found.push(Entry { path, bytes, last_push: last });
+                found.push(Entry { path, bytes, last_push: last_push(&below)? });
             }
             // What a crash left half made.
             Some(_) => {}
@@ -109,6 +120,15 @@ fn find(folder: &Path, path: &str, found: &mut Vec<Entry>) -> Result<(), StoreEr
         }
     }
     Ok(())
+}
+
+/// When a ref of a repository was last moved.
+fn last_push(repository: &Path) -> Result<Option<u64>, StoreError> {
+    let mut last = None;
+    for place in ["refs", "packed-refs", "reftable"] {
+        last = last.max(measure(&repository.join(place))?.1);
+    }
+    Ok(last)
 }
 
 /// Names of the folders in a folder that may not be there.

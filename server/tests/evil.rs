@@ -84,13 +84,13 @@ async fn rest(recv: &mut Receiving) -> Vec<u8> {
 struct Content {
     manifest: Manifest,
     entries: Vec<Entry>,
-    chunks: Vec<Vec<u8>>,
+    chunks: Vec<Bytes>,
 }
 
 fn content(bytes: &[u8]) -> Content {
     let manifest = put(&mut *MemoryStore::new().batch().unwrap(), bytes);
-    let chunks: Vec<Vec<u8>> = bytes.chunks(PIECE).map(<[u8]>::to_vec).collect();
-    let entry = |chunk: &Vec<u8>| Entry { id: ChunkId::of(Kind::Data, chunk), bytes: chunk.len() as u64 };
+    let chunks: Vec<Bytes> = bytes.chunks(PIECE).map(Bytes::copy_from_slice).collect();
+    let entry = |chunk: &Bytes| Entry { id: ChunkId::of(Kind::Data, chunk), bytes: chunk.len() as u64 };
     Content { manifest, entries: chunks.iter().map(entry).collect(), chunks }
 }
 
@@ -115,7 +115,9 @@ fn lies(rig: &Rig) -> Vec<(Oid, Vec<Message>)> {
     let make: [fn(&Content) -> Vec<Message>; 12] = [
         |c| {
             let mut flipped = c.chunks.clone();
-            flipped[1][7] ^= 1;
+            let mut wrong = flipped[1].to_vec();
+            wrong[7] ^= 1;
+            flipped[1] = wrong.into();
             vec![c.offer(), Message::Chunks(flipped)]
         },
         |c| vec![c.offer(), Message::Chunks(vec![c.chunks[1].clone()])],

@@ -88,12 +88,14 @@ fn assert_reads(store: &Store, kind: Kind, bytes: &[u8]) {
     let mut out = b"from before".to_vec();
     assert!(store.has(&id).expect("has"), "{id} should be here");
     assert_eq!(store.read(&id, &mut out).expect("read"), Some(kind), "{id} should be read");
+    assert!(store.read_bytes(&id).expect("read").is_some_and(|(of, same)| of == kind && same == bytes));
     assert!(out == bytes, "{id} is read with other bytes");
 }
 
 fn assert_absent(store: &Store, id: &ChunkId) {
     assert!(!store.has(id).expect("has"), "{id} should not be here");
     assert_eq!(store.read(id, &mut Vec::new()).expect("read"), None, "{id} should not be read");
+    assert_eq!(store.read_bytes(id).expect("read"), None, "{id} should not be read");
 }
 
 fn put_has_read(store: &Store) {

@@ -6,6 +6,7 @@
 //! nothing can be corrupt.
 
 use crate::{Batch, ChunkPrune, ChunkRead, ChunkWrite, Forgotten, Item, StoreError, Written, mark};
+use bytes::Bytes;
 use dits_format::{Binding, ChunkId, Kind, Oid, Proof};
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -16,7 +17,7 @@ pub struct MemoryStore {
     shared: Arc<Mutex<Contents>>,
 }
 
-type Chunks = HashMap<ChunkId, (Kind, Arc<[u8]>)>;
+type Chunks = HashMap<ChunkId, (Kind, Bytes)>;
 
 #[derive(Debug, Default)]
 struct Contents {
@@ -51,6 +52,10 @@ impl ChunkRead for MemoryStore {
 
     fn read(&self, id: &ChunkId, out: &mut Vec<u8>) -> Result<Option<Kind>, StoreError> {
         Ok(copy(&self.lock().chunks, id, out))
+    }
+
+    fn read_bytes(&self, id: &ChunkId) -> Result<Option<(Kind, Bytes)>, StoreError> {
+        Ok(self.lock().chunks.get(id).cloned())
     }
 
     fn bindings(&self, oid: &Oid) -> Result<Vec<Binding>, StoreError> {
@@ -127,7 +132,7 @@ impl Batch for MemoryBatch {
     fn put(&mut self, id: ChunkId, kind: Kind, bytes: &[u8]) -> Result<bool, StoreError> {
         let new = !self.has(&id)?;
         if new {
-            self.chunks.insert(id, (kind, bytes.into()));
+            self.chunks.insert(id, (kind, Bytes::copy_from_slice(bytes)));
         }
         Ok(new)
     }

@@ -7,6 +7,7 @@
 //! promised. Writing the same chunk twice, in one batch or in racing processes, is harmless.
 
 use crate::StoreError;
+use bytes::Bytes;
 use dits_format::{Binding, ChunkId, Kind, Oid};
 use std::collections::HashSet;
 
@@ -23,6 +24,12 @@ pub trait ChunkRead: Send + Sync {
 
     /// Replaces `out` by the chunk's bytes, checked against `id`; `None` when the chunk is absent.
     fn read(&self, id: &ChunkId, out: &mut Vec<u8>) -> Result<Option<Kind>, StoreError>;
+
+    /// As [`ChunkRead::read`], without a copy where the store has the bytes in memory.
+    fn read_bytes(&self, id: &ChunkId) -> Result<Option<(Kind, Bytes)>, StoreError> {
+        let mut out = Vec::new();
+        Ok(self.read(id, &mut out)?.map(|kind| (kind, out.into())))
+    }
 
     /// Everything known to rebuild `oid`, strongest proof first, refuted manifests left out.
     fn bindings(&self, oid: &Oid) -> Result<Vec<Binding>, StoreError>;

@@ -1,10 +1,11 @@
 //! How much of what the transports can move is left when contents move: on loopback, in memory, in one run.
 //!
-//! Four ways to bring the same bytes from one end to the other, in turns, so that a machine that is busy with
+//! Ways to bring the same bytes from one end to the other, in turns, so that a machine that is busy with
 //! something else is so for all of them: bare quinn (a stream of `dits-net` adds nothing to one, and has settings without
 //! which quinn is slower), bare tokio-rustls over a TCP socket, and a push and a pull over either, with machines,
 //! driver, hashing and stores in memory. Both ends are in this process and share its cores. Printed are medians, and
-//! ours as a part of the bare one.
+//! ours as a part of the bare one. *Verified* is the bare one with a hash of each chunk at the end that receives, which is
+//! never left out: its time on all cores, spread over them, is the least that ours can take.
 //!
 //! What is received is kept in memory, and a system takes long to give fresh memory; so the program starts itself again with
 //! an allocator that keeps what it has, and the first round does not count.
@@ -41,6 +42,8 @@ const MIB: usize = 1 << 20;
 const CHUNK_BYTES: usize = 80 << 10;
 /// What the bare ones write and read at once.
 const PIECE_BYTES: usize = 256 << 10;
+/// What is read from a socket at once, as our own streams do.
+const READ_BYTES: usize = 64 << 10;
 /// Settings of glibc's allocator with which it gives nothing back.
 const KEEP: [(&str, &str); 3] =
     [("MALLOC_TRIM_THRESHOLD_", "1000000000000"), ("MALLOC_MMAP_MAX_", "0"), ("MALLOC_ARENA_MAX", "1")];
@@ -57,14 +60,17 @@ fn main() {
     // For a profiler: one of these alone, like `quic-pull`.
     let only = words.get(2);
     let server = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
-    // As `Client` does it.
-    let client = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+    // As `Client` does it, which has a thread of its own besides; the bare ones have two.
+    let threads = |count| {
+        tokio::runtime::Builder::new_multi_thread().worker_threads(count).enable_all().build().unwrap()
+    };
+    let (client, bare) = (threads(1), threads(2));
     let (source, item) = content(mebibytes * MIB);
-    let (mut rates, mut costs) = (vec![Vec::new(); 6], vec![Vec::new(); 6]);
+    let (mut rates, mut costs) = (vec![Vec::new(); 8], vec![Vec::new(); 8]);
     for round in 0..=rounds {
         let mut place = 0;
         for transport in [Transport::Quic, Transport::Tcp] {
-            for what in [What::Bare, What::Push, What::Pull] {
+            for what in [What::Bare, What::Verified, What::Push, What::Pull] {
                 let name = format!("{transport:?}-{what:?}").to_lowercase();
                 if only.is_some_and(|only| *only != name) {
                     rates[place].push(0.0);
@@ -73,6 +79,7 @@ fn main() {
                     continue;
                 }
                 let before = cpu_seconds();
+                let client = if matches!(what, What::Bare | What::Verified) { &bare } else { &client };
                 let took = client.block_on(run(&server, transport, what, &source, item));
                 // The first round warms up.
                 if round > 0 {
@@ -85,14 +92,18 @@ fn main() {
     }
     println!("{mebibytes} MiB, median of {rounds}, {} cores", std::thread::available_parallelism().unwrap());
     for (i, name) in ["quinn", "rustls over TCP"].iter().enumerate() {
-        let [bare, push, pull] = [0, 1, 2].map(|what| median(&mut rates[3 * i + what]));
+        let [bare, verified, push, pull] = [0, 1, 2, 3].map(|what| median(&mut rates[4 * i + what]));
         println!(
-            "{name:>16}: bare {bare:5.0} MiB/s, push {push:5.0} ({:.2}), pull {pull:5.0} ({:.2})",
+            "{name:>16}: bare {bare:5.0} MiB/s, verified {verified:5.0} ({:.2}), push {push:5.0} ({:.2}), pull {pull:5.0} ({:.2})",
+            verified / bare,
             push / bare,
             pull / bare
         );
-        let [bare, push, pull] = [0, 1, 2].map(|what| median(&mut costs[3 * i + what]));
-        println!("{:>16}  {bare:10.2} s of CPU a GiB, {push:10.2}       , {pull:10.2}", "");
+        let [bare, verified, push, pull] = [0, 1, 2, 3].map(|what| median(&mut costs[4 * i + what]));
+        println!(
+            "{:>16}  {bare:10.2} s of CPU a GiB, {verified:7.2}       , {push:10.2}       , {pull:10.2}",
+            ""
+        );
     }
 }
 
@@ -112,6 +123,7 @@ fn median(rates: &mut [f64]) -> f64 {
 #[derive(Debug, Clone, Copy)]
 enum What {
     Bare,
+    Verified,
     Push,
     Pull,
 }
@@ -153,8 +165,8 @@ async fn run(
     item: PushItem,
 ) -> Duration {
     let identity = identity();
-    if let (Transport::Tcp, What::Bare) = (transport, what) {
-        return bare_tls(server, identity, item.size as usize).await;
+    if let (Transport::Tcp, What::Bare | What::Verified) = (transport, what) {
+        return bare_tls(server, identity, what, item.size as usize).await;
     }
     let listener = {
         let _inside = server.enter();
@@ -188,7 +200,7 @@ fn identity() -> ServerIdentity {
 }
 
 /// Bytes over tokio-rustls and a TCP socket, and nothing of ours.
-async fn bare_tls(server: &Runtime, identity: ServerIdentity, size: usize) -> Duration {
+async fn bare_tls(server: &Runtime, identity: ServerIdentity, what: What, size: usize) -> Duration {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let cert = CertificateDer::from(identity.cert_der);
     let mut roots = rustls::RootCertStore::empty();
@@ -206,9 +218,15 @@ async fn bare_tls(server: &Runtime, identity: ServerIdentity, size: usize) -> Du
         tell.send(listener.local_addr().unwrap()).unwrap();
         let (socket, _) = listener.accept().await.unwrap();
         socket.set_nodelay(true).unwrap();
+        let socket = tokio::io::BufReader::with_capacity(READ_BYTES, socket);
         let mut tls = acceptor.accept(socket).await.unwrap();
-        let mut buffer = vec![0; PIECE_BYTES];
-        while tls.read(&mut buffer).await.unwrap() > 0 {}
+        let mut taker = Buffer::new(what);
+        loop {
+            let read = tls.read(taker.room()).await.unwrap();
+            if !taker.took(read) {
+                break;
+            }
+        }
         tls.write_all(b"!").await.unwrap();
         tls.shutdown().await.unwrap();
     });
@@ -237,6 +255,36 @@ async fn bare_tls(server: &Runtime, identity: ServerIdentity, size: usize) -> Du
     took
 }
 
+/// Where a bare one receives into.
+struct Buffer {
+    bytes: Vec<u8>,
+    filled: usize,
+    verifies: bool,
+}
+
+impl Buffer {
+    fn new(what: What) -> Buffer {
+        let verifies = matches!(what, What::Verified);
+        Buffer { bytes: vec![0; if verifies { CHUNK_BYTES } else { PIECE_BYTES }], filled: 0, verifies }
+    }
+
+    fn room(&mut self) -> &mut [u8] {
+        &mut self.bytes[self.filled..]
+    }
+
+    /// Takes so many bytes, and says whether more follow.
+    fn took(&mut self, bytes: usize) -> bool {
+        self.filled += bytes;
+        if self.filled == self.bytes.len() && self.verifies {
+            std::hint::black_box(ChunkId::of(Kind::Data, &self.bytes));
+        }
+        if self.filled == self.bytes.len() || !self.verifies {
+            self.filled = 0;
+        }
+        bytes > 0
+    }
+}
+
 async fn ask(what: What, connection: &Connection, source: MemoryStore, target: &MemoryStore, item: PushItem) {
     let hello = |purpose| Hello {
         repository: "a/b".into(),
@@ -245,7 +293,7 @@ async fn ask(what: What, connection: &Connection, source: MemoryStore, target: &
         purpose,
     };
     match what {
-        What::Bare => {
+        What::Bare | What::Verified => {
             let mut stream = connection.open().await.unwrap();
             let piece = Bytes::from(vec![7; PIECE_BYTES]);
             let sending = async move {
@@ -269,9 +317,14 @@ async fn ask(what: What, connection: &Connection, source: MemoryStore, target: &
 }
 
 async fn serve(what: What, mut stream: Stream, source: MemoryStore) {
-    if let What::Bare = what {
-        let mut buffer = vec![0; PIECE_BYTES];
-        while stream.recv.read(&mut buffer).await.unwrap() > 0 {}
+    if let What::Bare | What::Verified = what {
+        let mut taker = Buffer::new(what);
+        loop {
+            let read = stream.recv.read(taker.room()).await.unwrap();
+            if !taker.took(read) {
+                break;
+            }
+        }
         stream.send.write(Bytes::from_static(b"!")).await.unwrap();
         return stream.send.finish().await;
     }

@@ -3,7 +3,7 @@
 //! A peer says how long its message is before it sends it, and may then take its time; one process may have tens of
 //! thousands of streams. So memory is taken as bytes really arrive, in steps of [`STEP_BYTES`], and each step is paid from
 //! the [`Budget`] first. A body gives its share back when the machine has taken the message. What is counted is twice
-//! the bytes, since a message is decoded into a copy.
+//! the bytes, since a list is decoded into a copy; chunks are parts of the body.
 //!
 //! **Fair**: who waits for a share gets it in the order in which they began to wait (tokio's semaphore is a queue).
 //!
@@ -20,7 +20,9 @@
 
 use crate::buffers::Received;
 use crate::machine::SyncError;
-use crate::message::MESSAGE_BYTES_MAX;
+use crate::message::{MESSAGE_BYTES_MAX, Message};
+use bytes::Bytes;
+use dits_format::FormatError;
 use std::collections::BTreeMap;
 use std::pin::pin;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -113,7 +115,7 @@ impl Account {
         let held = Held { since: Instant::now(), stream: self.ended.clone() };
         self.budget.0.held.lock().unwrap_or_else(PoisonError::into_inner).insert(number, held);
         let bytes = self.budget.0.spare.take();
-        Body { bytes, permit: None, number, account: self.clone() }
+        Body { bytes, whole: Bytes::new(), permit: None, number, account: self.clone() }
     }
 
     /// Ends the stream.
@@ -133,6 +135,8 @@ impl Account {
 pub(crate) struct Body {
     /// What has arrived.
     pub bytes: Vec<u8>,
+    /// The same, once it is taken to be whole.
+    whole: Bytes,
     permit: Option<OwnedSemaphorePermit>,
     number: u64,
     account: Account,
@@ -168,11 +172,20 @@ impl Body {
     }
 }
 
+impl Body {
+    /// The message, which has arrived whole. Its chunks are in the memory of this body.
+    pub fn decode(&mut self) -> Result<Message, FormatError> {
+        self.whole = std::mem::take(&mut self.bytes).into();
+        Message::within(&self.whole)
+    }
+}
+
 impl Drop for Body {
     fn drop(&mut self) {
         let shared = &self.account.budget.0;
         shared.held.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.number);
-        shared.spare.give(std::mem::take(&mut self.bytes));
+        let bytes = std::mem::take(&mut self.bytes);
+        shared.spare.give(bytes, std::mem::take(&mut self.whole));
     }
 }
 

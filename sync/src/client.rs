@@ -1,7 +1,7 @@
 //! What a client process calls: connect, push, pull, and a raw stream for Git. Blocking.
 //!
-//! A [`Client`] owns a small tokio runtime and one connection; each call opens a stream on it. Two
-//! worker threads, so that encryption goes on while a machine reads its store.
+//! A [`Client`] owns a small tokio runtime and one connection; each call opens a stream on it. One worker thread carries
+//! the bytes, beside the thread of the caller, where the machine works: more of them only wait for each other.
 
 use crate::address::Address;
 use crate::ask::Asker;
@@ -103,7 +103,7 @@ pub type Observer<'a> = &'a mut (dyn FnMut(Tally) + Send);
 impl Client {
     /// Connects as `options` say; see [`Connection::connect`] for errors.
     pub fn connect(address: &Address, options: &Options) -> Result<Client, TransportError> {
-        let runtime = Builder::new_multi_thread().worker_threads(2).enable_all().build();
+        let runtime = Builder::new_multi_thread().worker_threads(1).enable_all().build();
         let runtime = runtime.map_err(|source| TransportError::Socket { source })?;
         match runtime.block_on(Connection::connect(&address.host, address.port, options)) {
             Ok(connection) => Ok(Client {
@@ -265,12 +265,14 @@ impl Client {
         observe: Observer<'_>,
     ) -> Result<Report, SyncError> {
         let started = Instant::now();
+        // Who waits for news of locks wants little, and may wait long.
+        let slowest = self.limits.slow.filter(|_| hello.purpose != Purpose::Locks);
         let wire = self.runtime().block_on(async {
             let channel = Channel::open(self.connection(), hello).await?.paced(&self.pace);
             let (wire, activity) = (channel.wire(), channel.activity());
             let driven = tokio::select! {
                 driven = drive(machine, channel, observe) => driven,
-                slow = watch(self.limits.slow, &activity) => Err(slow),
+                slow = watch(slowest, &activity) => Err(slow),
             };
             let mut spent = self.spent.lock().unwrap_or_else(PoisonError::into_inner);
             (spent.0, spent.1) = (spent.0 + wire.bytes().0, spent.1 + wire.bytes().1);

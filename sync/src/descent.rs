@@ -4,6 +4,7 @@
 //! promised. Holds the entries of one node a level, so memory does not grow with the stream.
 
 use crate::machine::SyncError;
+use bytes::Bytes;
 use dits_format::tree::{self, Entry};
 use dits_format::{ChunkId, Kind, Stream};
 use dits_store::{ChunkRead, StoreError};
@@ -75,7 +76,18 @@ pub(crate) fn read(
     kind: Kind,
     out: &mut Vec<u8>,
 ) -> Result<(), SyncError> {
-    match store.read(id, out)? {
+    is_kind(store.read(id, out)?, id, kind)
+}
+
+/// The same, giving the bytes, which the store may have in memory.
+pub(crate) fn read_bytes(store: &dyn ChunkRead, id: &ChunkId, kind: Kind) -> Result<Bytes, SyncError> {
+    let (found, bytes) = store.read_bytes(id)?.unzip();
+    is_kind(found, id, kind)?;
+    Ok(bytes.unwrap_or_default())
+}
+
+fn is_kind(found: Option<Kind>, id: &ChunkId, kind: Kind) -> Result<(), SyncError> {
+    match found {
         Some(found) if found == kind => Ok(()),
         // An id is that of a kind, so this store lies.
         Some(_) => Err(StoreError::Corrupt { id: *id, why: "of another kind".into() }.into()),

@@ -11,7 +11,6 @@
 mod wire;
 
 use crate::budget::{Account, Body, Budget, CLIENT_BUDGET_BYTES, STEP_BYTES};
-use crate::buffers::Sent;
 use crate::machine::{Machine, Patience, SILENCE_MAX, SyncError, Tally};
 use crate::message::{HELLO_BYTES_MAX, Hello, MESSAGE_BYTES_MAX, Message};
 use crate::pace::Pace;
@@ -23,7 +22,7 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
 use tokio::task::block_in_place;
-use tokio::time::timeout;
+use tokio::time::{timeout, timeout_at};
 
 pub use wire::{Pulse, Wire};
 
@@ -78,7 +77,7 @@ impl Channel {
         let account = Account::new(budget);
         let mut channel = Channel { stream, awaits_welcome: false, wire: Arc::default(), account };
         let body = channel.read(HELLO_BYTES_MAX).await?;
-        match body.map(|body| Message::decode(&body.bytes)).transpose()? {
+        match body.map(|mut body| body.decode()).transpose()? {
             Some(Message::Hello(hello)) => {
                 channel.stream.send.set_priority(hello.priority);
                 Ok((channel, hello))
@@ -109,7 +108,7 @@ impl Channel {
 
     /// Sends one message.
     pub async fn send(&mut self, message: &Message) -> Result<(), SyncError> {
-        write(&mut self.stream.send, encoded(message), &self.wire).await?.map_err(lost)
+        write(&mut self.stream.send, message.parts(), &self.wire).await?.map_err(lost)
     }
 
     /// The next message after the welcome; `None` at the end of the stream.
@@ -119,7 +118,7 @@ impl Channel {
             expect_welcome(body)?;
         }
         let body = self.read(MESSAGE_BYTES_MAX).await?;
-        Ok(body.map(|body| Message::decode(&body.bytes)).transpose()?)
+        Ok(body.map(|mut body| body.decode()).transpose()?)
     }
 
     /// Ends the stream in good order.
@@ -154,8 +153,7 @@ pub async fn drive<M: Machine>(
     let Channel { stream: Stream { send, recv }, awaits_welcome, wire, account } = channel;
     let (bodies, inbox) = mpsc::channel(READ_AHEAD);
     let reader = tokio::spawn(read_all(recv, bodies, wire.clone(), account.clone()));
-    let sent = Sent::default();
-    let mut run = Run { machine, send, inbox, wire, awaits_welcome, observe, sent };
+    let mut run = Run { machine, send, inbox, wire, awaits_welcome, observe };
     let ended = tokio::select! { result = run.all() => Some(result), () = account.ended() => None };
     let Some(result) = ended else {
         // The peer finds its stream given up, and may try again.
@@ -168,7 +166,7 @@ pub async fn drive<M: Machine>(
     if let Err(error) = &result
         && !matches!(error, SyncError::Refused { .. } | SyncError::Lost(_))
     {
-        let _ = run.write(encoded(&error.to_refusal())).await;
+        let _ = run.write(error.to_refusal().parts()).await;
     }
     match &result {
         // Nobody to wait for: what arrived is to be kept now.
@@ -187,27 +185,21 @@ struct Run<'a, M> {
     wire: Arc<Wire>,
     awaits_welcome: bool,
     observe: &'a mut (dyn FnMut(Tally) + Send),
-    sent: Sent,
 }
 
 impl<M: Machine> Run<'_, M> {
     async fn all(&mut self) -> Result<(), SyncError> {
         let start = Instant::now();
         let mut patience = Patience::new(Duration::ZERO);
+        let mut messages = self.work(None)?;
         loop {
-            loop {
-                let wire = self.wire.clone();
-                let messages = at_work(&wire, || self.poll())?;
-                if messages.is_empty() {
-                    break;
-                }
+            while !messages.is_empty() {
                 for message in messages {
                     self.write(message).await?;
                     patience.heard(start.elapsed());
                 }
-                if let Ok(body) = self.inbox.try_recv() {
-                    self.take(body?)?;
-                }
+                let arrived = self.inbox.try_recv().ok().transpose()?;
+                messages = self.work(arrived)?;
                 (self.observe)(self.machine.tally());
             }
             if self.machine.is_done() {
@@ -217,7 +209,7 @@ impl<M: Machine> Run<'_, M> {
             let wait = patience.deadline(silence_max).saturating_sub(start.elapsed());
             let received = self.wire.bytes().1;
             match timeout(wait, self.inbox.recv()).await {
-                Ok(Some(body)) => self.take(body?)?,
+                Ok(Some(body)) => messages = self.work(Some(body?))?,
                 Ok(None) => return Err(SyncError::Lost("the peer closed the stream".into())),
                 // A message that is still arriving is no silence, however slow.
                 Err(_) if self.wire.bytes().1 > received => {}
@@ -228,41 +220,40 @@ impl<M: Machine> Run<'_, M> {
         }
     }
 
-    /// Messages that the machine has to send now, encoded.
-    fn poll(&mut self) -> Result<Vec<Bytes>, SyncError> {
+    /// Messages that the machine has to send now, each in its parts.
+    fn poll(&mut self) -> Result<Vec<Vec<Bytes>>, SyncError> {
         let (mut messages, mut bytes) = (Vec::new(), 0);
         while bytes < SEND_BYTES_TARGET
             && let Some(message) = self.machine.poll()?
         {
-            let mut buffer = self.sent.take();
-            message.encode(&mut buffer);
-            let message = Bytes::from(buffer);
-            self.sent.keep(&message);
-            bytes += message.len();
-            messages.push(message);
+            let parts = message.parts();
+            bytes += len(&parts);
+            messages.push(parts);
         }
         Ok(messages)
     }
 
-    /// Hands in a message, and those that have arrived behind it; not more, so that answers go out meanwhile.
-    fn take(&mut self, first: Body) -> Result<(), SyncError> {
-        let mut next = Some(Ok(first));
-        if std::mem::take(&mut self.awaits_welcome) {
-            expect_welcome(next.take().transpose()?)?;
+    /// Hands in a message, and those that have arrived behind it; not more, so that answers go out meanwhile. Gives what
+    /// the machine has to send then.
+    fn work(&mut self, first: Option<Body>) -> Result<Vec<Vec<Bytes>>, SyncError> {
+        let (wire, mut next) = (self.wire.clone(), first);
+        if next.is_some() && std::mem::take(&mut self.awaits_welcome) {
+            expect_welcome(next.take())?;
+            next = self.inbox.try_recv().ok().transpose()?;
         }
-        let wire = self.wire.clone();
         at_work(&wire, || {
-            for _ in 0..READ_AHEAD {
-                let Some(body) = next.take().or_else(|| self.inbox.try_recv().ok()) else { break };
-                let body = body?;
-                // The body lives until the machine has taken its copy: both count.
-                self.machine.receive(Message::decode(&body.bytes)?)?;
+            let mut left = READ_AHEAD;
+            while let Some(mut body) = next {
+                // The body lives until the machine has taken the message: its chunks are parts of it.
+                self.machine.receive(body.decode()?)?;
+                left -= 1;
+                next = if left == 0 { None } else { self.inbox.try_recv().ok().transpose()? };
             }
-            Ok(())
+            self.poll()
         })
     }
 
-    async fn write(&mut self, message: Bytes) -> Result<(), SyncError> {
+    async fn write(&mut self, message: Vec<Bytes>) -> Result<(), SyncError> {
         match write(&mut self.send, message, &self.wire).await? {
             Ok(()) => Ok(()),
             // The peer may have said why before it stopped listening.
@@ -271,8 +262,8 @@ impl<M: Machine> Run<'_, M> {
     }
 
     async fn last_words(&mut self) -> Option<SyncError> {
-        while let Ok(Some(Ok(body))) = timeout(FINISH_MAX, self.inbox.recv()).await {
-            if let Ok(Message::Refuse { reason, text, challenges }) = Message::decode(&body.bytes) {
+        while let Ok(Some(Ok(mut body))) = timeout(FINISH_MAX, self.inbox.recv()).await {
+            if let Ok(Message::Refuse { reason, text, challenges }) = body.decode() {
                 return Some(SyncError::Refused { reason, text, challenges });
             }
         }
@@ -288,35 +279,54 @@ fn at_work<T>(wire: &Wire, work: impl FnOnce() -> T) -> T {
     done
 }
 
-fn encoded(message: &Message) -> Bytes {
-    let mut bytes = Vec::new();
-    message.encode(&mut bytes);
-    Bytes::from(bytes)
+fn len(parts: &[Bytes]) -> usize {
+    parts.iter().map(Bytes::len).sum()
 }
 
-/// Sends one encoded message. The outer error is ours, the inner one the connection's.
+/// Sends one message. The outer error is ours, the inner one the connection's.
 async fn write(
     send: &mut Sending,
-    mut bytes: Bytes,
+    message: Vec<Bytes>,
     wire: &Wire,
 ) -> Result<Result<(), TransportError>, SyncError> {
-    wire.sent.fetch_add(bytes.len() as u64, Ordering::Relaxed);
-    // Slice by slice, so that a large message on a slow line has as long as it moves.
-    while !bytes.is_empty() {
-        let slice = bytes.split_to(bytes.len().min(SLICE_BYTES));
-        if let Some(pace) = &wire.pace {
+    wire.sent.fetch_add(len(&message) as u64, Ordering::Relaxed);
+    let Some(pace) = wire.pace.as_ref().filter(|pace| pace.holds_back()) else {
+        return write_parts(send, message).await;
+    };
+    for mut part in message {
+        while !part.is_empty() {
+            let slice = part.split_to(part.len().min(SLICE_BYTES));
             pace.send(slice.len() as u64).await;
+            if let Err(error) = write_parts(send, vec![slice]).await? {
+                return Ok(Err(error));
+            }
         }
-        let written = timeout(SILENCE_MAX, send.write(slice)).await;
-        if let Err(error) = written.map_err(|_| SyncError::Silence(SILENCE_MAX))? {
-            return Ok(Err(error));
+    }
+    Ok(Ok(()))
+}
+
+/// Sends parts that follow each other. A large message on a slow line has as long as it moves.
+async fn write_parts(
+    send: &mut Sending,
+    mut parts: Vec<Bytes>,
+) -> Result<Result<(), TransportError>, SyncError> {
+    let (mut left, mut deadline) = (len(&parts), tokio::time::Instant::now() + SILENCE_MAX);
+    let mut moved = 0;
+    while left > 0 {
+        match timeout_at(deadline, send.write_some(&mut parts)).await {
+            Err(_) => return Err(SyncError::Silence(SILENCE_MAX)),
+            Ok(Err(error)) => return Ok(Err(error)),
+            Ok(Ok(written)) => (left, moved) = (left - written, moved + written),
+        }
+        if moved >= SLICE_BYTES {
+            (moved, deadline) = (0, tokio::time::Instant::now() + SILENCE_MAX);
         }
     }
     Ok(Ok(()))
 }
 
 fn expect_welcome(body: Option<Body>) -> Result<(), SyncError> {
-    match body.map(|body| Message::decode(&body.bytes)).transpose()? {
+    match body.map(|mut body| body.decode()).transpose()? {
         Some(Message::Welcome) => Ok(()),
         Some(Message::Refuse { reason, text, challenges }) => {
             Err(SyncError::Refused { reason, text, challenges })

@@ -25,6 +25,8 @@ pub struct Asker<'a> {
     outbox: VecDeque<Message>,
     parts: Parts,
     hear: Listener<'a>,
+    /// A watch goes on after its list.
+    is_watch: bool,
     done: bool,
 }
 
@@ -41,7 +43,13 @@ impl<'a> Asker<'a> {
         if json.len() > JSON_BYTES_MAX {
             return Err(SyncError::Protocol("a question over the limit"));
         }
-        Ok(Asker { outbox: messages(&json).collect(), parts: Parts::default(), hear, done: false })
+        Ok(Asker {
+            outbox: messages(&json).collect(),
+            parts: Parts::default(),
+            hear,
+            is_watch: matches!(ask, Ask::Watch { .. }),
+            done: false,
+        })
     }
 }
 
@@ -49,7 +57,7 @@ impl Machine for Asker<'_> {
     fn receive(&mut self, message: Message) -> Result<(), SyncError> {
         let Some(answer) = self.parts.take::<Answer>(message)? else { return Ok(()) };
         let ends = match &answer {
-            Answer::Locks { more, .. } => !more,
+            Answer::Locks { more, .. } => !more && !self.is_watch,
             Answer::Events(_) => false,
             _ => true,
         };
@@ -142,6 +150,23 @@ mod tests {
         for done in [false, false, true] {
             messages(&events).for_each(|message| asker.receive(message).unwrap());
             assert_eq!(asker.is_done(), done);
+        }
+    }
+
+    #[test]
+    fn a_list_ends_with_its_last_part_and_a_watch_goes_on() {
+        use dits_lock::ask::List;
+        let list = |more| {
+            let locks = Answer::Locks { locks: Vec::new(), more, cursor: None, news: Vec::new() };
+            serde_json::to_vec(&locks).unwrap()
+        };
+        for (ask, ends) in [(Ask::List(List::default()), true), (Ask::Watch { branch: None }, false)] {
+            let mut hear = |_| true;
+            let mut asker = Asker::new(&ask, &mut hear).unwrap();
+            messages(&list(true)).for_each(|message| asker.receive(message).unwrap());
+            assert!(!asker.is_done());
+            messages(&list(false)).for_each(|message| asker.receive(message).unwrap());
+            assert_eq!(asker.is_done(), ends, "{ask:?}");
         }
     }
 

@@ -5,6 +5,7 @@
 //! against the bytes that are really there. Strings are UTF-8 with a `u16` length. `docs/protocol.md` tells
 //! who sends what when; the state machines in `push` and `pull` enforce it.
 
+use bytes::Bytes;
 use dits_format::tree::Entry;
 use dits_format::{ChunkId, Manifest, Oid};
 
@@ -188,7 +189,7 @@ pub enum Message {
     /// One bit for each new chunk of one [`Message::Offer`], in order: send it?
     Need(Vec<bool>),
     /// The next needed chunks, in the order in which they were offered.
-    Chunks(Vec<Vec<u8>>),
+    Chunks(Vec<Bytes>),
     /// All was sent: check it and make it durable.
     Commit,
     /// It is durable: so many contents, of which so many were rebuilt and compared already.
@@ -199,7 +200,7 @@ pub enum Message {
         proved: u64,
     },
     /// Chunks that nobody has asked for yet: before the offer that names them.
-    Early(Vec<Vec<u8>>),
+    Early(Vec<Bytes>),
     /// A commit in good faith, sent before the answers: it counts only if every [`Message::Need`] so far was empty of
     /// ones and there was no [`Message::Again`]. Otherwise it is passed over and a [`Message::Commit`] follows.
     EarlyCommit,
@@ -220,7 +221,7 @@ pub enum Message {
         tree: bool,
     },
     /// A manifest, then nodes below it, each before those below itself.
-    Nodes(Vec<Vec<u8>>),
+    Nodes(Vec<Bytes>),
     /// The filter of chunks at the server, unless it still is that of `epoch`.
     FilterAsk {
         /// Epoch of the filter that the client has; 0 for none.

@@ -62,15 +62,15 @@ fn samples() -> Vec<Message> {
             Offer::Cancel,
         ]),
         Message::Need(vec![true]),
-        Message::Chunks(vec![b"one".to_vec(), vec![], b"three".to_vec()]),
+        Message::Chunks(vec!["one".into(), Bytes::new(), "three".into()]),
         Message::Commit,
         Message::Done { contents: 3, proved: 2 },
-        Message::Early(vec![b"soon".to_vec()]),
+        Message::Early(vec!["soon".into()]),
         Message::EarlyCommit,
         Message::Lack(vec![ChunkId([7; 32])]),
         Message::Again(vec![Oid([8; 32])]),
         Message::Range { oid: Oid([9; 32]), start: 10, end: 20, tree: true },
-        Message::Nodes(vec![b"manifest".to_vec(), b"node".to_vec()]),
+        Message::Nodes(vec!["manifest".into(), "node".into()]),
         Message::FilterAsk { epoch: 11, most: 1 << 20 },
         Message::Filter { epoch: 12, part: vec![1, 2, 3], last: true },
         Message::Challenge([13; 32]),
@@ -131,6 +131,19 @@ fn an_offer_of_too_many_steps_is_refused_before_memory_is_taken() {
     assert_eq!(Message::decode(&encoded(&offer(OFFER_STEPS_MAX))[4..]), Ok(offer(OFFER_STEPS_MAX)));
     let over = Message::decode(&encoded(&offer(OFFER_STEPS_MAX + 1))[4..]);
     assert!(matches!(over, Err(FormatError::Limit { .. })));
+}
+
+#[test]
+fn chunks_are_not_copied_on_their_way() {
+    let chunk = Bytes::from(vec![7; 1000]);
+    let message = Message::Chunks(vec![Bytes::new(), chunk.clone()]);
+    let parts = message.parts();
+    assert_eq!(parts.concat(), encoded(&message));
+    assert!(parts.iter().any(|part| part.as_ptr() == chunk.as_ptr()));
+    let body = Bytes::from(encoded(&message)).slice(4..);
+    let Ok(Message::Chunks(read)) = Message::within(&body) else { panic!("it reads back") };
+    assert_eq!(read, [Bytes::new(), chunk]);
+    assert!(body.as_ptr_range().contains(&read[1].as_ptr()));
 }
 
 proptest! {

@@ -55,6 +55,11 @@ impl Pace {
         Pace { start: Instant::now(), up: bucket(limits.up), down: bucket(limits.down) }
     }
 
+    /// Whether sending has a rate to keep to.
+    pub fn holds_back(&self) -> bool {
+        self.up.is_some()
+    }
+
     /// Returns when so many bytes may be sent.
     pub async fn send(&self, bytes: u64) {
         self.wait(self.up.as_ref(), bytes).await;

@@ -12,6 +12,7 @@
 use crate::descent::{Descent, Step, read};
 use crate::machine::SyncError;
 use crate::message::Message;
+use bytes::Bytes;
 use dits_format::{ChunkId, Kind, Manifest, Oid};
 use dits_store::{ChunkRead, content};
 use std::collections::VecDeque;
@@ -142,7 +143,7 @@ impl Ranges {
                 let (mut first, mut rest) = (Vec::new(), None);
                 if tree {
                     let mut route = route()?;
-                    let (nodes, is_over) = nodes(store, &mut route, vec![manifest.encode()])?;
+                    let (nodes, is_over) = nodes(store, &mut route, vec![manifest.encode().into()])?;
                     first = nodes;
                     rest = (!is_over).then_some(route);
                 }
@@ -157,9 +158,9 @@ impl Ranges {
 fn nodes(
     store: &dyn ChunkRead,
     route: &mut Route,
-    mut nodes: Vec<Vec<u8>>,
-) -> Result<(Vec<Vec<u8>>, bool), SyncError> {
-    let mut bytes: usize = nodes.iter().map(Vec::len).sum();
+    mut nodes: Vec<Bytes>,
+) -> Result<(Vec<Bytes>, bool), SyncError> {
+    let mut bytes: usize = nodes.iter().map(Bytes::len).sum();
     while bytes < BYTES_TARGET {
         match route.next() {
             None => return Ok((nodes, true)),
@@ -169,7 +170,7 @@ fn nodes(
                 read(store, &entry.id, Kind::Node, &mut node)?;
                 route.current().open(entry, level, &node)?;
                 bytes += node.len();
-                nodes.push(node);
+                nodes.push(node.into());
             }
         }
     }
@@ -177,7 +178,7 @@ fn nodes(
 }
 
 /// The next chunks on the way; none at its end.
-fn chunks(store: &dyn ChunkRead, route: &mut Route) -> Result<Vec<Vec<u8>>, SyncError> {
+fn chunks(store: &dyn ChunkRead, route: &mut Route) -> Result<Vec<Bytes>, SyncError> {
     let (mut chunks, mut bytes) = (Vec::new(), 0);
     while bytes < BYTES_TARGET {
         let mut chunk = Vec::new();
@@ -190,7 +191,7 @@ fn chunks(store: &dyn ChunkRead, route: &mut Route) -> Result<Vec<Vec<u8>>, Sync
             Some(Step::Chunk(entry)) => {
                 content::read_data(store, &entry, &mut chunk)?;
                 bytes += chunk.len();
-                chunks.push(chunk);
+                chunks.push(chunk.into());
             }
         }
     }

@@ -20,6 +20,7 @@ mod proofs;
 
 use crate::machine::{SyncError, Tally};
 use crate::message::LACK_MAX;
+use bytes::Bytes;
 use closure::{Awaited, Lacking, Pending};
 use dits_format::tree::Entry;
 use dits_format::{Binding, ChunkId, Kind, Oid, Proof};
@@ -138,7 +139,7 @@ impl Receiver {
     }
 
     /// Takes chunks that nobody asked for yet.
-    pub fn early(&mut self, chunks: Vec<Vec<u8>>) -> Result<(), SyncError> {
+    pub fn early(&mut self, chunks: Vec<Bytes>) -> Result<(), SyncError> {
         for chunk in chunks {
             self.early_bytes += chunk.len() as u64;
             if chunk.is_empty() || self.early_bytes > EARLY_BYTES_MAX || self.lack_rounds > 0 {
@@ -152,7 +153,7 @@ impl Receiver {
     }
 
     /// Takes chunks, in the order in which they were needed.
-    pub fn chunks(&mut self, chunks: Vec<Vec<u8>>) -> Result<(), SyncError> {
+    pub fn chunks(&mut self, chunks: Vec<Bytes>) -> Result<(), SyncError> {
         for chunk in chunks {
             let Awaited { id, kind, bytes } =
                 self.awaited.pop_front().ok_or(SyncError::Protocol("a chunk that nobody needs"))?;

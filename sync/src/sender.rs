@@ -15,7 +15,7 @@ mod describe;
 mod lost;
 mod offering;
 
-use crate::descent::read;
+use crate::descent::read_bytes;
 use crate::filter::Filter;
 use crate::machine::{SyncError, Tally};
 use crate::message::{Message, OFFER_CHUNKS_MAX, Offer};
@@ -283,8 +283,7 @@ impl Sender {
         while bytes < CHUNKS_BYTES_TARGET
             && let Some((id, kind)) = self.to_send.pop_front()
         {
-            let mut chunk = Vec::new();
-            read(&*self.store, &id, kind, &mut chunk)?;
+            let chunk = read_bytes(&*self.store, &id, kind)?;
             bytes += chunk.len();
             chunks.push(chunk);
         }

@@ -9,6 +9,7 @@ use anyhow::Result;
 use clap::Parser;
 use dits_hooks::check::changes::Subject;
 use dits_hooks::check::{Finding, Mistake, check};
+use dits_hooks::moved::{Moved, moved};
 use dits_repo::names::Policy;
 use dits_repo::threshold::Threshold;
 use dits_repo::tracked;
@@ -57,8 +58,32 @@ pub fn run(args: &Args) -> Result<ExitCode> {
         report::stdout(findings.iter().map(|finding| shown(finding) + "\n").collect::<String>())?;
         fixes(&findings, threshold);
     }
+    if args.staged {
+        tell_moved(&context)?;
+    }
     let refused = unportable(&context, &subject)?;
     Ok(if findings.is_empty() && refused == 0 { ExitCode::SUCCESS } else { ExitCode::from(FOUND) })
+}
+
+/// Tells of files that are renamed away from under their lock; that stops nothing.
+fn tell_moved(context: &Context) -> Result<()> {
+    let shown = |path: &[u8]| String::from_utf8_lossy(path).replace(char::is_control, "?");
+    let moved = moved(&context.repository, context::now()?)?;
+    for Moved { from, to, owner } in &moved {
+        let holder = match owner {
+            None => "you have locked".to_owned(),
+            Some(owner) => format!("{owner} has locked"),
+        };
+        let (from, to) = (shown(from), shown(to));
+        report::warning(&format!("{holder} '{from}', which is now '{to}': the lock stays on '{from}'"));
+    }
+    let own: Vec<String> =
+        moved.iter().filter(|file| file.owner.is_none()).map(|file| quoted(&shown(&file.to))).collect();
+    if !own.is_empty() {
+        let paths = if own.len() > NAMED_MAX { "<paths>".to_owned() } else { own.join(" ") };
+        report::hint(&format!("lock the new name too: git dits lock {paths}"));
+    }
+    Ok(())
 }
 
 /// Tells of names of managed files that cannot exist on every system; how many of them are refused. Of what is

@@ -15,7 +15,7 @@ use dits_filter::{Policy, Progress, Report};
 use dits_hooks::ClientHook;
 use dits_remote::RemoteSource;
 use dits_remote::progress::Way;
-use dits_repo::hydrate;
+use dits_repo::{hydrate, lockable};
 use serde_json::json;
 use std::fs::File;
 use std::os::fd::AsFd;
@@ -75,7 +75,11 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     context.settings.trace.event("filter", json!({ "cleaned": done.cleaned, "smudged": done.smudged }));
     if done.cleaned > 0 {
         // Whoever adds content will push it, to a remote of whatever kind.
-        update::hooks_by_the_way(&context.repository, &[ClientHook::PrePush]);
+        let mut hooks = vec![ClientHook::PrePush];
+        if lockable::is_mentioned(&context.repository).unwrap_or(false) {
+            hooks.extend(ClientHook::LOCKABLE);
+        }
+        update::hooks_by_the_way(&context.repository, &hooks);
     }
     tell(&context, done)
 }

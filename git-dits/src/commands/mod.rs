@@ -25,11 +25,16 @@ mod hook;
 mod hydrate;
 mod init_folder;
 mod install;
+mod lock;
+mod locks;
 mod logs;
 mod ls_files;
 mod man;
 mod migrate;
 mod pointer;
+mod post_checkout;
+mod post_commit;
+mod post_merge;
 mod pre_push;
 mod prune;
 mod pull;
@@ -39,19 +44,22 @@ mod smudge;
 mod status;
 mod track;
 mod uninstall;
+mod unlock;
 mod untrack;
 mod update;
 mod verify_push;
 pub mod version;
 mod whereis;
+mod whoami;
 
-use crate::report;
+use crate::{lfs_name, report};
 use clap::error::ErrorKind;
 use clap::{ArgAction, CommandFactory, Parser, Subcommand};
+use std::ffi::OsString;
 use std::process::ExitCode;
 
 /// Exit code for arguments we do not know.
-const UNKNOWN: u8 = 127;
+pub const UNKNOWN: u8 = 127;
 
 /// Large files in Git: stored as chunks, moved as differences
 #[derive(Debug, Parser)]
@@ -85,6 +93,10 @@ enum Command {
     Whereis(whereis::Args),
     Check(check::Args),
     Push(push::Args),
+    Lock(lock::Args),
+    Unlock(unlock::Args),
+    Locks(locks::Args),
+    Whoami(whoami::Args),
     Fsck(fsck::Args),
     Prune(prune::Args),
     Gc(gc::Args),
@@ -111,11 +123,23 @@ enum Command {
     Hook(hook::Args),
     #[command(hide = true)]
     PrePush(pre_push::Args),
+    #[command(hide = true)]
+    PostCheckout(post_checkout::Args),
+    #[command(hide = true)]
+    PostMerge(post_merge::Args),
+    #[command(hide = true)]
+    PostCommit(post_commit::Args),
 }
 
 /// Runs what the arguments of this process say.
 pub fn main() -> ExitCode {
-    let cli = match Cli::try_parse() {
+    let args: Vec<OsString> = std::env::args_os().collect();
+    if lfs_name::is_lfs(&args)
+        && let Some(code) = lfs_name::answer(&args)
+    {
+        return code;
+    }
+    let cli = match Cli::try_parse_from(args) {
         Ok(cli) => cli,
         Err(error) => return usage(&error),
     };
@@ -149,6 +173,10 @@ impl Command {
             Command::Whereis(args) => whereis::run(args),
             Command::Check(args) => check::run(args),
             Command::Push(args) => push::run(args),
+            Command::Lock(args) => lock::run(args),
+            Command::Unlock(args) => unlock::run(args),
+            Command::Locks(args) => locks::run(args),
+            Command::Whoami(args) => whoami::run(args),
             Command::Fsck(args) => fsck::run(args),
             Command::Prune(args) => prune::run(args),
             Command::Gc(args) => gc::run(args),
@@ -170,6 +198,9 @@ impl Command {
             Command::FilterProcess(args) => filter_process::run(args),
             Command::Hook(args) => hook::run(args),
             Command::PrePush(args) => pre_push::run(args),
+            Command::PostCheckout(args) => post_checkout::run(args),
+            Command::PostMerge(args) => post_merge::run(args),
+            Command::PostCommit(args) => post_commit::run(args),
         }
     }
 }

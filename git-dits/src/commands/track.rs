@@ -10,12 +10,13 @@
 use super::update;
 use crate::attributes::{self, Lockable};
 use crate::context::Context;
+use crate::lockable;
 use crate::portable;
 use crate::presets::Preset;
 use crate::report::{self, Failure};
 use anyhow::{Result, bail, ensure};
 use clap::Parser;
-use dits_hooks::ClientHook;
+use dits_repo::lockable::Scope;
 use dits_repo::names::Policy;
 use dits_repo::threshold::Threshold;
 use dits_repo::tracked;
@@ -105,7 +106,8 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     }
     name_unportable(&context, policy)?;
     if !args.dry_run {
-        update::hooks_by_the_way(&context.repository, &ClientHook::ALL);
+        set_modes(&context, &wanted)?;
+        update::hooks_by_the_way(&context.repository, &update::wanted(&context.repository)?);
     }
     if touched > 0 {
         // With a threshold, Git's own leaves unchanged raw content as it is.
@@ -113,6 +115,26 @@ pub fn run(args: &Args) -> Result<ExitCode> {
         report::hint(&format!("{touched} file(s) are stored whole: 'git {add}' them to make them pointers"));
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Files that are lockable now become read-only, and those that no longer are become writable.
+fn set_modes(context: &Context, wanted: &[Wanted]) -> Result<()> {
+    let files = |of: Lockable| {
+        let mut out = Vec::new();
+        for wanted in wanted.iter().filter(|wanted| wanted.lockable == of) {
+            out.extend(touch::matching(context, &wanted.pattern, &[])?);
+        }
+        let paths = out.split(|byte| *byte == 0).filter(|path| !path.is_empty());
+        anyhow::Ok(paths.map(<[u8]>::to_vec).collect::<Vec<_>>())
+    };
+    let (mine, free) = (files(Lockable::Yes)?, files(Lockable::No)?);
+    if !mine.is_empty() {
+        lockable::refresh(context, Scope::Paths(&mine))?;
+    }
+    if !free.is_empty() {
+        lockable::refresh(context, Scope::Freed(&free))?;
+    }
+    Ok(())
 }
 
 /// Tells of managed files whose names cannot exist on every system; they are managed all the same.

@@ -1,7 +1,7 @@
 //! `git dits update`: the hooks of this repository.
 //!
 //! Puts them in or renews them, and says what to do where somebody else has a hook or looks after hooks: that is
-//! never changed without being asked. Hooks are nets, so a repository without them works all the same.
+//! never changed without being asked. Those about lockable files come only where there are some. Hooks are nets, so a repository without them works all the same.
 
 use crate::context::{self, Context};
 use crate::report::{self, FAILED};
@@ -9,7 +9,7 @@ use crate::setup;
 use anyhow::{Context as _, Result, ensure};
 use clap::Parser;
 use dits_hooks::{ClientHook, HookState, Manager, State, install, shim};
-use dits_repo::{Git, Repository};
+use dits_repo::{Git, Repository, lockable};
 use std::process::ExitCode;
 
 /// Put the hooks of git-dits into this repository
@@ -50,7 +50,9 @@ pub fn hooks(repository: &Repository, program: &str, force: bool, manual: bool) 
         steps(repository, program)?;
         return Ok(true);
     }
-    let state = install(repository, &ClientHook::ALL, program, force)?;
+    let hooks = wanted(repository)?;
+    let mut state = install(repository, &hooks, program, force)?;
+    state.hooks.retain(|(hook, _)| hooks.contains(hook));
     if let Some(manager) = &state.manager {
         tell_managed(&state, manager, program);
     }
@@ -67,6 +69,15 @@ pub fn hooks(repository: &Repository, program: &str, force: bool, manual: bool) 
          2: run `git dits update --force` to run your hook behind that of git-dits.",
     );
     Ok(false)
+}
+
+/// The hooks that this repository shall have.
+pub fn wanted(repository: &Repository) -> Result<Vec<ClientHook>> {
+    let mut hooks = ClientHook::NETS.to_vec();
+    if repository.worktree.is_some() && lockable::is_mentioned(repository)? {
+        hooks.extend(ClientHook::LOCKABLE);
+    }
+    Ok(hooks)
 }
 
 /// Puts in those of `hooks` that are in nobody's way, for a command that is about something else: it says nothing,
@@ -127,7 +138,8 @@ fn steps(repository: &Repository, program: &str) -> Result<()> {
         };
         format!("Add the following to '{}':\n\n{}", file.display(), indented(text.as_bytes()))
     };
-    report::stdout(ClientHook::ALL.map(step).join("\n"))
+    let steps: Vec<String> = wanted(repository)?.into_iter().map(step).collect();
+    report::stdout(steps.join("\n"))
 }
 
 /// Text with a tab before each line, as git-lfs shows hooks.

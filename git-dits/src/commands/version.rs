@@ -9,6 +9,8 @@ use clap::Parser;
 use std::env::consts::{ARCH, OS};
 use std::process::ExitCode;
 
+const VERSION: &str = env!("CARGO_PKG_VERSION");
+
 /// Print the version
 #[derive(Debug, Parser)]
 pub struct Args {}
@@ -21,10 +23,18 @@ pub fn run() -> Result<ExitCode> {
 
 /// The version line. Whoever builds packages may set `GIT_DITS_VENDOR` and `GIT_DITS_COMMIT` when they compile.
 pub fn text() -> String {
-    let (version, rust) = (env!("CARGO_PKG_VERSION"), env!("CARGO_PKG_RUST_VERSION"));
-    let vendor = option_env!("GIT_DITS_VENDOR").unwrap_or("git-dits");
+    format!("git-dits/{VERSION} ({}; {})", option_env!("GIT_DITS_VENDOR").unwrap_or("git-dits"), build())
+}
+
+/// The version line under the name of git-lfs: `like` is the version whose words are ours.
+pub fn text_of_lfs(like: &str) -> String {
+    format!("git-lfs/{like} (git-dits {VERSION}; {})", build())
+}
+
+/// What it was built for, with what, and from what.
+fn build() -> String {
     let commit = option_env!("GIT_DITS_COMMIT").map(|commit| format!("; git {commit}")).unwrap_or_default();
-    format!("git-dits/{version} ({vendor}; {OS} {}; rust {rust}{commit})", machine(ARCH))
+    format!("{OS} {}; rust {}{commit}", machine(ARCH), env!("CARGO_PKG_RUST_VERSION"))
 }
 
 /// Machines as git-lfs and most download pages call them.

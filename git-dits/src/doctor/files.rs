@@ -2,16 +2,13 @@
 //!
 //! Only pointers and stat data are read. Nothing here is mended by itself: adding a file is the user's to do.
 
-use super::Findings;
+use super::{Findings, named};
 use crate::context::Context;
 use crate::{entries, worktree};
 use anyhow::Result;
 use dits_format::pointer::Parsed;
 use dits_repo::names::{self, Policy};
 use dits_repo::{Repository, tracked};
-
-/// Paths named in one finding.
-const NAMED_MAX: usize = 3;
 
 /// Looks at all managed files.
 pub fn check(context: &Context, findings: &mut Findings) -> Result<()> {
@@ -54,19 +51,6 @@ pub fn check(context: &Context, findings: &mut Findings) -> Result<()> {
             .hint("to get it: 'git dits hydrate'");
     }
     portable(repository, findings)
-}
-
-fn named<'a>(paths: impl ExactSizeIterator<Item = &'a [u8]>) -> String {
-    let more = paths.len().saturating_sub(NAMED_MAX);
-    let mut text = paths
-        .take(NAMED_MAX)
-        .map(|path| format!("'{}'", String::from_utf8_lossy(path)))
-        .collect::<Vec<_>>()
-        .join(", ");
-    if more > 0 {
-        text.push_str(&format!(" and {more} more"));
-    }
-    text
 }
 
 /// Names that cannot exist on every system, or are one there.

@@ -8,6 +8,7 @@
 mod attributes;
 mod files;
 mod hooks;
+mod lockable;
 mod remotes;
 mod setup;
 mod store;
@@ -17,6 +18,9 @@ use crate::report;
 use anyhow::Result;
 use dits_repo::Git;
 use std::fmt;
+
+/// Paths named in one finding.
+const NAMED_MAX: usize = 3;
 
 /// How bad a finding is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -109,6 +113,20 @@ impl Finding {
     }
 }
 
+/// The first of some files, for a finding.
+fn named<'a>(paths: impl ExactSizeIterator<Item = &'a [u8]>) -> String {
+    let more = paths.len().saturating_sub(NAMED_MAX);
+    let mut text = paths
+        .take(NAMED_MAX)
+        .map(|path| format!("'{}'", String::from_utf8_lossy(path)))
+        .collect::<Vec<_>>()
+        .join(", ");
+    if more > 0 {
+        text.push_str(&format!(" and {more} more"));
+    }
+    text
+}
+
 /// Looks at everything: at the setup for `git`, and at the repository unless there is none.
 pub fn examine(git: &Git, found: Result<Context>) -> Result<Vec<Finding>> {
     let mut findings = Findings::default();
@@ -123,6 +141,8 @@ pub fn examine(git: &Git, found: Result<Context>) -> Result<Vec<Finding>> {
         findings.check("files", result);
         let result = hooks::check(&context, &mut findings);
         findings.check("hooks", result);
+        let result = lockable::check(&context, &mut findings);
+        findings.check("lockable files", result);
         let result = remotes::check(&context, &mut findings);
         findings.check("remotes", result);
     }

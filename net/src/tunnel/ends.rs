@@ -6,7 +6,7 @@
 use super::{Fault, Inlet, Outlet, Piece};
 use crate::Stream;
 use crate::stream::Activity;
-use std::io;
+use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
@@ -185,6 +185,15 @@ impl AsyncRead for Reader {
 
 impl AsyncWrite for Writer {
     fn poll_write(self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        self.poll_write_vectored(context, &[IoSlice::new(bytes)])
+    }
+
+    // All at once: whoever carries them away shall find more than the first.
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        slices: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
         let mut state = self.tunnel.state();
         if let Some(error) = state.broken() {
             return Poll::Ready(Err(error));
@@ -192,8 +201,8 @@ impl AsyncWrite for Writer {
         if state.stopped || state.outlet.has_ended() {
             return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()));
         }
-        let written = state.outlet.put(bytes);
-        if written == 0 && !bytes.is_empty() {
+        let written = slices.iter().map(|bytes| state.outlet.put(bytes)).sum();
+        if written == 0 && slices.iter().any(|bytes| !bytes.is_empty()) {
             state.writer = Some(context.waker().clone());
             return Poll::Pending;
         }

@@ -147,6 +147,14 @@ async fn a_writer_without_an_end_is_no_end() {
 }
 
 #[tokio::test]
+async fn what_is_written_together_is_there_together() {
+    let (tunnel, mut stream) = Tunnel::open(&Arc::<Activity>::default());
+    let written = stream.send.write_some(&mut [Bytes::from_static(b"ab"), Bytes::from_static(b"cd")]).await;
+    assert_eq!(written.unwrap(), 4);
+    assert_eq!(tunnel.piece(0, SOON).await.unwrap(), piece(0, b"abcd", false));
+}
+
+#[tokio::test]
 async fn both_halves_end_by_themselves() {
     let (tunnel, mut stream) = Tunnel::open(&Arc::<Activity>::default());
     stream.send.end().await;

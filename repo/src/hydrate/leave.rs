@@ -13,7 +13,8 @@ use super::write::Placed;
 use crate::index::{Stat, hydrated_mtime};
 use crate::{RepoError, Repository};
 use dits_format::Pointer;
-use std::fs::{self, File};
+use std::fs::{self, File, Permissions};
+use std::os::unix::fs::PermissionsExt;
 use std::sync::Mutex;
 use std::time::SystemTime;
 
@@ -23,10 +24,11 @@ use std::time::SystemTime;
 /// # Errors
 /// When Git's index cannot be patched.
 pub fn leave(repository: &Repository, jobs: Vec<Job>, critical: &Mutex<()>) -> Result<(), RepoError> {
-    let due = plan::still_due(repository.worktree()?, jobs);
+    let mut due = plan::still_due(repository.worktree()?, jobs);
     if due.is_empty() {
         return Ok(());
     }
+    plan::set_modes(repository, &mut due)?;
     let mtime = hydrated_mtime(&repository.index, SystemTime::now())?;
     let _guard = critical.lock();
     settle(repository, || due.iter().filter_map(|file| age(file, mtime)).collect()).1
@@ -37,7 +39,12 @@ fn age(file: &Due, mtime: SystemTime) -> Option<Placed> {
     if Stamp::of(&file.full) != Some(Stamp::from_metadata(&file.meta)) {
         return None;
     }
-    File::open(&file.full).and_then(|open| open.set_modified(mtime)).ok()?;
+    let open = File::open(&file.full).ok()?;
+    if file.meta.permissions().mode() & 0o777 != file.mode {
+        // A file system without modes keeps no time from us.
+        let _ = open.set_permissions(Permissions::from_mode(file.mode));
+    }
+    open.set_modified(mtime).ok()?;
     let now = fs::symlink_metadata(&file.full).ok()?;
     let blob = file.pointer.as_ref().map_or_else(Vec::new, Pointer::encode);
     let same = now.is_file() && fs::read(&file.full).ok()? == blob;

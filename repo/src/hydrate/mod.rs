@@ -106,7 +106,8 @@ pub fn hydrate(
     // What is found here, or comes, is not pruned before it is written.
     let _lease = context.store.lease()?;
     let worktree = context.repository.worktree()?;
-    let due = plan::still_due(worktree, jobs);
+    let mut due = plan::still_due(worktree, jobs);
+    plan::set_modes(context.repository, &mut due)?;
     let ready = plan::fetch(context, due, &mut outcome, observe)?;
     if ready.is_empty() {
         return Ok(outcome);

@@ -6,6 +6,7 @@
 //! gave it (`checkout-index`) is due in the same way, if it holds exactly that.
 
 use super::{Context, Job, Outcome, Progress};
+use crate::lockable::{self, Scope};
 use crate::{RepoError, Repository, bases};
 use dits_format::{Oid, Pointer};
 use dits_store::{StoreError, content};
@@ -13,7 +14,7 @@ use std::collections::HashSet;
 use std::collections::hash_map::{Entry, HashMap};
 use std::fs::{self, Metadata};
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 /// Where HEAD was before.
@@ -47,8 +48,10 @@ pub struct Due {
     pub full: PathBuf,
     /// Its pointer; `None` for the empty content.
     pub pointer: Option<Pointer>,
-    /// Its metadata, to keep its mode and to notice a change.
+    /// Its metadata, to notice a change.
     pub meta: Metadata,
+    /// The mode that it shall have.
+    pub mode: u32,
 }
 
 /// Path of a repository path in the working tree.
@@ -84,7 +87,18 @@ fn look(worktree: &Path, job: Job, dirs: &mut HashMap<PathBuf, bool>) -> Option<
         Some(pointer) if job.given => Oid::of(&bytes) == pointer.oid,
         _ => bytes == text,
     };
-    as_left.then_some(Due { path: job.path, full, pointer: job.pointer, meta })
+    let mode = meta.permissions().mode() & 0o777;
+    as_left.then_some(Due { path: job.path, full, pointer: job.pointer, meta, mode })
+}
+
+/// Makes lockable files read-only or writable, as the locks of this user say, in what is about to be written.
+pub fn set_modes(repository: &Repository, due: &mut [Due]) -> Result<(), RepoError> {
+    let paths: Vec<Vec<u8>> = due.iter().map(|file| file.path.clone()).collect();
+    let chosen = lockable::chosen(repository, Scope::Paths(&paths))?;
+    for file in due {
+        file.mode = chosen.mode(&file.path, file.mode);
+    }
+    Ok(())
 }
 
 /// Whether no folder from the top of the working tree down to `dir` is a symbolic link.

@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 /// How long another process may hold Git's index lock before we leave the entries as they are.
-const LOCK_WAIT: Duration = Duration::from_secs(2);
+pub(crate) const LOCK_WAIT: Duration = Duration::from_secs(2);
 
 /// Puts files in place with `place` and patches their index entries, all under Git's index lock: if another
 /// process holds it, nothing is touched and the pointers stay, which is a clean state.
@@ -62,7 +62,7 @@ fn changes(repository: &Repository, files: &[Placed]) -> BTreeMap<Vec<u8>, Chang
 
 /// Changes a split index, in which entries can stand without their names: Git writes it in one piece, which reads
 /// no content, and splits it again afterwards. Says whether `change` did anything.
-pub(super) fn in_one_piece(
+pub(crate) fn in_one_piece(
     repository: &Repository,
     change: impl FnOnce(&mut Vec<u8>) -> Result<bool, IndexError>,
 ) -> Result<bool, RepoError> {

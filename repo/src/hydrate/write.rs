@@ -85,8 +85,7 @@ fn write_one(
     mtime: SystemTime,
     count: &mut dyn FnMut(u64),
 ) -> Result<Option<Written>, RepoError> {
-    let mode = due.meta.permissions().mode() & 0o777;
-    let pointer = due.pointer.clone();
+    let (mode, pointer) = (due.mode, due.pointer.clone());
     let mut open = OpenOptions::new();
     let file = open.write(true).create(true).truncate(true).mode(0o600).open(&temporary);
     let file = file.map_err(RepoError::io("create", &temporary))?;

@@ -26,6 +26,7 @@ pub mod gitid;
 pub mod layout;
 pub mod patch;
 pub mod stat;
+pub mod touch;
 
 use std::path::PathBuf;
 
@@ -34,6 +35,7 @@ pub use gitid::{HashKind, blob_id};
 pub use layout::{Entry, Summary, walk};
 pub use patch::{Change, OtherContent, Outcome, PointerSize, patch, set_sizes};
 pub use stat::{Stat, munge_size};
+pub use touch::{Recorded, recorded, set_ctimes};
 
 /// Why the index was left as it is.
 #[derive(Debug, thiserror::Error)]

@@ -154,7 +154,7 @@ fn duplicate(entry: &Entry<'_>) -> IndexError {
 }
 
 /// Whether there is a trailing hash; if so, it is right.
-fn verify_hash(bytes: &[u8], kind: HashKind) -> Result<bool, IndexError> {
+pub(super) fn verify_hash(bytes: &[u8], kind: HashKind) -> Result<bool, IndexError> {
     let body = layout::body(bytes, kind)?;
     let trailer = &bytes[body.len()..];
     if trailer.iter().all(|&b| b == 0) {
@@ -163,7 +163,7 @@ fn verify_hash(bytes: &[u8], kind: HashKind) -> Result<bool, IndexError> {
     if kind.hash(&[body]) == trailer { Ok(true) } else { Err(IndexError::Checksum(kind.name())) }
 }
 
-fn write_hash(bytes: &mut [u8], kind: HashKind) {
+pub(super) fn write_hash(bytes: &mut [u8], kind: HashKind) {
     let (body, trailer) = bytes.split_at_mut(bytes.len() - kind.len());
     trailer.copy_from_slice(&kind.hash(&[body]));
 }
@@ -175,7 +175,7 @@ fn write_stat(bytes: &mut [u8], at: usize, stat: &Stat) {
 }
 
 /// `at` comes from the walk, which has seen the whole entry.
-fn write_words(bytes: &mut [u8], at: usize, words: &[u32]) {
+pub(super) fn write_words(bytes: &mut [u8], at: usize, words: &[u32]) {
     for (place, word) in bytes[at..].chunks_exact_mut(4).zip(words) {
         place.copy_from_slice(&word.to_be_bytes());
     }

@@ -1,7 +1,7 @@
 //! HTTP/1.1 or HTTP/2 on one connection.
 //!
 //! Always holds: a client that begins no request within [`IDLE_MAX`] while none runs, be it that it sends nothing, sends its headers
-//! slowly, or reads an answer slowly, is let go, [`LAST_MAX`] later at the latest. When the server stops, requests
+//! slowly, or reads an answer slowly, is let go, [`LAST_MAX`] later at the latest. An answer that goes on says so with [`Running`]. When the server stops, requests
 //! that run have their answer first.
 
 use super::streams::{PeerAddress, Streams};
@@ -59,8 +59,35 @@ impl Requests {
     }
 }
 
-/// Counts a request as ended, also when its client has gone.
-struct Running(Arc<Requests>);
+/// A request runs as long as this lives, also when its client has gone.
+pub(super) struct Running(Arc<Requests>);
+
+impl Running {
+    fn new(requests: Arc<Requests>) -> Running {
+        requests.begun.fetch_add(1, Ordering::Relaxed);
+        Running(requests)
+    }
+}
+
+/// The connection that a request came on, for those whose answer goes on.
+#[derive(Debug, Clone)]
+pub(super) struct Connection {
+    requests: Arc<Requests>,
+    stop: watch::Receiver<bool>,
+}
+
+impl Connection {
+    /// Says that something runs beyond the head of the answer.
+    pub(super) fn begin(&self) -> Running {
+        Running::new(self.requests.clone())
+    }
+
+    /// Returns when the server stops.
+    pub(super) async fn stopping(&mut self) {
+        // It fails when the server is gone altogether.
+        let _ = self.stop.wait_for(|stop| *stop).await;
+    }
+}
 
 impl Drop for Running {
     fn drop(&mut self) {
@@ -69,8 +96,7 @@ impl Drop for Running {
 }
 
 async fn counted(State(requests): State<Arc<Requests>>, request: Request, next: Next) -> Response {
-    requests.begun.fetch_add(1, Ordering::Relaxed);
-    let _running = Running(requests);
+    let _running = Running::new(requests);
     next.run(request).await
 }
 
@@ -79,16 +105,18 @@ pub(crate) async fn serve<IO: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
     (streams, router): (&Streams, Router),
     io: IO,
     peer: SocketAddr,
-    mut stop: watch::Receiver<bool>,
+    stop: watch::Receiver<bool>,
 ) {
     let requests = Arc::<Requests>::default();
-    let router =
-        router.layer(Extension(PeerAddress(peer))).layer(from_fn_with_state(requests.clone(), counted));
+    let mut here = Connection { requests: requests.clone(), stop };
+    let router = router
+        .layer(Extension(PeerAddress(peer)))
+        .layer(Extension(here.clone()))
+        .layer(from_fn_with_state(requests.clone(), counted));
     let builder = builder();
     let mut connection = pin!(builder.serve_connection(TokioIo::new(io), TowerToHyperService::new(router)));
     let stopping = async {
-        // It fails when the server is gone altogether.
-        let _ = stop.wait_for(|stop| *stop).await;
+        here.stopping().await;
         streams.fetched().await;
     };
     tokio::select! {

@@ -1,16 +1,22 @@
 //! What the server answers to requests, one by one, over a plain connection.
 
-use super::connection;
+use super::connection::{self, Connection};
 use super::streams::Streams;
 use axum::Router;
+use axum::body::Body;
+use axum::extract::Extension;
+use axum::routing::get;
 use bytes::Bytes;
 use dits_net::Stream;
 use reqwest::{Client, Response, StatusCode};
+use std::convert::Infallible;
 use std::net::Ipv4Addr;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{mpsc, watch};
+use tokio_stream::wrappers::ReceiverStream;
 
 /// reqwest wants TLS settings also where nothing is encrypted.
 pub(super) fn no_tls() -> rustls::ClientConfig {
@@ -29,15 +35,20 @@ struct Http {
 
 impl Http {
     async fn start() -> Http {
+        Http::with(Router::new()).await
+    }
+
+    /// One that answers this too.
+    async fn with(services: Router) -> Http {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
         let root = format!("http://{}", listener.local_addr().unwrap());
         let (streams, opened) = Streams::new();
         let (stop, stopped) = watch::channel(false);
         tokio::spawn(async move {
             while let Ok((io, peer)) = listener.accept().await {
-                let (streams, stopped) = (streams.clone(), stopped.clone());
+                let (streams, stopped, services) = (streams.clone(), stopped.clone(), services.clone());
                 tokio::spawn(async move {
-                    let router = super::router(&streams, Router::new());
+                    let router = super::router(&streams, services);
                     connection::serve((&streams, router), io, peer, stopped).await;
                 });
             }
@@ -182,4 +193,26 @@ async fn a_client_that_sends_slowly_is_gone_in_the_end() {
     let unfinished =
         format!("POST /dits/1/streams/{} HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\nabc", at(0));
     assert!(raw(&http.root, unfinished.as_bytes()).await.starts_with("HTTP/1.1 408 "));
+}
+
+/// Says something ten times, every 20 s, and holds the connection up for as long.
+async fn go_on(Extension(connection): Extension<Connection>) -> Body {
+    let (say, pieces) = mpsc::channel(1);
+    let running = connection.begin();
+    tokio::spawn(async move {
+        for _ in 0..10 {
+            tokio::time::sleep(Duration::from_secs(20)).await;
+            say.send(Ok::<_, Infallible>(Bytes::from_static(b"still here"))).await.unwrap();
+        }
+        drop(running);
+    });
+    Body::from_stream(ReceiverStream::new(pieces))
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_answer_that_goes_on_is_a_request_that_runs() {
+    let http = Http::with(Router::new().route("/on", get(go_on))).await;
+    let answer = raw(&http.root, b"GET /on HTTP/1.1\r\nHost: x\r\n\r\n").await;
+    assert_eq!(answer.matches("still here").count(), 10, "{answer}");
+    assert!(answer.ends_with("\r\n0\r\n\r\n"), "{answer}");
 }

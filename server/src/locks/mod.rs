@@ -108,6 +108,11 @@ impl Locks {
         Ok(outcomes)
     }
 
+    /// The repositories that have locks, or had some.
+    pub fn repositories(&self) -> Vec<String> {
+        self.state().tables.keys().cloned().collect()
+    }
+
     /// Everything that happens from now on, in all repositories.
     pub fn listen(&self) -> broadcast::Receiver<Happened> {
         self.happened.subscribe()

@@ -10,6 +10,7 @@ use super::{
     LOCKS_PART_BYTES_MAX, MESSAGE_BYTES_MAX, Message, OFFER_CHUNKS_MAX, OFFER_STEPS_MAX, Offer, Purpose,
     Reason, Wanted,
 };
+use bytes::Bytes;
 use dits_format::bytes::{Fields, FormatError};
 use dits_format::limits::{CHUNK_BYTES_MAX, NODE_ENTRIES_MAX};
 use dits_format::tree::Entry;
@@ -20,12 +21,37 @@ const WHAT: &str = "message";
 impl Message {
     /// The whole message with its length, to be appended to what is being sent.
     pub fn encode(&self, out: &mut Vec<u8>) {
-        let start = out.len();
-        out.extend_from_slice(&[0; 4]);
-        self.encode_body(out);
-        let len = (out.len() - start - 4) as u32;
-        debug_assert!(len as usize <= MESSAGE_BYTES_MAX, "senders keep within the limit");
-        out[start..start + 4].copy_from_slice(&len.to_le_bytes());
+        self.parts().iter().for_each(|part| out.extend_from_slice(part));
+    }
+
+    /// The same in parts, to be sent one behind the other: chunks are not copied.
+    pub fn parts(&self) -> Vec<Bytes> {
+        let (mut out, chunks) = (vec![0; 4], self.chunks());
+        match chunks {
+            Some((kind, chunks)) => put_count(&mut out, kind, chunks.len()),
+            None => self.encode_body(&mut out),
+        }
+        let chunks = chunks.map_or(&[][..], |(_, chunks)| chunks);
+        let chunk_bytes: usize = chunks.iter().map(|chunk| chunk.len() + 4).sum();
+        let len = out.len() - 4 + chunk_bytes;
+        debug_assert!(len <= MESSAGE_BYTES_MAX, "senders keep within the limit");
+        out[..4].copy_from_slice(&(len as u32).to_le_bytes());
+        chunks.iter().for_each(|chunk| out.extend_from_slice(&(chunk.len() as u32).to_le_bytes()));
+        // The head has all lengths in a row; each but the first goes to its chunk.
+        let mut heads = Bytes::from(out);
+        let mut lens = heads.split_off(heads.len() - 4 * chunks.len());
+        let chunks = chunks.iter().flat_map(|chunk| [lens.split_to(4), chunk.clone()]);
+        std::iter::once(heads).chain(chunks).collect()
+    }
+
+    /// The chunks, if it is made of them, and its type.
+    fn chunks(&self) -> Option<(u8, &[Bytes])> {
+        match self {
+            Message::Chunks(chunks) => Some((10, chunks)),
+            Message::Early(chunks) => Some((13, chunks)),
+            Message::Nodes(nodes) => Some((18, nodes)),
+            _ => None,
+        }
     }
 
     fn encode_body(&self, out: &mut Vec<u8>) {
@@ -67,7 +93,6 @@ impl Message {
                 steps.iter().for_each(|step| encode_offer(step, out));
             }
             Message::Need(bits) => put_bits(out, 9, bits),
-            Message::Chunks(chunks) => put_chunks(out, 10, chunks),
             Message::Commit => out.push(11),
             Message::Done { contents, proved } => {
                 out.push(12);
@@ -81,7 +106,6 @@ impl Message {
     /// What goes beyond question, description, chunks, commit.
     fn encode_extras(&self, out: &mut Vec<u8>) {
         match self {
-            Message::Early(chunks) => put_chunks(out, 13, chunks),
             Message::EarlyCommit => out.push(14),
             Message::Lack(ids) => {
                 put_count(out, 15, ids.len());
@@ -98,7 +122,6 @@ impl Message {
                 out.extend_from_slice(&end.to_le_bytes());
                 out.push(u8::from(*tree));
             }
-            Message::Nodes(nodes) => put_chunks(out, 18, nodes),
             Message::FilterAsk { epoch, most } => {
                 out.push(19);
                 out.extend_from_slice(&epoch.to_le_bytes());
@@ -129,7 +152,7 @@ impl Message {
                 out.extend_from_slice(&(part.len() as u32).to_le_bytes());
                 out.extend_from_slice(part);
             }
-            _ => unreachable!("encode_body knows the others"),
+            _ => unreachable!("made of chunks, or known to encode_body"),
         }
     }
 
@@ -138,6 +161,11 @@ impl Message {
     /// # Errors
     /// [`FormatError`] when the bytes are not one whole message within the limits.
     pub fn decode(body: &[u8]) -> Result<Message, FormatError> {
+        Message::within(&Bytes::copy_from_slice(body))
+    }
+
+    /// The same, of which chunks are parts of `body`, not copies.
+    pub fn within(body: &Bytes) -> Result<Message, FormatError> {
         let mut fields = Fields::new(body, WHAT);
         let message = match fields.u8()? {
             1 => Message::Hello(decode_hello(&mut fields)?),
@@ -176,19 +204,19 @@ impl Message {
                 Message::Offer(decode_offers(&mut fields, count)?)
             }
             9 => Message::Need(take_bits(&mut fields, OFFER_CHUNKS_MAX)?),
-            10 => Message::Chunks(take_chunks(&mut fields)?),
+            10 => Message::Chunks(take_chunks(&mut fields, body)?),
             11 => Message::Commit,
             12 => Message::Done { contents: fields.u64()?, proved: fields.u64()? },
-            kind => decode_extras(kind, &mut fields)?,
+            kind => decode_extras(kind, &mut fields, body)?,
         };
         fields.end()?;
         Ok(message)
     }
 }
 
-fn decode_extras(kind: u8, fields: &mut Fields<'_>) -> Result<Message, FormatError> {
+fn decode_extras(kind: u8, fields: &mut Fields<'_>, body: &Bytes) -> Result<Message, FormatError> {
     Ok(match kind {
-        13 => Message::Early(take_chunks(fields)?),
+        13 => Message::Early(take_chunks(fields, body)?),
         14 => Message::EarlyCommit,
         15 => {
             let count = fields.count("chunks of a message", LACK_MAX, 32)?;
@@ -201,7 +229,7 @@ fn decode_extras(kind: u8, fields: &mut Fields<'_>) -> Result<Message, FormatErr
             end: fields.u64()?,
             tree: take_bool(fields)?,
         },
-        18 => Message::Nodes(take_chunks(fields)?),
+        18 => Message::Nodes(take_chunks(fields, body)?),
         19 => Message::FilterAsk { epoch: fields.u64()?, most: fields.u32()? },
         20 => {
             let (epoch, last) = (fields.u64()?, take_bool(fields)?);
@@ -231,23 +259,12 @@ fn take_oids(fields: &mut Fields<'_>) -> Result<Vec<Oid>, FormatError> {
     repeat(fields, count, |f| Ok(Oid(f.array()?)))
 }
 
-fn put_chunks(out: &mut Vec<u8>, kind: u8, chunks: &[Vec<u8>]) {
-    out.reserve(chunks.iter().map(|chunk| chunk.len() + 4).sum::<usize>() + 5);
-    put_count(out, kind, chunks.len());
-    chunks.iter().for_each(|chunk| {
-        out.extend_from_slice(&(chunk.len() as u32).to_le_bytes());
-        out.extend_from_slice(chunk);
-    });
-}
-
-fn take_chunks(fields: &mut Fields<'_>) -> Result<Vec<Vec<u8>>, FormatError> {
+fn take_chunks(fields: &mut Fields<'_>, body: &Bytes) -> Result<Vec<Bytes>, FormatError> {
     let count = fields.count("chunks of a message", MESSAGE_BYTES_MAX, 4)?;
-    repeat(fields, count, take_chunk)
-}
-
-fn take_chunk(fields: &mut Fields<'_>) -> Result<Vec<u8>, FormatError> {
-    let len = fields.count("chunk", CHUNK_BYTES_MAX, 1)?;
-    Ok(fields.take(len)?.to_vec())
+    repeat(fields, count, |fields| {
+        let len = fields.count("chunk", CHUNK_BYTES_MAX, 1)?;
+        Ok(body.slice_ref(fields.take(len)?))
+    })
 }
 
 fn encode_hello(hello: &Hello, out: &mut Vec<u8>) {

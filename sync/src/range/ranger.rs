@@ -8,6 +8,7 @@ use crate::machine::{Machine, SyncError, Tally};
 use crate::message::Message;
 use crate::receiver::CHECKPOINT_BYTES;
 use crate::wishes::Wishes;
+use bytes::Bytes;
 use dits_format::{ChunkId, Kind, Manifest, Oid};
 use dits_store::{Batch, ChunkRead, ChunkWrite, StoreError};
 use std::collections::VecDeque;
@@ -110,7 +111,7 @@ impl Ranger {
         }
     }
 
-    fn nodes(&mut self, nodes: Vec<Vec<u8>>) -> Result<(), SyncError> {
+    fn nodes(&mut self, nodes: Vec<Bytes>) -> Result<(), SyncError> {
         let out_of_place = || SyncError::Protocol("a message out of place");
         let is_first = self.coming.is_none();
         let item = if is_first { Some(self.asked.pop_front().ok_or_else(out_of_place)?) } else { None };
@@ -183,7 +184,7 @@ impl Ranger {
         }
     }
 
-    fn chunks(&mut self, chunks: Vec<Vec<u8>>) -> Result<(), SyncError> {
+    fn chunks(&mut self, chunks: Vec<Bytes>) -> Result<(), SyncError> {
         for chunk in chunks {
             let Some(Coming::Chunks { way, next }) = self.coming.take() else {
                 return Err(SyncError::Protocol("a chunk that nobody needs"));

@@ -4,9 +4,10 @@
 
 use super::describe::{Describing, Draft};
 use super::{CHUNKS_BYTES_TARGET, Hint, Offered, Outgoing, Sender, not_here};
-use crate::descent::read;
+use crate::descent::read_bytes;
 use crate::machine::SyncError;
 use crate::message::Message;
+use bytes::Bytes;
 use dits_format::Kind;
 use dits_format::tree::Entry;
 use dits_store::content;
@@ -85,13 +86,13 @@ impl Sender {
     }
 
     /// The chunks of an edit, when all of them can go ahead of the offer: less would not save the round trip.
-    fn edit_goes_ahead(&mut self, new: Vec<Entry>) -> Vec<Vec<u8>> {
+    fn edit_goes_ahead(&mut self, new: Vec<Entry>) -> Vec<Bytes> {
         let fits = new.iter().map(|entry| entry.bytes).sum::<u64>() <= self.early_left;
         if fits { new.iter().filter_map(|entry| self.go_ahead(entry)).collect() } else { Vec::new() }
     }
 
     /// The bytes of a new chunk that goes ahead of the offer, unless the receiver has it most likely.
-    fn go_ahead(&mut self, entry: &Entry) -> Option<Vec<u8>> {
+    fn go_ahead(&mut self, entry: &Entry) -> Option<Bytes> {
         if let Hint::Filter(filter) = &self.hint
             && filter.may_have(&entry.id)
         {
@@ -102,8 +103,7 @@ impl Sender {
             return None;
         }
         // One that cannot be read is told of when the receiver asks for it: it may well have it.
-        let mut chunk = Vec::new();
-        read(&*self.store, &entry.id, Kind::Data, &mut chunk).ok()?;
+        let chunk = read_bytes(&*self.store, &entry.id, Kind::Data).ok()?;
         self.early_left = self.early_left.saturating_sub(chunk.len() as u64);
         self.sent_early.insert(entry.id);
         self.tally.chunks += 1;
@@ -115,8 +115,8 @@ impl Sender {
 }
 
 /// Chunks in messages of about the size that is aimed at.
-fn in_messages(chunks: Vec<Vec<u8>>) -> Vec<Message> {
-    let mut messages: Vec<Vec<Vec<u8>>> = Vec::new();
+fn in_messages(chunks: Vec<Bytes>) -> Vec<Message> {
+    let mut messages: Vec<Vec<Bytes>> = Vec::new();
     for chunk in chunks {
         match messages.last_mut() {
             Some(last) if bytes_of(last) < CHUNKS_BYTES_TARGET => last.push(chunk),
@@ -126,6 +126,6 @@ fn in_messages(chunks: Vec<Vec<u8>>) -> Vec<Message> {
     messages.into_iter().map(Message::Early).collect()
 }
 
-fn bytes_of(chunks: &[Vec<u8>]) -> usize {
-    chunks.iter().map(Vec::len).sum()
+fn bytes_of(chunks: &[Bytes]) -> usize {
+    chunks.iter().map(Bytes::len).sum()
 }

@@ -27,13 +27,15 @@ fn more_than_may_come_unasked_is_refused() {
     for mut machine in takers() {
         let most = EARLY_BYTES_MAX as usize / MIB;
         for seed in 0..most {
-            assert!(feed(&mut *machine, vec![Message::Early(vec![noise(seed as u64, MIB)])]).is_none());
+            assert!(
+                feed(&mut *machine, vec![Message::Early(vec![noise(seed as u64, MIB).into()])]).is_none()
+            );
         }
-        let error = feed(&mut *machine, vec![Message::Early(vec![vec![1]])]);
+        let error = feed(&mut *machine, vec![Message::Early(vec![vec![1].into()])]);
         assert!(error.as_ref().is_some_and(protocol), "{error:?}");
     }
     for mut machine in takers() {
-        let error = feed(&mut *machine, vec![Message::Early(vec![vec![]])]);
+        let error = feed(&mut *machine, vec![Message::Early(vec![vec![].into()])]);
         assert!(error.as_ref().is_some_and(protocol), "{error:?}");
     }
 }

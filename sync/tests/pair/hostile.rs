@@ -5,6 +5,7 @@
 
 use crate::content::{MIB, add, add_pieces, assert_sound, binding, bindings, item, noise, pieces, push_over};
 use crate::link::{Link, Side};
+use bytes::Bytes;
 use dits_chunk::Profile;
 use dits_format::limits::CHUNK_BYTES_MAX;
 use dits_format::tree::Entry;
@@ -162,7 +163,14 @@ fn entry(messages: &mut [Message]) -> &mut Entry {
     panic!("an edit has new chunks");
 }
 
-fn chunks(messages: &mut [Message]) -> &mut Vec<Vec<u8>> {
+/// Puts other bytes in the place of a chunk's.
+pub fn spoil(chunk: &mut Bytes, how: impl FnOnce(&mut Vec<u8>)) {
+    let mut bytes = chunk.to_vec();
+    how(&mut bytes);
+    *chunk = bytes.into();
+}
+
+fn chunks(messages: &mut [Message]) -> &mut Vec<Bytes> {
     match &mut messages[2] {
         Message::Chunks(chunks) => chunks,
         other => panic!("no chunks: {other:?}"),
@@ -205,13 +213,13 @@ fn the_honest_messages_are_taken() {
 #[test]
 fn wrong_chunks_are_refused() {
     all_refused(&[
-        ("a changed byte", |m| chunks(m)[1][77] ^= 1, wrong_chunk),
-        ("a longer chunk", |m| chunks(m)[0].push(0), wrong_chunk),
+        ("a changed byte", |m| spoil(&mut chunks(m)[1], |chunk| chunk[77] ^= 1), wrong_chunk),
+        ("a longer chunk", |m| spoil(&mut chunks(m)[0], |chunk| chunk.push(0)), wrong_chunk),
         ("an empty chunk", |m| chunks(m)[0].clear(), wrong_chunk),
-        ("another chunk", |m| chunks(m)[0] = noise(9, 1000), wrong_chunk),
+        ("another chunk", |m| chunks(m)[0] = noise(9, 1000).into(), wrong_chunk),
         ("chunks in another order", |m| chunks(m).reverse(), wrong_chunk),
         ("one chunk twice", |m| chunks(m)[1] = chunks(m)[0].clone(), wrong_chunk),
-        ("one more", |m| chunks(m).push(noise(9, 1000)), protocol),
+        ("one more", |m| chunks(m).push(noise(9, 1000).into()), protocol),
         ("one less", |m| drop(chunks(m).pop()), protocol),
         ("none", |m| drop(m.remove(2)), protocol),
         ("chunks before the offer", |m| m.swap(1, 2), protocol),

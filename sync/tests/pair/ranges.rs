@@ -1,8 +1,9 @@
 //! Parts of contents: one round trip, whole chunks, and nothing is taken that does not hang together.
 
 use crate::content::{MIB, add, add_cut, bindings, noise};
-use crate::hostile::{feed, protocol, wrong_chunk};
+use crate::hostile::{feed, protocol, spoil, wrong_chunk};
 use crate::link::{Ended, Link, Pair, Side};
+use bytes::Bytes;
 use dits_chunk::Profile;
 use dits_format::manifest::Extent;
 use dits_format::{Manifest, Oid};
@@ -95,7 +96,7 @@ fn several_ranges_and_wants_share_a_stream() {
     let wanted = vec![dits_sync::message::Wanted { oid, base: None }];
     giver.receive(Message::Want { wanted, last: true, cold: false }).unwrap();
     assert_eq!(giver.poll().unwrap(), Some(Message::Nodes(vec![])));
-    assert_eq!(giver.poll().unwrap(), Some(Message::Chunks(vec![b"x".to_vec()])));
+    assert_eq!(giver.poll().unwrap(), Some(Message::Chunks(vec!["x".into()])));
     assert!(matches!(giver.poll().unwrap(), Some(Message::Offer(_))));
 }
 
@@ -142,14 +143,14 @@ fn answered(change: impl Fn(&mut Vec<Message>)) -> Option<SyncError> {
     feed(&mut ranger, said)
 }
 
-fn nodes(said: &mut [Message]) -> &mut Vec<Vec<u8>> {
+fn nodes(said: &mut [Message]) -> &mut Vec<Bytes> {
     match &mut said[0] {
         Message::Nodes(nodes) => nodes,
         other => panic!("no nodes: {other:?}"),
     }
 }
 
-fn chunks(said: &mut [Message]) -> &mut Vec<Vec<u8>> {
+fn chunks(said: &mut [Message]) -> &mut Vec<Bytes> {
     match &mut said[1] {
         Message::Chunks(chunks) => chunks,
         other => panic!("no chunks: {other:?}"),
@@ -161,10 +162,10 @@ fn what_does_not_hang_together_is_refused() {
     assert!(answered(|_| ()).is_none());
     type Change = fn(&mut Vec<Message>);
     let wrong: [(&str, Change); 5] = [
-        ("a changed node", |m| nodes(m)[1][9] ^= 1),
+        ("a changed node", |m| spoil(&mut nodes(m)[1], |node| node[9] ^= 1)),
         ("another node", |m| nodes(m)[2] = nodes(m)[1].clone()),
-        ("a changed chunk", |m| chunks(m)[0][9] ^= 1),
-        ("a longer chunk", |m| chunks(m)[0].push(1)),
+        ("a changed chunk", |m| spoil(&mut chunks(m)[0], |chunk| chunk[9] ^= 1)),
+        ("a longer chunk", |m| spoil(&mut chunks(m)[0], |chunk| chunk.push(1))),
         ("chunks in another order", |m| chunks(m).reverse()),
     ];
     for (name, change) in wrong {
@@ -172,11 +173,11 @@ fn what_does_not_hang_together_is_refused() {
         assert!(error.as_ref().is_some_and(wrong_chunk), "{name}: {error:?}");
     }
     let out_of_place: [(&str, Change); 9] = [
-        ("a node more", |m| nodes(m).push(vec![1])),
+        ("a node more", |m| nodes(m).push(vec![1].into())),
         ("a node less", |m| drop(nodes(m).pop())),
         ("nodes without end", |m| m.insert(1, m[0].clone())),
         ("nothing but empty nodes", |m| m[0] = Message::Nodes(vec![])),
-        ("a chunk more", |m| chunks(m).push(vec![1])),
+        ("a chunk more", |m| chunks(m).push(vec![1].into())),
         ("chunks first", |m| drop(m.remove(0))),
         ("the end too early", |m| m.insert(1, Message::Commit)),
         ("no such content, in the middle", |m| {
@@ -188,12 +189,12 @@ fn what_does_not_hang_together_is_refused() {
         let error = answered(change);
         assert!(error.as_ref().is_some_and(protocol), "{name}: {error:?}");
     }
-    let error = answered(|m| nodes(m)[0][0] ^= 1);
+    let error = answered(|m| spoil(&mut nodes(m)[0], |manifest| manifest[0] ^= 1));
     assert!(matches!(error, Some(SyncError::Format(_))), "{error:?}");
     let error = answered(|m| {
         let mut manifest = Manifest::decode(&nodes(m)[0]).unwrap();
         manifest.oid = Oid::of(b"another");
-        nodes(m)[0] = manifest.encode();
+        nodes(m)[0] = manifest.encode().into();
     });
     assert!(matches!(error, Some(SyncError::WrongManifest { .. })), "{error:?}");
     // A puller never asked for parts.

@@ -53,7 +53,7 @@ fn a_giver_out_of_place_is_refused() {
     let (from, to) = (MemoryStore::new(), MemoryStore::new());
     let oids = vec![add(&from, &noise(1, 100))];
     for instead in [
-        Message::Chunks(vec![vec![1]]),
+        Message::Chunks(vec![vec![1].into()]),
         Message::Offer(vec![Offer::Keep { start: 0, count: 1 }]),
         Message::Have(vec![true]),
     ] {

@@ -149,10 +149,13 @@ fn named<'a>(args: &[&'a str], product: &'a str) -> Vec<&'a str> {
 }
 
 /// Whether `ours` has every key of `theirs`, with the same value.
-fn contains(ours: &Value, theirs: &Value) -> bool {
+pub fn contains(ours: &Value, theirs: &Value) -> bool {
     match (ours, theirs) {
         (Value::Object(ours), Value::Object(theirs)) => {
             theirs.iter().all(|(key, value)| ours.get(key).is_some_and(|own| contains(own, value)))
+        }
+        (Value::Array(ours), Value::Array(theirs)) => {
+            ours.len() == theirs.len() && theirs.iter().zip(ours).all(|(value, own)| contains(own, value))
         }
         _ => ours == theirs,
     }

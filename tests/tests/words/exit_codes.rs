@@ -33,6 +33,9 @@ const EMPTY: &str =
 const EMPTY_OR_BARE: &str =
     "without commits there is nothing to do; without a working tree the code is that of 'status'";
 
+const NO_SERVER: &str =
+    "outside of a repository the code is always the same, and without a server nothing is known of its locks";
+
 const ROWS: &[Row] = &[
     same("nonsense", [127, 127, 127]),
     same("track --nonsense", [127, 127, 127]),
@@ -86,6 +89,13 @@ const ROWS: &[Row] = &[
     differs("checkout", [128, 0, 2], [128, 128, 0], EMPTY_OR_BARE),
     differs("migrate info", [2, 2, 2], [128, 0, 0], EMPTY),
     differs("prune", [2, 2, 2], [128, 0, 0], EMPTY),
+    differs("lock x", [2, 2, 2], [128, 2, 2], NO_SERVER),
+    differs("unlock x", [2, 2, 2], [128, 2, 2], NO_SERVER),
+    differs("locks", [2, 2, 2], [128, 2, 2], NO_SERVER),
+    differs("locks --cached", [2, 2, 2], [128, 2, 2], NO_SERVER),
+    differs("locks --local", [0, 0, 0], [128, 2, 2], NO_SERVER),
+    same("locks --nonsense", [127, 127, 127]),
+    ours("whoami", [128, 2, 2]),
     ours("track --preset list", [0, 0, 0]),
     ours("add", [128, 128, 0]),
     ours("check", [128, 2, 2]),

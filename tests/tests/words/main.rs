@@ -10,6 +10,8 @@ mod exit_codes;
 mod fetch;
 mod files;
 mod hooks;
+mod lock_host;
+mod locks;
 mod migrate;
 mod pointer;
 mod remote;

@@ -30,21 +30,25 @@ fn pathspec(pattern: &[u8]) -> Option<String> {
 /// Paths from the top that match the pattern in the current folder and are in Git as ordinary content. Whether
 /// attributes give them to us already does not matter: before a pattern is written they do not.
 pub fn raw_files(context: &Context, pattern: &[u8]) -> Result<Vec<Vec<u8>>> {
-    let Some(pathspec) = pathspec(pattern) else { return Ok(Vec::new()) };
     let repository = &context.repository;
-    let git = ["GIT_LITERAL_PATHSPECS", "GIT_NOGLOB_PATHSPECS"]
-        .into_iter()
-        .fold(context.git_here(), |git, name| git.with_env(name, "0"));
-    let out = match git.run(&["ls-files", "--stage", "-z", "--full-name", "--", &pathspec]) {
-        // Git refuses a path that leads out of the working tree.
-        Err(RepoError::Git { code: Some(128), .. }) => return Ok(Vec::new()),
-        result => result?,
-    };
-    let files = entries::of_stages(&out)?;
+    let files = entries::of_stages(&matching(context, pattern, &["--stage"])?)?;
     let blobs = entries::read(&repository.git, &files)?;
     let raw = entries::raw(repository, &files, &blobs)?;
     let mut seen = HashSet::new();
     Ok(raw.into_iter().map(|entry| entry.path.clone()).filter(|path| seen.insert(path.clone())).collect())
+}
+
+/// What `git ls-files -z` prints with `flags` for the files that match the pattern in the current folder.
+pub fn matching(context: &Context, pattern: &[u8], flags: &[&str]) -> Result<Vec<u8>> {
+    let Some(pathspec) = pathspec(pattern) else { return Ok(Vec::new()) };
+    let git = ["GIT_LITERAL_PATHSPECS", "GIT_NOGLOB_PATHSPECS"]
+        .into_iter()
+        .fold(context.git_here(), |git, name| git.with_env(name, "0"));
+    match git.run(&[&["ls-files", "-z", "--full-name"], flags, &["--", &pathspec]].concat()) {
+        // Git refuses a path that leads out of the working tree.
+        Err(RepoError::Git { code: Some(128), .. }) => Ok(Vec::new()),
+        result => Ok(result?),
+    }
 }
 
 /// Makes Git look at a file again; `false` where there is none to look at.
