@@ -1,7 +1,7 @@
 //! What clients of Git LFS are answered, request by request: who is let in, and what is no request. Locks are in `lfs_locks_tests`.
 
 use super::super::body::JSON_BYTES_MAX;
-use super::super::tests::{no_tls, raw_to};
+use super::super::tests::{no_tls, raw};
 use super::super::{connection, router, services, streams::Streams};
 use crate::access::rate::BURST;
 use crate::serve::{Server, ServerConfig};
@@ -169,7 +169,7 @@ async fn what_is_no_request_is_refused_in_its_own_way() {
     }
     for dots in ["team/../other", "team/%2e%2e/other", "team/..%2fother", ".."] {
         let request = format!("GET /{dots}/info/lfs/locks HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
-        let answer = raw_to(&lfs.root, request.as_bytes()).await;
+        let answer = raw(&lfs.root, request.as_bytes()).await;
         assert!(answer.starts_with("HTTP/1.1 400 "), "{dots}: {answer}");
     }
 }

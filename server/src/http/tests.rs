@@ -173,12 +173,8 @@ async fn a_server_that_stops_lets_clients_fetch_what_was_said() {
     assert_eq!(http.get(&at(3)).await.headers()["dits-end"], "1");
 }
 
-async fn raw(http: &Http, request: &[u8]) -> String {
-    raw_to(&http.root, request).await
-}
-
 /// Sends `request` as it is, and reads until the server has enough.
-pub(super) async fn raw_to(root: &str, request: &[u8]) -> String {
+pub(super) async fn raw(root: &str, request: &[u8]) -> String {
     let address = root.strip_prefix("http://").unwrap();
     let mut io = TcpStream::connect(address).await.unwrap();
     io.write_all(request).await.unwrap();
@@ -190,13 +186,13 @@ pub(super) async fn raw_to(root: &str, request: &[u8]) -> String {
 #[tokio::test(start_paused = true)]
 async fn a_client_that_sends_slowly_is_gone_in_the_end() {
     let http = Http::start().await;
-    assert_eq!(raw(&http, b"").await, "");
-    raw(&http, b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n").await;
-    let slow = raw(&http, b"GET / HTTP/1.1\r\nHost: x\r\n").await;
+    assert_eq!(raw(&http.root, b"").await, "");
+    raw(&http.root, b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n").await;
+    let slow = raw(&http.root, b"GET / HTTP/1.1\r\nHost: x\r\n").await;
     assert!(slow.is_empty() || slow.starts_with("HTTP/1.1 408 "), "{slow}");
     let unfinished =
         format!("POST /dits/1/streams/{} HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\nabc", at(0));
-    assert!(raw(&http, unfinished.as_bytes()).await.starts_with("HTTP/1.1 408 "));
+    assert!(raw(&http.root, unfinished.as_bytes()).await.starts_with("HTTP/1.1 408 "));
 }
 
 /// Says something ten times, every 20 s, and holds the connection up for as long.
