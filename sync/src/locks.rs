@@ -30,8 +30,8 @@ pub struct Asker<'a> {
     outbox: VecDeque<Message>,
     parts: Parts,
     hear: Listener<'a>,
-    /// There is more behind a list.
-    watches: bool,
+    /// A watch goes on after its list.
+    is_watch: bool,
     done: bool,
 }
 
@@ -48,12 +48,11 @@ impl<'a> Asker<'a> {
         if json.len() > ASK_BYTES_MAX {
             return Err(SyncError::Protocol("a question over the limit"));
         }
-        let watches = matches!(ask, Ask::Watch { .. });
         Ok(Asker {
             outbox: messages(&json, ASK_PART_BYTES).collect(),
             parts: Parts::answer(),
             hear,
-            watches,
+            is_watch: matches!(ask, Ask::Watch { .. }),
             done: false,
         })
     }
@@ -63,7 +62,7 @@ impl Machine for Asker<'_> {
     fn receive(&mut self, message: Message) -> Result<(), SyncError> {
         let Some(answer) = self.parts.take::<Answer>(message)? else { return Ok(()) };
         let ends = match &answer {
-            Answer::Locks { more, .. } => !more && !self.watches,
+            Answer::Locks { more, .. } => !more && !self.is_watch,
             Answer::Events(_) => false,
             _ => true,
         };

@@ -14,6 +14,7 @@ mod clock;
 mod disk;
 mod leases;
 mod note;
+mod room;
 pub(crate) mod stream;
 pub(crate) mod target;
 mod watch;
@@ -25,6 +26,7 @@ use disk::Disk;
 use dits_lock::table::Plan;
 use dits_lock::{Event, Table};
 use note::Note;
+use serde::Serialize;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
@@ -60,6 +62,9 @@ pub enum LocksError {
     /// It cannot be written down.
     #[error("the server cannot write its audit log, so no lock changes hands; its owner has been told why")]
     NoAudit,
+    /// The outcomes have no room in an answer.
+    #[error("too much for one answer: nothing has changed")]
+    TooMuch,
 }
 
 /// Something that happened in a repository.
@@ -149,7 +154,7 @@ impl Locks {
     }
 
     /// Makes a plan on the table of a repository, given the time that counts and the next id, and carries it out.
-    pub fn change<T>(
+    pub fn change<T: Serialize>(
         &self,
         repository: &str,
         clock: u64,
@@ -162,6 +167,9 @@ impl Locks {
         let table = state.tables.get(repository).unwrap_or(&empty);
         let mut next = state.next;
         let Plan { outcomes, events } = plan(table, table.now(now), &mut next);
+        if !room::is_room_for(&outcomes) {
+            return Err(LocksError::TooMuch);
+        }
         self.carry_out(&mut state, repository, &events, next)?;
         Ok(outcomes)
     }

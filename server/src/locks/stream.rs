@@ -1,7 +1,7 @@
 //! A stream of questions about locks: one question and its answers. Lists and watches are in [`super::watch`].
 //!
 //! To lock and unlock takes the right to write, to look that to read. A question beyond one part waits for its turn, which it keeps
-//! for at most [`LARGE_MAX`]; only who may write may ask one. What would take a larger answer than a client reads does not happen.
+//! for at most [`LARGE_MAX`]; only who may write may ask one.
 //!
 //! **News** of a caller come with the first answer, and are dropped when the client has closed its end, which it does when it has
 //! heard all: so a client that was lost on the way hears them again.
@@ -11,15 +11,13 @@ use crate::access::{Caller, Role};
 use crate::door::now;
 use crate::git::Git;
 use crate::locks::target::{NoTarget, target};
-use dits_lock::ask::{Acquire, Denial, ITEMS_MAX, Item, JSON_BYTES_MAX, Release};
+use dits_lock::ask::{Acquire, Denial, ITEMS_MAX, Item, Release};
 use dits_lock::model::{LEASE_SECONDS_MAX, REASON_BYTES_MAX};
-use dits_lock::table::{Giving, Plan, Wish};
+use dits_lock::table::{Giving, Wish};
 use dits_lock::{Answer, Ask, Branch, Event, LockPath};
 use dits_sync::SyncError;
 use dits_sync::driver::Channel;
 use dits_sync::locks::{answer, read_ask};
-use serde::Serialize;
-use std::io::{self, Write};
 use std::path::Path;
 use std::time::Duration;
 use tokio::task::block_in_place;
@@ -29,8 +27,6 @@ use tokio::time::timeout;
 const LARGE_MAX: Duration = Duration::from_secs(120);
 /// News that come with one answer; the others come with the next.
 const NEWS_AN_ANSWER: usize = 100;
-/// Bytes of all outcomes of one wish: what is left of an answer beside news.
-const OUTCOMES_BYTES_MAX: usize = JSON_BYTES_MAX - (2 << 20);
 
 /// Whose locks a question is about, and who asks.
 pub(crate) struct Asked<'a> {
@@ -140,13 +136,10 @@ impl Asked<'_> {
             lease: ask.lease,
             all: ask.all,
         };
-        let mut is_small = true;
         let changed = block_in_place(|| {
-            self.locks.change(self.repository, now(), |table, now, next| {
-                small(table.acquire(&wish, now, next), &mut is_small)
-            })
+            self.locks.change(self.repository, now(), |table, now, next| table.acquire(&wish, now, next))
         });
-        answered(changed, is_small, |outcomes| Answer::Acquired { branch, outcomes, news: Vec::new() })
+        answered(changed, |outcomes| Answer::Acquired { branch, outcomes, news: Vec::new() })
     }
 
     /// Unlocks.
@@ -169,53 +162,24 @@ impl Asked<'_> {
             force: ask.force,
             all: ask.all,
         };
-        let mut is_small = true;
         let changed = block_in_place(|| {
-            self.locks.change(self.repository, now(), |table, now, _| {
-                small(table.release(&giving, now), &mut is_small)
-            })
+            self.locks.change(self.repository, now(), |table, now, _| table.release(&giving, now))
         });
-        answered(changed, is_small, |outcomes| Answer::Released { outcomes, news: Vec::new() })
-    }
-}
-
-/// The plan, if a client can read of it; else one in which nothing happens.
-fn small<T: Serialize>(mut plan: Plan<T>, is_small: &mut bool) -> Plan<T> {
-    let mut left = Left(OUTCOMES_BYTES_MAX);
-    *is_small = serde_json::to_writer(&mut left, &plan.outcomes).is_ok();
-    if !*is_small {
-        plan.events.clear();
-    }
-    plan
-}
-
-/// Counts what is written, and fails where there is no room.
-struct Left(usize);
-
-impl Write for Left {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0 = self.0.checked_sub(bytes.len()).ok_or(io::ErrorKind::FileTooLarge)?;
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
+        answered(changed, |outcomes| Answer::Released { outcomes, news: Vec::new() })
     }
 }
 
 /// What a client hears of a change. Only a trouble of the server's own is an error.
 fn answered<T>(
     changed: Result<Vec<T>, LocksError>,
-    is_small: bool,
     answer: impl FnOnce(Vec<T>) -> Answer,
 ) -> Result<Answer, LocksError> {
     match changed {
-        Ok(_) if !is_small => Ok(Answer::No {
-            why: "too much for one answer: nothing has changed".into(),
-            hint: Some("name fewer locks at a time".into()),
-        }),
         Ok(outcomes) => Ok(answer(outcomes)),
-        Err(LocksError::NoAudit) => Ok(no(&LocksError::NoAudit.to_string())),
+        Err(error @ LocksError::NoAudit) => Ok(no(&error.to_string())),
+        Err(error @ LocksError::TooMuch) => {
+            Ok(Answer::No { why: error.to_string(), hint: Some("name fewer locks at a time".into()) })
+        }
         Err(error) => Err(error),
     }
 }
@@ -241,25 +205,4 @@ pub(super) fn no(why: &str) -> Answer {
 fn no_target(error: &NoTarget) -> Answer {
     let hint = matches!(error, NoTarget::Unknown(_)).then(|| "push the branch first".to_owned());
     Answer::No { why: error.to_string(), hint }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::locks::tests::lock;
-    use dits_lock::ask::Acquired;
-
-    #[test]
-    fn what_no_client_could_read_of_does_not_happen() {
-        let plan = |count: usize| {
-            let lock = dits_lock::Lock { reason: Some("x".repeat(1000)), ..lock(1, &"p".repeat(4000)) };
-            let event = Event { at: 1, by: None, what: dits_lock::What::Locked, lock: lock.clone() };
-            Plan { outcomes: vec![Acquired::Locked(lock); count], events: vec![event] }
-        };
-        let mut is_small = false;
-        assert!(small(plan(2500), &mut is_small).events.len() == 1 && is_small);
-        assert!(small(plan(3000), &mut is_small).events.is_empty() && !is_small);
-        let answer = answered(Ok(vec![()]), false, |_| no("another"));
-        assert!(matches!(answer, Ok(Answer::No { hint: Some(_), .. })));
-    }
 }

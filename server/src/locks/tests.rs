@@ -167,3 +167,20 @@ fn nothing_is_granted_that_cannot_be_written_down_and_time_goes_on() {
     assert!(written.iter().any(|line| line == "lock-expired 1 lock of 'ann' on 'main'"), "{written:?}");
     assert!(written.iter().any(|line| line.starts_with("locks-undone 1 changes not kept")), "{written:?}");
 }
+
+#[test]
+fn what_no_client_could_read_of_does_not_happen() {
+    let folder = Folder::new();
+    let locks = folder.open();
+    let long = Lock { reason: Some("x".repeat(1000)), ..lock(1, &"p".repeat(4000)) };
+    let try_with = |count: usize| {
+        locks.change(TEAM, 1, |_, now, _| {
+            let Plan { events, .. } = event(now, What::Locked, long.clone());
+            Plan { outcomes: vec![Acquired::Locked(long.clone()); count], events }
+        })
+    };
+    assert!(matches!(try_with(3000), Err(LocksError::TooMuch)));
+    assert!(held(&locks, 1).is_empty());
+    assert!(try_with(2500).is_ok());
+    assert_eq!(held(&locks, 1).len(), 1);
+}
