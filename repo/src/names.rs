@@ -4,8 +4,6 @@
 //! says what a name would be on other systems. Windows knows neither some characters nor the names of its
 //! devices; macOS takes two normal forms of Unicode for one name; both take upper and lower case for one. Two
 //! files that differ only so become one there, and one of them is lost from sight.
-//!
-//! [`canonical`] is the one spelling under which a path is looked up where all spellings must meet.
 
 use crate::{RepoError, Repository};
 use std::collections::{BTreeMap, BTreeSet};
@@ -16,8 +14,6 @@ use unicode_normalization::UnicodeNormalization;
 const PART_UNITS_MAX: usize = 255;
 /// UTF-16 units of a whole path on Windows without `core.longpaths`.
 const PATH_UNITS_MAX: usize = 259;
-/// Bytes of a path on Linux.
-const PATH_BYTES_MAX: usize = 4095;
 /// Names of devices on Windows, in every folder and with every extension.
 const DEVICES: [&str; 6] = ["con", "prn", "aux", "nul", "conin$", "conout$"];
 
@@ -101,66 +97,11 @@ fn is_device(part: &str) -> bool {
     DEVICES.contains(&&stem[..]) || numbered(&stem)
 }
 
-/// A path that is none in a repository.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum NotAPath {
-    /// Nothing is left of it.
-    #[error("names no file")]
-    Empty,
-    /// From the root of the file system.
-    #[error("is absolute")]
-    Absolute,
-    /// Goes above the top, or may.
-    #[error("holds '..'")]
-    Above,
-    /// Git's own folder.
-    #[error("leads into '.git'")]
-    Git,
-    /// More than any system allows.
-    #[error("is too long")]
-    Long,
-    /// No system allows NUL.
-    #[error("holds a NUL byte")]
-    Nul,
-}
-
-/// The one spelling of a path of the repository: no `.` and no empty part, Unicode in normal form C, and with
-/// `ignore_case` (`core.ignorecase`) in lower case. A path that is not UTF-8 keeps its bytes.
-///
-/// # Errors
-/// When it is no path below the top of a working tree.
-pub fn canonical(path: &[u8], ignore_case: bool) -> Result<Vec<u8>, NotAPath> {
-    if path.starts_with(b"/") {
-        return Err(NotAPath::Absolute);
-    }
-    if path.contains(&0) {
-        return Err(NotAPath::Nul);
-    }
-    let mut parts =
-        path.split(|byte| *byte == b'/').filter(|part| !part.is_empty() && *part != b".").peekable();
-    if parts.peek().is_some_and(|first| first.eq_ignore_ascii_case(b".git")) {
-        return Err(NotAPath::Git);
-    }
-    let parts: Vec<&[u8]> = parts.collect();
-    if parts.contains(&&b".."[..]) {
-        return Err(NotAPath::Above);
-    }
-    let spelled = spelling(&parts.join(&b'/'), ignore_case);
-    match spelled.len() {
-        0 => Err(NotAPath::Empty),
-        len if len > PATH_BYTES_MAX => Err(NotAPath::Long),
-        _ => Ok(spelled),
-    }
-}
-
-fn spelling(path: &[u8], ignore_case: bool) -> Vec<u8> {
+/// The one spelling of a path: Unicode in normal form C, and lower case. A path that is not UTF-8 keeps its bytes.
+fn spelling(path: &[u8]) -> Vec<u8> {
     match std::str::from_utf8(path) {
-        Err(_) if ignore_case => path.to_ascii_lowercase(),
-        Err(_) => path.to_vec(),
-        Ok(text) if ignore_case => {
-            text.nfc().flat_map(char::to_lowercase).nfc().collect::<String>().into_bytes()
-        }
-        Ok(text) => text.nfc().collect::<String>().into_bytes(),
+        Err(_) => path.to_ascii_lowercase(),
+        Ok(text) => text.nfc().flat_map(char::to_lowercase).nfc().collect::<String>().into_bytes(),
     }
 }
 
@@ -171,7 +112,7 @@ pub fn clashes<'a>(paths: impl Iterator<Item = &'a [u8]>) -> Vec<Vec<Vec<u8>>> {
     for path in paths {
         let ends = path.iter().enumerate().filter(|(_, byte)| **byte == b'/').map(|(at, _)| at);
         for end in ends.chain([path.len()]) {
-            spellings.entry(spelling(&path[..end], true)).or_default().insert(&path[..end]);
+            spellings.entry(spelling(&path[..end])).or_default().insert(&path[..end]);
         }
     }
     let several = spellings.into_values().filter(|same| same.len() > 1);

@@ -14,7 +14,7 @@
 //! * `store` names an operation: `has`, `read`, `bindings`, `put`, `bind`, `checkpoint`, `commit`, `remove`, `visit`. One of `nth` (from 1),
 //!   `every` and `per_mille` says which calls, counted over all realms and streams. `fault` is `eio`, `enospc`, `delay` (with `ms`),
 //!   `hang` (until the server ends), and of `read` also `truncate`, `wrong`, `corrupt`.
-//! * `stream` is `push`, `pull`, `git` or `any`; `repository` and `number` (the n-th such stream, from 1) are optional.
+//! * `stream` is `push`, `pull`, `git`, `locks` or `any`; `repository` and `number` (the n-th such stream, from 1) are optional.
 //!   `direction` is from the server's side, `after` counts bytes behind the hello. `fault` is `reset`, `black-hole`,
 //!   `truncate`, `delay` (`value`: milliseconds), `corrupt` (`value`: XOR of the byte, 1 to 255), `throttle` (`value`: bytes a second).
 //!
@@ -162,6 +162,7 @@ impl StreamLine {
             "push" => Some("push"),
             "pull" => Some("pull"),
             "git" => Some("git"),
+            "locks" => Some("locks"),
             "any" => None,
             other => return Err(format!("unknown stream '{other}'")),
         };
@@ -202,9 +203,10 @@ mod tests {
             {"store": "read", "per_mille": 10, "fault": "delay", "ms": 50}
             {"stream": "push", "repository": "team/a", "number": 1, "direction": "in", "after": 9, "fault": "reset"}
             {"stream": "any", "direction": "out", "after": 0, "fault": "throttle", "value": 100000}
+            {"stream": "locks", "direction": "out", "after": 0, "fault": "reset"}
         "#;
         let faults = Faults::parse(text).unwrap();
-        assert_eq!(faults.streams.len(), 2);
+        assert_eq!(faults.streams.len(), 3);
         let expected = net::Rule { direction: Direction::In, after: 9, fault: net::Fault::Reset };
         assert_eq!(faults.streams[0].0.rule, expected);
         assert!(Faults::parse("").unwrap().streams.is_empty());
