@@ -11,6 +11,7 @@
 //! The programs are looked for beside the test executable: `cargo test --workspace` builds them.
 
 pub mod authority;
+pub mod browser;
 pub mod bytes;
 pub mod gits;
 pub mod http_host;
@@ -29,6 +30,7 @@ pub mod watch;
 pub mod world;
 
 pub use authority::Authority;
+pub use browser::Browser;
 pub use bytes::bytes;
 pub use gits::{InstalledGit, gits};
 pub use http_host::HttpHost;
