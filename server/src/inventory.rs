@@ -79,8 +79,9 @@ pub(crate) fn seen(
     let mut found = BTreeMap::new();
     for realm in names(&layout.realms())? {
         for path in layout.repositories(&realm)?.into_iter().filter(|path| fits(path)) {
-            let last = last_push(&layout.repository(&path)?)?;
-            found.insert(path, last);
+            // A folder whose name is no path of a repository is somebody else's.
+            let Ok(folder) = layout.repository(&path) else { continue };
+            found.insert(path, last_push(&folder)?);
         }
     }
     Ok(found)

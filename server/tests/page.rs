@@ -137,6 +137,8 @@ fn everybody_is_told_of_what_he_may_read_and_of_nothing_else() {
     let listed = http.get("repositories", &ben).1;
     let only = json!([{ "name": "team/a", "role": "read", "locks": 1, "last_push": null }]);
     assert_eq!(listed["repositories"], only);
+    // Not a name that a repository could have.
+    std::fs::create_dir_all(rig.server_dir().join("realms/team/git/lost found.git")).unwrap();
     let all = http.get("repositories", &ann).1;
     assert_eq!(all["repositories"].as_array().unwrap().len(), 2);
     assert_eq!(http.get("locks?repository=team/a", &ben).1["locks"], json!([own]));
