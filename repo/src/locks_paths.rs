@@ -6,9 +6,10 @@
 //!
 //! A slash at the end means all below a folder. Fails for each path alone, as [`PathProblem`].
 
-use crate::names::{NotAPath, canonical};
 use crate::tracked::PATHSPEC_MODES;
 use crate::{Git, RepoError, Repository};
+use dits_lock::path::key;
+use dits_lock::{LockPath, PathError};
 use std::collections::HashMap;
 use std::ffi::OsString;
 use std::io;
@@ -129,13 +130,10 @@ impl Typed {
         let is_folder = full.metadata().is_ok_and(|meta| meta.is_dir());
         let relative = relative.to_str().ok_or_else(|| bad("is not UTF-8"))?;
         // Only checked: the index may know it by these very bytes.
-        canonical(relative.as_bytes(), false).map_err(|why| match why {
-            NotAPath::Empty => PathProblem::Folder(text.clone()),
-            why => bad(&why.to_string()),
+        LockPath::parse(relative).map_err(|why| match why {
+            PathError::Empty => PathProblem::Folder(text.clone()),
+            why => bad(why.to_string().trim_start_matches("it ")),
         })?;
-        if relative.chars().any(|c| c.is_control() || c == '\\') {
-            return Err(bad("holds a backslash or a control character"));
-        }
         let slash = text.ends_with('/');
         if is_folder && !slash {
             return Err(PathProblem::Folder(text));
@@ -192,7 +190,7 @@ pub(crate) fn literal(git: &Git) -> Git {
 
 /// Tracked paths, and the folders they are in, by what all their spellings share.
 #[derive(Default)]
-struct Known(HashMap<Vec<u8>, Vec<String>>);
+struct Known(HashMap<String, Vec<String>>);
 
 impl Known {
     /// Takes in paths that each end in NUL; those that are no text are left out.
@@ -213,7 +211,8 @@ impl Known {
     fn find(&self, path: &str) -> Option<&String> {
         let spellings = self.0.get(&key(path))?;
         let same = |known: &&String| *known == path;
-        let form = |known: &&String| canonical(known.as_bytes(), false) == canonical(path.as_bytes(), false);
+        let form =
+            |known: &&String| LockPath::parse(path).is_ok_and(|path| LockPath::parse(known) == Ok(path));
         spellings.iter().find(same).or_else(|| spellings.iter().find(form))
     }
 
@@ -232,13 +231,6 @@ impl Known {
             _ => Ok(Place { path, tracked: false, exists }),
         }
     }
-}
-
-/// The key of a path, with its slash.
-fn key(path: &str) -> Vec<u8> {
-    let mut key = canonical(path.as_bytes(), true).unwrap_or_else(|_| path.as_bytes().to_vec());
-    key.extend(path.ends_with('/').then_some(b'/'));
-    key
 }
 
 impl Place {

@@ -112,7 +112,7 @@ fn what_is_no_file_of_the_repository_is_refused() {
         ("./", Folder(text("./"))),
         ("d\\c.bin", bad("d\\\\c.bin", "holds a backslash or a control character")),
         ("a\nb", bad("a\\nb", "holds a backslash or a control character")),
-        (".git/config", bad(".git/config", "leads into '.git'")),
+        (".git/config", bad(".git/config", "is inside '.git'")),
         ("nope", Missing(text("nope"))),
         ("nope/", Missing(text("nope/"))),
         ("*.bin", Missing(text("*.bin"))),
