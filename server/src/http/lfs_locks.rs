@@ -173,7 +173,9 @@ pub(super) fn verify(asked: &Asked<'_>, wish: &ToVerify) -> Said {
     let (locks, next) = look(asked, |table| {
         let is_in_the_way = |lock: &Lock| {
             let to = to.as_ref().map_or(Some(&lock.branch), Option::as_ref);
-            to.is_some_and(|to| *to == lock.branch && are_there(table.in_the_way(who, to, &lock.path.key())))
+            to.is_some_and(|to| {
+                *to == lock.branch && table.in_the_way(who, to, &lock.path.key()).next().is_some()
+            })
         };
         let matter = |lock: &&Lock| lock.owner == who || is_in_the_way(lock);
         page(
@@ -184,10 +186,6 @@ pub(super) fn verify(asked: &Asked<'_>, wish: &ToVerify) -> Said {
     let (ours, theirs): (Vec<_>, Vec<_>) = locks.iter().partition(|lock| lock.owner == who);
     let all = |locks: Vec<&Lock>| locks.into_iter().map(shown).collect::<Vec<_>>();
     Ok((StatusCode::OK, with_next(json!({ "ours": all(ours), "theirs": all(theirs) }), next)))
-}
-
-fn are_there<'a>(locks: impl IntoIterator<Item = &'a Lock>) -> bool {
-    locks.into_iter().next().is_some()
 }
 
 /// The first of `locks`, and the last id of these if there are more.
