@@ -20,6 +20,7 @@ use crate::hooks;
 use crate::http::{self, connection, streams::Streams};
 use crate::identity::{self, IdentityError};
 use crate::layout::{Claim, Layout, LayoutError};
+use crate::locks::desk::{self, Desk};
 use crate::locks::{Locks, LocksError};
 use crate::memory;
 use crate::prover::{Prover, Tell};
@@ -182,6 +183,7 @@ impl Server {
         let door = Door::new(access, AuditLog::of(&layout), tls, tell.clone());
         door.note(Event::of("start", &address.to_string()));
         let locks = Arc::new(Locks::open(&layout)?);
+        let desk = Desk::open().map_err(ServeError::Start)?;
         let contents = Arc::new(Contents::new(layout));
         let shared = Arc::new(Shared {
             door,
@@ -189,6 +191,7 @@ impl Server {
             contents,
             filters: Arc::default(),
             locks,
+            desk,
             git,
             exe: config.exe,
             way: OnceCell::new(),
@@ -227,6 +230,10 @@ impl Server {
 
     /// Serves until `shutdown` ends.
     pub async fn run(self, shutdown: impl Future<Output = ()>) -> Result<(), ServeError> {
+        // Hooks ask until the last push has ended.
+        let mut hooks = JoinSet::new();
+        hooks.spawn(desk::run(self.shared.clone()));
+        desk::recover(&self.shared).await;
         let (stop, stopped) = watch::channel(false);
         let (streams, mut requested) = Streams::new();
         let router = http::router(&streams, http::services(&self.shared));

@@ -2,20 +2,30 @@
 //!
 //! [`Locks::change`] is the only way to change a table: leases that are over end first, a plan is made on the table, its events are
 //! made durable ([`disk`]), then applied, then told to whoever listens. All of this under one mutex: of two wishes for
-//! one place one comes first. [`target`] says which branch a lock is for, [`stream`] answers clients.
+//! one place one comes first. [`target`] says which branch a lock is for, [`stream`] answers clients, [`desk`] the hooks of pushes.
 //!
 //! Always holds: what was answered is on disk. When the disk fails, nothing has changed, and the client is told so.
 //!
 //! Blocks on the disk: callers on the runtime use `block_in_place`. Fails as [`LocksError`].
 
+pub(crate) mod branches;
+pub(crate) mod desk;
 mod disk;
+mod pending;
+mod reserve;
+mod settle;
 pub(crate) mod stream;
+mod take;
+mod talk;
 pub(crate) mod target;
+mod tip;
+mod verdict;
 
 use crate::layout::Layout;
 use disk::Disk;
 use dits_lock::table::Plan;
 use dits_lock::{Event, Table};
+use reserve::Reservations;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::broadcast;
@@ -44,6 +54,17 @@ pub enum LocksError {
         /// What is wrong.
         why: String,
     },
+    /// A push that was under way cannot be read.
+    #[error("a push to '{repository}' that was under way is damaged: {why}")]
+    Push {
+        /// To this repository.
+        repository: String,
+        /// What is wrong.
+        why: String,
+    },
+    /// Git could not say what a repository holds.
+    #[error("cannot compare locks with branches: {0}")]
+    Git(#[source] std::io::Error),
 }
 
 /// Something that happened in a repository.
@@ -61,6 +82,8 @@ pub(crate) struct Locks {
     disk: Disk,
     state: Mutex<State>,
     happened: broadcast::Sender<Happened>,
+    /// Held before `state` where both are.
+    reserved: Arc<Reservations>,
 }
 
 #[derive(Debug)]
@@ -76,7 +99,8 @@ impl Locks {
         let disk = Disk::open(&layout.locks())?;
         let (tables, next) = disk.read()?;
         let (happened, _) = broadcast::channel(BEHIND_MAX);
-        Ok(Locks { disk, state: Mutex::new(State { tables, next }), happened })
+        let reserved = Reservations::new();
+        Ok(Locks { disk, state: Mutex::new(State { tables, next }), happened, reserved })
     }
 
     /// Looks at the locks of a repository as they are at `clock`.

@@ -7,11 +7,12 @@ use super::{Happened, Locks, LocksError};
 use crate::access::{Caller, Role};
 use crate::door::now;
 use crate::git::Git;
+use crate::locks::take::take;
 use crate::locks::target::{NoTarget, target};
-use dits_lock::ask::{Acquire, Acquired, Denial, ITEMS_MAX, Item, List, Release, Released};
+use dits_lock::ask::{Acquire, Denial, ITEMS_MAX, List, Release, Released};
 use dits_lock::model::{LEASE_SECONDS_MAX, REASON_BYTES_MAX};
-use dits_lock::table::{Giving, Wish};
-use dits_lock::{Answer, Ask, Branch, LockPath};
+use dits_lock::table::Giving;
+use dits_lock::{Answer, Ask, Branch};
 use dits_sync::SyncError;
 use dits_sync::driver::Channel;
 use dits_sync::locks::{LOCKS_AN_ANSWER, answer, read_ask};
@@ -83,21 +84,7 @@ impl Asked<'_> {
             Ok(branch) => branch,
             Err(error) => return Ok(no_target(&error)),
         };
-        let place =
-            |item: &Item| LockPath::parse(&item.path).map_err(|why| Denial::Path { why: why.to_string() });
-        let items: Vec<_> = ask.items.iter().map(place).collect();
-        let wish = Wish {
-            who: &self.caller.name,
-            branch: &branch,
-            items: &items,
-            mode: ask.mode,
-            reason: ask.reason.as_deref(),
-            lease: ask.lease,
-            all: ask.all,
-        };
-        let outcomes: Vec<Acquired> = block_in_place(|| {
-            self.locks.change(self.repository, now(), |table, now, next| table.acquire(&wish, now, next))
-        })?;
+        let outcomes = take(self, ask, &branch).await?;
         Ok(Answer::Acquired { branch, outcomes, news: Vec::new() })
     }
 
@@ -189,6 +176,5 @@ fn no(why: &str) -> Answer {
 }
 
 fn no_target(error: &NoTarget) -> Answer {
-    let hint = matches!(error, NoTarget::Unknown(_)).then(|| "push the branch first".to_owned());
-    Answer::No { why: error.to_string(), hint }
+    Answer::No { why: error.to_string(), hint: error.hint() }
 }
