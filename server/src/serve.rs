@@ -180,9 +180,10 @@ impl Server {
         let memory = Budget::new(
             usize::try_from(config.memory.unwrap_or_else(memory::for_messages)).unwrap_or(usize::MAX),
         );
-        let door = Door::new(access, AuditLog::of(&layout), tls, tell.clone());
+        let door = Arc::new(Door::new(access, AuditLog::of(&layout), tls, tell.clone()));
         door.note(Event::of("start", &address.to_string()));
-        let locks = Arc::new(Locks::open(&layout)?);
+        let noting = door.clone();
+        let locks = Arc::new(Locks::open(&layout)?.noted_by(move |event| noting.note(event)));
         let desk = Desk::open().map_err(ServeError::Start)?;
         let contents = Arc::new(Contents::new(layout));
         let shared = Arc::new(Shared {
@@ -238,6 +239,8 @@ impl Server {
         let (streams, mut requested) = Streams::new();
         let router = http::router(&streams, http::services(&self.shared));
         let mut connections = JoinSet::new();
+        let shared = self.shared.clone();
+        connections.spawn(async move { shared.locks.end_leases_in_time(now, &shared.tell).await });
         let (mut shutdown, mut sweeping) = (pin!(shutdown), pin!(streams.sweep()));
         let result = loop {
             tokio::select! {
@@ -259,6 +262,7 @@ impl Server {
         };
         self.listener.stop_accepting();
         self.shared.faults.release();
+        self.shared.locks.stop();
         stop.send_replace(true);
         let _ = timeout(SHUTDOWN_GRACE, all(&mut connections)).await;
         self.listener.close(CLOSE_REASON);

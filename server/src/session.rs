@@ -37,7 +37,7 @@ use dits_sync::address::realm;
 use dits_sync::budget::Budget;
 use dits_sync::driver::{Channel, drive};
 use dits_sync::machine::Machine;
-use dits_sync::message::{Hello, Message, Purpose};
+use dits_sync::message::{Hello, Message, Purpose, Reason};
 use dits_sync::pull::Giver;
 use dits_sync::push::Taker;
 use git_stream::{GitTask, git_task};
@@ -55,9 +55,12 @@ pub(crate) const CLOSE_REASON: &[u8] = b"the server is shutting down";
 /// A connection without any stream is ended after this long.
 pub(crate) const UNUSED_MAX: Duration = Duration::from_secs(10 * 60);
 
+/// Who asks about locks is looked at again this often.
+const RIGHTS_EVERY: Duration = Duration::from_secs(10);
+
 /// What all streams of a server work with.
 pub(crate) struct Shared {
-    pub door: Door,
+    pub door: Arc<Door>,
     pub stores: Arc<Stores>,
     pub contents: Arc<Contents>,
     pub filters: Arc<Filters>,
@@ -112,7 +115,7 @@ pub(crate) async fn serve_stream(shared: Arc<Shared>, stream: Stream, from: IpAd
         Task::Push => shared.push(channel, &hello.repository, &caller).await,
         Task::Pull => shared.pull(channel, &hello.repository, &caller).await,
         Task::Git(task) => shared.git(channel, &hello, task, (&caller, from), &moved).await,
-        Task::Locks(folder) => shared.answer_about_locks(channel, &hello.repository, &folder, &caller).await,
+        Task::Locks(folder) => shared.answer_about_locks(channel, (&hello, from), &folder, &caller).await,
     };
     let (sent, received) = wire.bytes();
     let bytes = (sent + moved.sent.into_inner(), received + moved.received.into_inner());
@@ -275,13 +278,20 @@ impl Shared {
     async fn answer_about_locks(
         &self,
         mut channel: Channel,
-        repository: &str,
+        (hello, from): (&Hello, IpAddr),
         folder: &Path,
         caller: &Caller,
     ) -> Option<String> {
-        let asked = Asked { locks: &self.locks, git: &self.git, repository, folder, caller };
+        let (locks, git, repository) = (&self.locks, &self.git, &hello.repository);
+        let asked = Asked { locks, git, repository, folder, caller };
         let answered = match channel.send(&Message::Welcome).await {
-            Ok(()) => asked.serve(&mut channel).await,
+            Ok(()) => tokio::select! {
+                answered = asked.serve(&mut channel) => answered,
+                refusal = self.is_denied(hello, from) => {
+                    channel.refuse(&refusal.clone().into_message()).await;
+                    return Some(refusal.text);
+                }
+            },
             Err(error) => Err(error.into()),
         };
         match answered {
@@ -289,11 +299,30 @@ impl Shared {
                 channel.finish().await;
                 None
             }
-            Err(AskError::Sync(error)) => Some(error.to_string()),
+            Err(AskError::Sync(error)) => {
+                if !matches!(error, SyncError::Lost(_) | SyncError::Refused { .. }) {
+                    channel.refuse(&error.to_refusal()).await;
+                }
+                Some(error.to_string())
+            }
             Err(AskError::Locks(error)) => {
                 let refusal = self.trouble("cannot answer about locks", &error);
                 channel.refuse(&refusal.into_message()).await;
                 Some(error.to_string())
+            }
+        }
+    }
+
+    /// Ends when somebody may no longer read: a watch may run for ever, and rights do not.
+    async fn is_denied(&self, hello: &Hello, from: IpAddr) -> Refusal {
+        loop {
+            sleep(RIGHTS_EVERY).await;
+            match self.door.let_in(hello, Role::Read, from).await {
+                // What is wrong with the server, or with others at this address, is no reason.
+                Err(refusal) if matches!(refusal.reason, Reason::Unauthorized | Reason::Forbidden) => {
+                    return refusal;
+                }
+                _ => {}
             }
         }
     }

@@ -4,18 +4,23 @@
 //! several, and for a watch, which ends when either end has enough. [`Asker`] is the client's machine; a server reads with
 //! [`read_ask`] and says each answer with [`answer`].
 //!
-//! Always holds: no question and no answer is taken in beyond [`JSON_BYTES_MAX`]. Fails as [`SyncError`].
+//! Always holds: no question is taken in beyond [`ASK_BYTES_MAX`], no answer beyond [`JSON_BYTES_MAX`]. A server takes in the first
+//! [`ASK_PART_BYTES`] of a question; for the rest it waits for a turn, of which there are few: so memory is bounded for any number of
+//! peers. Fails as [`SyncError`].
 
 use crate::driver::Channel;
 use crate::machine::{Machine, SyncError, Tally};
 use crate::message::{LOCKS_PART_BYTES_MAX, Message};
-use dits_lock::ask::JSON_BYTES_MAX;
+use dits_lock::ask::{ASK_BYTES_MAX, JSON_BYTES_MAX};
 use dits_lock::{Answer, Ask};
 use serde::de::DeserializeOwned;
 use std::collections::VecDeque;
+use tokio::sync::{Semaphore, SemaphorePermit};
 
 /// Locks in one answer: with the longest names still within [`JSON_BYTES_MAX`].
-pub const LOCKS_AN_ANSWER: usize = 2000;
+pub const LOCKS_AN_ANSWER: usize = 1000;
+/// Bytes of each part of a question.
+pub const ASK_PART_BYTES: usize = 64 << 10;
 
 /// Hears answers; says whether it wants more.
 pub type Listener<'a> = &'a mut (dyn FnMut(Answer) -> bool + Send);
@@ -25,8 +30,8 @@ pub struct Asker<'a> {
     outbox: VecDeque<Message>,
     parts: Parts,
     hear: Listener<'a>,
-    /// A watch goes on after its list.
-    is_watch: bool,
+    /// There is more behind a list.
+    watches: bool,
     done: bool,
 }
 
@@ -40,14 +45,15 @@ impl<'a> Asker<'a> {
     /// Asks; `hear` gets every answer.
     pub fn new(ask: &Ask, hear: Listener<'a>) -> Result<Asker<'a>, SyncError> {
         let json = serde_json::to_vec(ask).map_err(|_| SyncError::Protocol("a question without words"))?;
-        if json.len() > JSON_BYTES_MAX {
+        if json.len() > ASK_BYTES_MAX {
             return Err(SyncError::Protocol("a question over the limit"));
         }
+        let watches = matches!(ask, Ask::Watch { .. });
         Ok(Asker {
-            outbox: messages(&json).collect(),
-            parts: Parts::default(),
+            outbox: messages(&json, ASK_PART_BYTES).collect(),
+            parts: Parts::answer(),
             hear,
-            is_watch: matches!(ask, Ask::Watch { .. }),
+            watches,
             done: false,
         })
     }
@@ -57,7 +63,7 @@ impl Machine for Asker<'_> {
     fn receive(&mut self, message: Message) -> Result<(), SyncError> {
         let Some(answer) = self.parts.take::<Answer>(message)? else { return Ok(()) };
         let ends = match &answer {
-            Answer::Locks { more, .. } => !more && !self.is_watch,
+            Answer::Locks { more, .. } => !more && !self.watches,
             Answer::Events(_) => false,
             _ => true,
         };
@@ -79,14 +85,22 @@ impl Machine for Asker<'_> {
     }
 }
 
-/// Reads the question of a stream.
-pub async fn read_ask(channel: &mut Channel) -> Result<Ask, SyncError> {
-    let mut parts = Parts::default();
+/// Reads the question of a stream. One of several parts needs one of the `turns`, and has it until that is dropped.
+pub async fn read_ask<'a>(
+    channel: &mut Channel,
+    turns: Option<&'a Semaphore>,
+) -> Result<(Ask, Option<SemaphorePermit<'a>>), SyncError> {
+    let (mut parts, mut turn) = (Parts::ask(), None);
     loop {
         let message = channel.receive().await?;
         let message = message.ok_or_else(|| SyncError::Lost("the peer closed the stream".into()))?;
         if let Some(ask) = parts.take(message)? {
-            return Ok(ask);
+            return Ok((ask, turn));
+        }
+        if turn.is_none() {
+            let turns = turns.ok_or(SyncError::Protocol("a large question of one who may only read"))?;
+            // It is never closed.
+            turn = turns.acquire().await.ok();
         }
     }
 }
@@ -94,33 +108,46 @@ pub async fn read_ask(channel: &mut Channel) -> Result<Ask, SyncError> {
 /// Says one answer.
 pub async fn answer(channel: &mut Channel, answer: &Answer) -> Result<(), SyncError> {
     let json = serde_json::to_vec(answer).map_err(|_| SyncError::Protocol("an answer without words"))?;
-    for message in messages(&json) {
+    for message in messages(&json, LOCKS_PART_BYTES_MAX) {
         channel.send(&message).await?;
     }
     Ok(())
 }
 
-fn messages(json: &[u8]) -> impl Iterator<Item = Message> {
-    let count = json.len().div_ceil(LOCKS_PART_BYTES_MAX);
+fn messages(json: &[u8], part_bytes: usize) -> impl Iterator<Item = Message> {
+    let count = json.len().div_ceil(part_bytes);
     let part = move |(i, part): (usize, &[u8])| Message::Locks { part: part.to_vec(), last: i + 1 == count };
-    json.chunks(LOCKS_PART_BYTES_MAX).enumerate().map(part)
+    json.chunks(part_bytes).enumerate().map(part)
 }
 
 /// What has come of one JSON text.
-#[derive(Debug, Default)]
-struct Parts(Vec<u8>);
+#[derive(Debug)]
+struct Parts {
+    json: Vec<u8>,
+    part_max: usize,
+    max: usize,
+}
 
 impl Parts {
+    fn ask() -> Parts {
+        Parts { json: Vec::new(), part_max: ASK_PART_BYTES, max: ASK_BYTES_MAX }
+    }
+
+    fn answer() -> Parts {
+        Parts { json: Vec::new(), part_max: LOCKS_PART_BYTES_MAX, max: JSON_BYTES_MAX }
+    }
+
     fn take<T: DeserializeOwned>(&mut self, message: Message) -> Result<Option<T>, SyncError> {
         let Message::Locks { part, last } = message else { return Err(SyncError::out_of_place(message)) };
-        if self.0.len() + part.len() > JSON_BYTES_MAX || (part.is_empty() && !last) {
+        let is_too_much = part.len() > self.part_max || self.json.len() + part.len() > self.max;
+        if is_too_much || (part.is_empty() && !last) {
             return Err(SyncError::Protocol("more about locks than is allowed"));
         }
-        self.0.extend_from_slice(&part);
+        self.json.extend_from_slice(&part);
         if !last {
             return Ok(None);
         }
-        let read = serde_json::from_slice(&std::mem::take(&mut self.0));
+        let read = serde_json::from_slice(&std::mem::take(&mut self.json));
         read.map(Some).map_err(|_| SyncError::Protocol("malformed JSON about locks"))
     }
 }
@@ -129,6 +156,11 @@ impl Parts {
 mod tests {
     use super::*;
     use dits_lock::ask::{Acquire, Item};
+
+    fn hear_one(asker: &mut Asker<'_>, answer: &Answer) {
+        let json = serde_json::to_vec(answer).unwrap();
+        messages(&json, LOCKS_PART_BYTES_MAX).for_each(|message| asker.receive(message).unwrap());
+    }
 
     #[test]
     fn a_question_comes_over_in_parts_and_a_watch_ends_when_it_is_enough() {
@@ -140,15 +172,26 @@ mod tests {
             heard.len() < 3
         };
         let mut asker = Asker::new(&ask, &mut hear).unwrap();
-        let (mut parts, mut read, mut count) = (Parts::default(), None, 0);
+        let (mut parts, mut read, mut count) = (Parts::ask(), None, 0);
         while let Some(message) = asker.poll().unwrap() {
             assert!(read.is_none());
             (read, count) = (parts.take::<Ask>(message).unwrap(), count + 1);
         }
-        assert_eq!((read, count), (Some(ask), 4));
-        let events = serde_json::to_vec(&Answer::Events(Vec::new())).unwrap();
-        for done in [false, false, true] {
-            messages(&events).for_each(|message| asker.receive(message).unwrap());
+        assert!(read == Some(ask) && count == 49, "{count}");
+        let events = Answer::Events(Vec::new());
+        let list = |more| Answer::Locks { locks: Vec::new(), more, cursor: None, news: Vec::new() };
+        for (answer, done) in [(list(true), false), (list(false), true)] {
+            hear_one(&mut asker, &answer);
+            assert_eq!(asker.is_done(), done);
+        }
+        heard.clear();
+        let mut hear = |answer| {
+            heard.push(answer);
+            heard.len() < 3
+        };
+        let mut asker = Asker::new(&Ask::Watch { branch: None }, &mut hear).unwrap();
+        for (answer, done) in [(&list(false), false), (&events, false), (&events, true)] {
+            hear_one(&mut asker, answer);
             assert_eq!(asker.is_done(), done);
         }
     }
@@ -172,15 +215,20 @@ mod tests {
 
     #[test]
     fn what_is_too_much_or_no_json_is_refused() {
-        let mut parts = Parts::default();
-        let part = |last| Message::Locks { part: vec![b' '; LOCKS_PART_BYTES_MAX], last };
-        for _ in 0..JSON_BYTES_MAX / LOCKS_PART_BYTES_MAX {
-            assert!(parts.take::<Ask>(part(false)).unwrap().is_none());
+        let part = |bytes, last| Message::Locks { part: vec![b' '; bytes], last };
+        for (mut parts, bytes, max) in [
+            (Parts::ask(), ASK_PART_BYTES, ASK_BYTES_MAX),
+            (Parts::answer(), LOCKS_PART_BYTES_MAX, JSON_BYTES_MAX),
+        ] {
+            for _ in 0..max / bytes {
+                assert!(parts.take::<Ask>(part(bytes, false)).unwrap().is_none());
+            }
+            assert!(parts.take::<Ask>(part(1, false)).is_err());
         }
-        assert!(parts.take::<Ask>(part(false)).is_err());
+        assert!(Parts::ask().take::<Ask>(part(ASK_PART_BYTES + 1, false)).is_err());
         let bad = Message::Locks { part: b"{\"acquire\":7}".to_vec(), last: true };
-        assert!(Parts::default().take::<Ask>(bad).is_err());
+        assert!(Parts::ask().take::<Ask>(bad).is_err());
         let empty = Message::Locks { part: Vec::new(), last: false };
-        assert!(Parts::default().take::<Ask>(empty).is_err(), "for ever");
+        assert!(Parts::ask().take::<Ask>(empty).is_err(), "for ever");
     }
 }

@@ -27,6 +27,7 @@ fn samples() -> Vec<Message> {
         let (repository, token) = ("team/a".into(), "t".into());
         Message::Hello(Hello { repository, token, priority: priority::URGENT, purpose })
     };
+    let ask = |manifest| Ask { oid: Oid([1; 32]), manifest };
     let entry = Entry { id: ChunkId([3; 32]), bytes: 7 };
     vec![
         hello(Purpose::Push),
@@ -40,10 +41,7 @@ fn samples() -> Vec<Message> {
             text: "no such repository".into(),
             challenges: vec!["Bearer".into()],
         },
-        Message::Ask(vec![
-            Ask { oid: Oid([1; 32]), manifest: None },
-            Ask { oid: Oid([1; 32]), manifest: Some(ChunkId([2; 32])) },
-        ]),
+        Message::Ask(vec![ask(None), ask(Some(ChunkId([2; 32])))]),
         Message::Have(vec![true, false, true, true, false, false, true, false, true]),
         Message::Want {
             wanted: vec![

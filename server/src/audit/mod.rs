@@ -1,6 +1,6 @@
 //! The audit log: who did what at this server, one JSON object a line in `DIR/audit.log`.
 //!
-//! What is in it: streams of contents and of Git with their ends, ref updates, logins, tries that failed, changes of users, tokens,
+//! What is in it: streams of contents, of Git and about locks with their ends, ref updates, changes of locks, logins, tries that failed, changes of users, tokens,
 //! grants and issuers. Never a token, a signature or a key's text.
 //!
 //! A stream that writes is in the log before it may begin: while the log cannot be written (a full disk), nothing is
@@ -20,7 +20,8 @@ use std::net::IpAddr;
 pub struct Event {
     /// When, UTC.
     pub time: String,
-    /// What: `push`, `pull`, `git-upload-pack`, `git-receive-pack`, `git-upload-archive`, `refs`, `login`, `denied`, `admin`, `start`, `stop`, `gc`.
+    /// What: `push`, `pull`, `git-upload-pack`, `git-receive-pack`, `git-upload-archive`, `refs`, `login`, `denied`, `admin`, `start`, `stop`, `gc`,
+    /// `locks`, and of locks `lock`, `lock-changed`, `unlock`, `unlock-forced`, `lock-expired`, `lock-retained`, `lock-landed`, `lock-abandoned`, `locks-undone`.
     pub event: String,
     /// Name of the caller.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -43,6 +44,9 @@ pub struct Event {
     /// Refs that moved: `old new name`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub refs: Vec<String>,
+    /// Places of locks: the first of them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub paths: Vec<String>,
     /// How it ended: `begins`, `ok`, or what went wrong.
     pub result: String,
     /// Events like this one before it that are not in the log.

@@ -173,7 +173,9 @@ pub(super) fn verify(asked: &Asked<'_>, wish: &ToVerify) -> Said {
     let (locks, next) = look(asked, |table| {
         let is_in_the_way = |lock: &Lock| {
             let to = to.as_ref().map_or(Some(&lock.branch), Option::as_ref);
-            to.is_some_and(|to| *to == lock.branch && table.in_the_way(who, to, &lock.path.key()).is_some())
+            to.is_some_and(|to| {
+                *to == lock.branch && table.in_the_way(who, to, &lock.path.key()).next().is_some()
+            })
         };
         let matter = |lock: &&Lock| lock.owner == who || is_in_the_way(lock);
         page(

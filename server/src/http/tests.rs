@@ -216,7 +216,7 @@ async fn go_on(Extension(connection): Extension<Connection>) -> Body {
 #[tokio::test(start_paused = true)]
 async fn an_answer_that_goes_on_is_a_request_that_runs() {
     let http = Http::with(Router::new().route("/on", get(go_on))).await;
-    let answer = raw(&http.root, b"GET /on HTTP/1.1\r\nHost: x\r\n\r\n").await;
+    let answer = raw(&http, b"GET /on HTTP/1.1\r\nHost: x\r\n\r\n").await;
     assert_eq!(answer.matches("still here").count(), 10, "{answer}");
     assert!(answer.ends_with("\r\n0\r\n\r\n"), "{answer}");
 }

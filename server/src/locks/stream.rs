@@ -1,29 +1,37 @@
-//! A stream of questions about locks: one question, its answers, and for a watch whatever happens.
+//! A stream of questions about locks: one question and its answers. Lists and watches are in [`super::watch`].
 //!
-//! To lock and unlock takes the right to write, to look that to read. A watch has a sign of life every [`LIFE`], so that the client
-//! knows a quiet repository from a dead server; one that cannot keep up hears the whole list again.
+//! To lock and unlock takes the right to write, to look that to read. A question beyond one part waits for its turn, which it keeps
+//! for at most [`LARGE_MAX`]; only who may write may ask one. What would take a larger answer than a client reads does not happen.
+//!
+//! **News** of a caller come with the first answer, and are dropped when the client has closed its end, which it does when it has
+//! heard all: so a client that was lost on the way hears them again.
 
-use super::{Happened, Locks, LocksError};
+use super::{Locks, LocksError};
 use crate::access::{Caller, Role};
 use crate::door::now;
 use crate::git::Git;
 use crate::locks::take::take;
 use crate::locks::target::{NoTarget, target};
-use dits_lock::ask::{Acquire, Denial, ITEMS_MAX, List, Release, Released};
+use dits_lock::ask::{Acquire, ITEMS_MAX, JSON_BYTES_MAX, Release};
 use dits_lock::model::{LEASE_SECONDS_MAX, REASON_BYTES_MAX};
-use dits_lock::table::Giving;
-use dits_lock::{Answer, Ask, Branch};
+use dits_lock::table::{Giving, Plan};
+use dits_lock::{Answer, Ask, Branch, Event};
 use dits_sync::SyncError;
 use dits_sync::driver::Channel;
-use dits_sync::locks::{LOCKS_AN_ANSWER, answer, read_ask};
+use dits_sync::locks::{answer, read_ask};
+use serde::Serialize;
+use std::io::{self, Write};
 use std::path::Path;
 use std::time::Duration;
-use tokio::sync::broadcast::error::RecvError;
 use tokio::task::block_in_place;
 use tokio::time::timeout;
 
-/// A watch is told at least this often.
-const LIFE: Duration = Duration::from_secs(10);
+/// Time to read a large question, and time to answer it.
+const LARGE_MAX: Duration = Duration::from_secs(120);
+/// News that come with one answer; the others come with the next.
+const NEWS_AN_ANSWER: usize = 100;
+/// Bytes of all outcomes of one wish: what is left of an answer beside news.
+const OUTCOMES_BYTES_MAX: usize = JSON_BYTES_MAX - (2 << 20);
 
 /// Whose locks a question is about, and who asks.
 pub(crate) struct Asked<'a> {
@@ -47,16 +55,53 @@ pub(crate) enum AskError {
 impl Asked<'_> {
     /// Answers a stream to its end.
     pub async fn serve(&self, channel: &mut Channel) -> Result<(), AskError> {
-        match read_ask(channel).await? {
+        let turns = self.may_write().is_ok().then_some(&self.locks.large);
+        let read = timeout(LARGE_MAX, read_ask(channel, turns)).await;
+        let (ask, turn) = read.map_err(|_| SyncError::Silence(LARGE_MAX))??;
+        if turn.is_none() {
+            return self.answer(channel, &ask).await;
+        }
+        timeout(LARGE_MAX, self.answer(channel, &ask)).await.map_err(|_| SyncError::Silence(LARGE_MAX))?
+    }
+
+    async fn answer(&self, channel: &mut Channel, ask: &Ask) -> Result<(), AskError> {
+        let mut said = match ask {
             Ask::WhoAmI => {
                 let role = self.role().map_or("none".to_owned(), |role| role.to_string());
-                Ok(answer(channel, &Answer::You { name: self.caller.name.clone(), role }).await?)
+                Answer::You { name: self.caller.name.clone(), role }
             }
-            Ask::Acquire(ask) => Ok(answer(channel, &self.acquire(&ask).await?).await?),
-            Ask::Release(ask) => Ok(answer(channel, &self.release(&ask)?).await?),
-            Ask::List(list) => self.list(channel, &list).await,
-            Ask::Watch { branch } => self.watch(channel, branch).await,
+            Ask::Acquire(ask) => self.acquire(ask).await?,
+            Ask::Release(ask) => self.release(ask)?,
+            Ask::List(list) => {
+                let (last, events) = self.news()?;
+                self.list(channel, list, events).await?;
+                return self.told(channel, last).await;
+            }
+            Ask::Watch { branch } => return self.watch(channel, branch.as_deref()).await,
+        };
+        let mut last = None;
+        if let Answer::Acquired { news, .. } | Answer::Released { news, .. } = &mut said {
+            (last, *news) = self.news()?;
         }
+        answer(channel, &said).await?;
+        self.told(channel, last).await
+    }
+
+    /// What the caller should hear, and the number of the last of it.
+    fn news(&self) -> Result<(Option<u64>, Vec<Event>), LocksError> {
+        let owner = &self.caller.name;
+        let news = block_in_place(|| self.locks.disk.news(self.repository, owner, NEWS_AN_ANSWER))?;
+        Ok((news.last().map(|(number, _)| *number), news.into_iter().map(|(_, event)| event).collect()))
+    }
+
+    /// Drops news when the client has heard them.
+    async fn told(&self, channel: &mut Channel, last: Option<u64>) -> Result<(), AskError> {
+        if let Some(last) = last
+            && let Ok(None) = channel.receive().await
+        {
+            block_in_place(|| self.locks.disk.told(self.repository, &self.caller.name, last))?;
+        }
+        Ok(())
     }
 
     fn role(&self) -> Option<Role> {
@@ -84,8 +129,7 @@ impl Asked<'_> {
             Ok(branch) => branch,
             Err(error) => return Ok(no_target(&error)),
         };
-        let outcomes = take(self, ask, &branch).await?;
-        Ok(Answer::Acquired { branch, outcomes, news: Vec::new() })
+        take(self, ask, &branch).await
     }
 
     /// Unlocks.
@@ -108,52 +152,54 @@ impl Asked<'_> {
             force: ask.force,
             all: ask.all,
         };
-        let outcomes: Vec<Released> = block_in_place(|| {
-            self.locks.change(self.repository, now(), |table, now, _| table.release(&giving, now))
-        })?;
-        Ok(Answer::Released { outcomes, news: Vec::new() })
+        let mut is_small = true;
+        let changed = block_in_place(|| {
+            self.locks.change(self.repository, now(), |table, now, _| {
+                small(table.release(&giving, now), &mut is_small)
+            })
+        });
+        answered(changed, is_small, |outcomes| Answer::Released { outcomes, news: Vec::new() })
+    }
+}
+
+/// The plan, if a client can read of it; else one in which nothing happens.
+pub(super) fn small<T: Serialize>(mut plan: Plan<T>, is_small: &mut bool) -> Plan<T> {
+    let mut left = Left(OUTCOMES_BYTES_MAX);
+    *is_small = serde_json::to_writer(&mut left, &plan.outcomes).is_ok();
+    if !*is_small {
+        plan.events.clear();
+    }
+    plan
+}
+
+/// Counts what is written, and fails where there is no room.
+struct Left(usize);
+
+impl Write for Left {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0 = self.0.checked_sub(bytes.len()).ok_or(io::ErrorKind::FileTooLarge)?;
+        Ok(bytes.len())
     }
 
-    async fn list(&self, channel: &mut Channel, list: &List) -> Result<(), AskError> {
-        let found = block_in_place(|| self.locks.look(self.repository, now(), |table| table.list(list)))?;
-        let (locks, left_out) = match found {
-            Ok(found) => found,
-            Err(Denial::Path { why }) => return Ok(answer(channel, &no(&why)).await?),
-            Err(other) => return Ok(answer(channel, &no(&format!("{other:?}"))).await?),
-        };
-        let cursor = locks.last().map(|lock| lock.id).filter(|_| left_out);
-        let mut parts = locks.chunks(LOCKS_AN_ANSWER).peekable();
-        loop {
-            let part = parts.next().unwrap_or_default().to_vec();
-            let more = parts.peek().is_some();
-            let cursor = cursor.filter(|_| !more);
-            answer(channel, &Answer::Locks { locks: part, more, cursor, news: Vec::new() }).await?;
-            if !more {
-                return Ok(());
-            }
-        }
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
     }
+}
 
-    async fn watch(&self, channel: &mut Channel, branch: Option<String>) -> Result<(), AskError> {
-        loop {
-            // Listening first: what happens in between is heard twice rather than never.
-            let mut happens = self.locks.listen();
-            self.list(channel, &List { branch: branch.clone(), ..List::default() }).await?;
-            let fits = |happened: &Happened| {
-                *happened.repository == *self.repository
-                    && branch.as_deref().is_none_or(|branch| branch == happened.event.lock.branch.as_str())
-            };
-            loop {
-                let events = match timeout(LIFE, happens.recv()).await {
-                    Ok(Ok(happened)) if fits(&happened) => vec![happened.event],
-                    Ok(Ok(_)) => continue,
-                    Ok(Err(RecvError::Lagged(_))) => break,
-                    Ok(Err(RecvError::Closed)) => return Ok(()),
-                    Err(_) => Vec::new(),
-                };
-                answer(channel, &Answer::Events(events)).await?;
-            }
-        }
+/// What a client hears of a change. Only a trouble of the server's own is an error.
+pub(super) fn answered<T>(
+    changed: Result<Vec<T>, LocksError>,
+    is_small: bool,
+    answer: impl FnOnce(Vec<T>) -> Answer,
+) -> Result<Answer, LocksError> {
+    match changed {
+        Ok(_) if !is_small => Ok(Answer::No {
+            why: "too much for one answer: nothing has changed".into(),
+            hint: Some("name fewer locks at a time".into()),
+        }),
+        Ok(outcomes) => Ok(answer(outcomes)),
+        Err(LocksError::NoAudit) => Ok(no(&LocksError::NoAudit.to_string())),
+        Err(error) => Err(error),
     }
 }
 
@@ -171,10 +217,31 @@ fn is_within_limits(ask: &Acquire) -> Result<(), Answer> {
     Ok(())
 }
 
-fn no(why: &str) -> Answer {
+pub(super) fn no(why: &str) -> Answer {
     Answer::No { why: why.into(), hint: None }
 }
 
 fn no_target(error: &NoTarget) -> Answer {
     Answer::No { why: error.to_string(), hint: error.hint() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::locks::tests::lock;
+    use dits_lock::ask::Acquired;
+
+    #[test]
+    fn what_no_client_could_read_of_does_not_happen() {
+        let plan = |count: usize| {
+            let lock = dits_lock::Lock { reason: Some("x".repeat(1000)), ..lock(1, &"p".repeat(4000)) };
+            let event = Event { at: 1, by: None, what: dits_lock::What::Locked, lock: lock.clone() };
+            Plan { outcomes: vec![Acquired::Locked(lock); count], events: vec![event] }
+        };
+        let mut is_small = false;
+        assert!(small(plan(2500), &mut is_small).events.len() == 1 && is_small);
+        assert!(small(plan(3000), &mut is_small).events.is_empty() && !is_small);
+        let answer = answered(Ok(vec![()]), false, |_| no("another"));
+        assert!(matches!(answer, Ok(Answer::No { hint: Some(_), .. })));
+    }
 }

@@ -8,13 +8,13 @@
 //! place is between its hook's yes and its end.
 
 use super::reserve::{Ended, Quiet};
-use super::stream::Asked;
+use super::stream::{Asked, answered, small};
 use super::{LocksError, tip};
 use crate::door::now;
 use crate::repositories::exists;
 use dits_lock::ask::{Acquire, Acquired, Denial};
 use dits_lock::table::{Plan, Wish};
-use dits_lock::{Branch, LockPath, Table};
+use dits_lock::{Answer, Branch, LockPath, Table};
 use std::time::Duration;
 use tokio::task::block_in_place;
 use tokio::time::{Instant, timeout_at};
@@ -26,11 +26,7 @@ pub(super) const WAIT_MAX: Duration = Duration::from_secs(5);
 type Place = Result<LockPath, Denial>;
 
 /// Gives out what was asked for.
-pub(super) async fn take(
-    asked: &Asked<'_>,
-    ask: &Acquire,
-    branch: &Branch,
-) -> Result<Vec<Acquired>, LocksError> {
+pub(super) async fn take(asked: &Asked<'_>, ask: &Acquire, branch: &Branch) -> Result<Answer, LocksError> {
     let place = |path: &str| LockPath::parse(path).map_err(|why| Denial::Path { why: why.to_string() });
     let places: Vec<Place> = ask.items.iter().map(|item| place(&item.path)).collect();
     let deadline = Instant::now() + WAIT_MAX;
@@ -47,14 +43,14 @@ pub(super) async fn take(
             continue;
         }
         let stale = stale(asked, ask, branch, &places).await.map_err(LocksError::Git)?;
-        let outcomes = block_in_place(|| {
+        let answer = block_in_place(|| {
             asked.locks.reserved.while_quiet(asked.repository, |quiet| {
                 let look = Look { ended: &ended, stale: &stale, is_late };
                 look.give(asked, ask, quiet, branch, &places)
             })
         })?;
-        if let Some(outcomes) = outcomes {
-            return Ok(outcomes);
+        if let Some(answer) = answer {
+            return Ok(answer);
         }
     }
 }
@@ -75,7 +71,7 @@ impl Look<'_> {
         quiet: &Quiet<'_>,
         branch: &Branch,
         places: &[Place],
-    ) -> Result<Option<Vec<Acquired>>, LocksError> {
+    ) -> Result<Option<Answer>, LocksError> {
         let busy = pushing(asked, quiet, branch, places)?;
         let ended = quiet.ended();
         let is_new = ended != *self.ended;
@@ -98,8 +94,12 @@ impl Look<'_> {
             lease: ask.lease,
             all: ask.all,
         };
-        let plan = |table: &Table, now: u64, next: &mut u64| self.plan(table, &wish, now, next);
-        asked.locks.change(asked.repository, now(), plan).map(Some)
+        let mut is_small = true;
+        let changed = asked.locks.change(asked.repository, now(), |table, now, next| {
+            small(self.plan(table, &wish, now, next), &mut is_small)
+        });
+        let answer = |outcomes| Answer::Acquired { branch: branch.clone(), outcomes, news: Vec::new() };
+        answered(changed, is_small, answer).map(Some)
     }
 
     /// The plan of a wish, in which what is behind is refused for that, unless for somebody else's lock.

@@ -60,6 +60,6 @@ fn line(event: &Event) -> String {
     words.extend(bytes("out", event.sent));
     words.extend(event.left_out.map(|count| format!("({count} more not in the log)")));
     let mut text = words.join("  ");
-    event.refs.iter().for_each(|moved| text.push_str(&format!("\n    {moved}")));
+    event.refs.iter().chain(&event.paths).for_each(|moved| text.push_str(&format!("\n    {moved}")));
     text.chars().filter(|c| !c.is_control() || *c == '\n').collect()
 }
