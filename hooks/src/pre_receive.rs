@@ -133,24 +133,41 @@ pub fn approve(env: &PreReceiveEnv, found: Vec<Found>) -> Result<(), HookError> 
     Ok(contents.append(&needed, Sync::Cached)?)
 }
 
+/// A ref that is to move: a line of Git's list.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Update {
+    /// The object that it names; `None` when it is new.
+    pub old: Option<String>,
+    /// The object that it shall name; `None` when it goes.
+    pub new: Option<String>,
+    /// Its full name.
+    pub name: Vec<u8>,
+}
+
 /// The new values of the refs in Git's `<old> <new> <ref>` lines, deletions left out.
 pub fn read_tips(input: impl BufRead) -> Result<Vec<String>, HookError> {
     let mut tips = Vec::new();
+    read_updates(input, &mut |update| tips.extend(update.new))?;
+    tips.sort_unstable();
+    tips.dedup();
+    Ok(tips)
+}
+
+/// Shows the refs in Git's `<old> <new> <ref>` lines.
+pub fn read_updates(input: impl BufRead, each: &mut dyn FnMut(Update)) -> Result<(), HookError> {
     let mut limited = input.take(INPUT_BYTES_MAX);
     let mut line = Vec::new();
     while limited.read_until(b'\n', &mut line)? > 0 {
         if line.pop() != Some(b'\n') {
             return Err(HookError::Input("it is cut short or too long"));
         }
-        tips.extend(parse_line(&line)?);
+        each(parse_line(&line)?);
         line.clear();
     }
-    tips.sort_unstable();
-    tips.dedup();
-    Ok(tips)
+    Ok(())
 }
 
-fn parse_line(line: &[u8]) -> Result<Option<String>, HookError> {
+fn parse_line(line: &[u8]) -> Result<Update, HookError> {
     let mut fields = line.splitn(3, |byte| *byte == b' ');
     let (Some(old), Some(new), Some(name)) = (fields.next(), fields.next(), fields.next()) else {
         return Err(HookError::Input("a line is not '<old> <new> <ref>'"));
@@ -159,8 +176,13 @@ fn parse_line(line: &[u8]) -> Result<Option<String>, HookError> {
     if !is_name(old) || !is_name(new) || name.is_empty() {
         return Err(HookError::Input("a line is not '<old> <new> <ref>'"));
     }
-    let deletes = new.iter().all(|digit| *digit == b'0');
-    Ok((!deletes).then(|| String::from_utf8_lossy(new).into_owned()))
+    Ok(Update { old: object(old), new: object(new), name: name.to_vec() })
+}
+
+/// What a name of Git's names; zeros are nothing.
+pub(crate) fn object(name: &[u8]) -> Option<String> {
+    let is_nothing = name.iter().all(|digit| *digit == b'0');
+    (!is_nothing).then(|| String::from_utf8_lossy(name).into_owned())
 }
 
 type Attached = HashSet<(Oid, ChunkId)>;

@@ -38,6 +38,13 @@ pub struct Branch(String);
 #[error("'{}' is not a branch", .0.escape_debug())]
 pub struct NotABranch(String);
 
+impl NotABranch {
+    /// That text.
+    pub fn new(text: &str) -> NotABranch {
+        NotABranch(text.into())
+    }
+}
+
 impl Branch {
     /// Takes `main` and `refs/heads/main`.
     ///

@@ -5,7 +5,9 @@
 
 use crate::git::Git;
 use crate::layout::{Layout, LayoutError};
+use crate::locks::branches::{self, LOCK_BRANCHES_MAX, Pattern};
 use crate::repositories;
+use dits_lock::model::NotABranch;
 use dits_store::StoreError;
 use dits_sync::address::AddressError;
 use std::collections::BTreeMap;
@@ -29,6 +31,18 @@ pub enum InventoryError {
     /// Not a format of Git's.
     #[error("'{0}' is not an object format: expected sha1 or sha256")]
     Format(String),
+    /// It is not there.
+    #[error("there is no repository '{0}'")]
+    Absent(String),
+    /// Not a branch, nor a pattern of branches.
+    #[error(transparent)]
+    Branch(#[from] NotABranch),
+    /// Too many of them.
+    #[error("a repository has at most {LOCK_BRANCHES_MAX} lock branches")]
+    Branches,
+    /// Git failed to say or to set something.
+    #[error("cannot use the settings of the repository: {0}")]
+    Settings(#[source] io::Error),
     /// Git failed.
     #[error("cannot make the repository: {0}")]
     Git(#[source] io::Error),
@@ -103,6 +117,30 @@ pub async fn create(
         return Err(InventoryError::Exists(path.into()));
     }
     repositories::create(&Git::new(layout, search), &folder, object_format).await.map_err(InventoryError::Git)
+}
+
+/// The lock branches of a repository, after they were set to `branches`, if that is given.
+pub async fn lock_branches(
+    dir: &Path,
+    path: &str,
+    branches: Option<&[String]>,
+    search: Option<std::ffi::OsString>,
+) -> Result<Vec<String>, InventoryError> {
+    let layout = Layout::existing(dir)?;
+    let folder = layout.repository(path)?;
+    if !repositories::exists(&folder) {
+        return Err(InventoryError::Absent(path.into()));
+    }
+    let git = Git::new(layout, search);
+    if let Some(texts) = branches {
+        let patterns = texts.iter().map(|text| Pattern::parse(text)).collect::<Result<Vec<_>, _>>()?;
+        if patterns.len() > LOCK_BRANCHES_MAX {
+            return Err(InventoryError::Branches);
+        }
+        branches::write(&git, &folder, &patterns).await.map_err(InventoryError::Settings)?;
+    }
+    let patterns = branches::read(&git, &folder).await.map_err(InventoryError::Settings)?;
+    Ok(patterns.iter().map(|pattern| pattern.as_str().to_owned()).collect())
 }
 
 /// Looks for repositories below `folder`, whose path as in an address is `path`.

@@ -20,6 +20,7 @@ use crate::hooks;
 use crate::http::{self, connection, streams::Streams};
 use crate::identity::{self, IdentityError};
 use crate::layout::{Claim, Layout, LayoutError};
+use crate::locks::desk::{self, Desk};
 use crate::locks::{Locks, LocksError};
 use crate::memory;
 use crate::prover::{Prover, Tell};
@@ -183,6 +184,7 @@ impl Server {
         door.note(Event::of("start", &address.to_string()));
         let noting = door.clone();
         let locks = Arc::new(Locks::open(&layout)?.noted_by(move |event| noting.note(event)));
+        let desk = Desk::open().map_err(ServeError::Start)?;
         let contents = Arc::new(Contents::new(layout));
         let shared = Arc::new(Shared {
             door,
@@ -190,6 +192,7 @@ impl Server {
             contents,
             filters: Arc::default(),
             locks,
+            desk,
             git,
             exe: config.exe,
             way: OnceCell::new(),
@@ -228,6 +231,10 @@ impl Server {
 
     /// Serves until `shutdown` ends.
     pub async fn run(self, shutdown: impl Future<Output = ()>) -> Result<(), ServeError> {
+        // Hooks ask until the last push has ended.
+        let mut hooks = JoinSet::new();
+        hooks.spawn(desk::run(self.shared.clone()));
+        desk::recover(&self.shared).await;
         let (stop, stopped) = watch::channel(false);
         let (streams, mut requested) = Streams::new();
         let router = http::router(&streams, http::services(&self.shared));

@@ -22,6 +22,7 @@ use crate::git::{self, Git, Service};
 use crate::guard::{Guard, Keeper};
 use crate::hooks::Way;
 use crate::locks::Locks;
+use crate::locks::desk::Desk;
 use crate::locks::stream::{AskError, Asked};
 use crate::prover::{ProofQueue, Tell};
 use crate::pushes::Pushes;
@@ -64,6 +65,7 @@ pub(crate) struct Shared {
     pub contents: Arc<Contents>,
     pub filters: Arc<Filters>,
     pub locks: Arc<Locks>,
+    pub desk: Arc<Desk>,
     pub git: Git,
     /// The program that hooks run, and how Git is told of them once that is known.
     pub exe: PathBuf,

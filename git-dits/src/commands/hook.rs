@@ -2,20 +2,30 @@
 //!
 //! Those of a server. `pre-receive` runs inside `git receive-pack`, before any ref moves, and refuses
 //! refs whose content is not whole in the server's store. The server says where that is with `DITS_STORE`, where the
-//! contents of the repository are listed with `DITS_CONTENTS`, and where to note a yes with `DITS_PUSH`. `post-receive` writes
+//! contents of the repository are listed with `DITS_CONTENTS`, and where to note a yes with `DITS_PUSH`. Then it asks the server about
+//! locks, at the socket in `DITS_LOCKS`; without one, in a push that no server carries, locks are not looked at. `post-receive` writes
 //! down which refs moved, in the audit log of the server in `DITS_SERVER`, under the name that the server gave. Each hands over to
 //! a hook of the repository's owner.
 
 use crate::{context, report};
 use anyhow::{Context, Result};
 use clap::{Parser, Subcommand};
+use dits_hooks::locks::{self, AskError};
 use dits_hooks::pre_receive::INPUT_BYTES_MAX;
+use dits_lock::push::{KEY_VARIABLE, SOCKET_VARIABLE};
+use dits_repo::Git;
 use dits_server::audit::{AuditLog, Event};
 use dits_server::layout::Layout;
-use std::io::{Read, Write};
+use std::io::{BufReader, BufWriter, Read, Write};
+use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};
+use std::time::Duration;
 
+/// What to do when it is not known whether a push may go on.
+const AGAIN: &str = "hint: nothing has changed: push again";
+/// Time for the server to answer about locks.
+const ANSWER_MAX: Duration = Duration::from_secs(60);
 /// Ref updates in one line of the audit log.
 const REFS_A_LINE: usize = 1000;
 
@@ -89,13 +99,39 @@ fn pre_receive(input: &[u8]) -> Result<bool> {
         now: context::now()?,
         repository: PathBuf::from("."),
     };
-    match dits_hooks::pre_receive(input, &env) {
-        Ok(()) => Ok(true),
-        Err(error) => {
-            report::error(&error.to_string());
-            Ok(false)
-        }
+    let checked = match dits_hooks::pre_receive(input, &env) {
+        // Last, as what is reserved keeps others waiting.
+        Ok(()) => ask_about_locks(input, env.now).map_err(|error| format!("{error}\n{AGAIN}")),
+        Err(error) => Err(error.to_string()),
+    };
+    checked.or_else(|text| {
+        report::error(&text);
+        Ok(false)
+    })
+}
+
+/// Whether locks let a push through; says what it must know of them.
+fn ask_about_locks(input: &[u8], now: u64) -> Result<bool, AskError> {
+    let Some(socket) = std::env::var_os(SOCKET_VARIABLE) else { return Ok(true) };
+    let moves = locks::moves(input)?;
+    if moves.is_empty() {
+        return Ok(true);
     }
+    let key = std::env::var(KEY_VARIABLE).unwrap_or_default();
+    let server = UnixStream::connect(socket)?;
+    server.set_read_timeout(Some(ANSWER_MAX))?;
+    server.set_write_timeout(Some(ANSWER_MAX))?;
+    let ends = (BufReader::new(&server), BufWriter::new(&server));
+    let verdict = locks::ask(&moves, &Git::at(Path::new(".")), &key, ends)?;
+    for warning in locks::warnings(&verdict.warned, now) {
+        report::warning(&warning);
+    }
+    if verdict.refused.count == 0 {
+        return Ok(true);
+    }
+    report::error(&locks::refusal(&verdict.refused, now));
+    report::hint(locks::HINT);
+    Ok(false)
 }
 
 /// Runs the owner's hook as Git would.

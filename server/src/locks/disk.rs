@@ -37,6 +37,16 @@ impl Disk {
         Ok(Disk { path: path.to_owned(), database })
     }
 
+    /// For what is kept beside the locks.
+    pub fn database(&self) -> &Database {
+        &self.database
+    }
+
+    /// What a failure of this file is called.
+    pub fn failed(&self, error: impl Into<redb::Error>) -> LocksError {
+        failed(&self.path, error)
+    }
+
     /// All tables, and the next id.
     pub fn read(&self) -> Result<(HashMap<String, Table>, u64), LocksError> {
         let (locks, latest, next) = self.raw().map_err(|error| failed(&self.path, error))?;

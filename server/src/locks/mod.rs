@@ -2,21 +2,30 @@
 //!
 //! [`Locks::change`] is the only way to change a table: leases that are over end first, a plan is made on the table, its events are
 //! written to the audit log ([`note`]), made durable ([`disk`]), then applied, then told to whoever listens. All of this under one
-//! mutex: of two wishes for one place one comes first. [`target`] says which branch a lock is for, [`stream`] answers clients,
-//! [`watch`](mod@watch) those who want to hear more, [`leases`] ends what nobody asks about.
+//! mutex: of two wishes for one place one comes first. [`target`] says which branch a lock is for, [`stream`] answers clients, [`desk`] the
+//! hooks of pushes, [`watch`](mod@watch) those who want to hear more, [`leases`] ends what nobody asks about.
 //!
 //! Always holds: what was answered is on disk. When the disk fails, nothing has changed, and the client is told so. Time never goes
 //! back ([`clock`]).
 //!
 //! Blocks on the disk: callers on the runtime use `block_in_place`. Fails as [`LocksError`].
 
+pub(crate) mod branches;
 mod clock;
+pub(crate) mod desk;
 mod disk;
 mod leases;
 mod note;
+mod pending;
+mod reserve;
 mod room;
+mod settle;
 pub(crate) mod stream;
+mod take;
+mod talk;
 pub(crate) mod target;
+mod tip;
+mod verdict;
 mod watch;
 
 use crate::audit;
@@ -26,6 +35,7 @@ use disk::Disk;
 use dits_lock::table::Plan;
 use dits_lock::{Event, Table};
 use note::Note;
+use reserve::Reservations;
 use serde::Serialize;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -59,6 +69,17 @@ pub enum LocksError {
         /// What is wrong.
         why: String,
     },
+    /// A push that was under way cannot be read.
+    #[error("a push to '{repository}' that was under way is damaged: {why}")]
+    Push {
+        /// To this repository.
+        repository: String,
+        /// What is wrong.
+        why: String,
+    },
+    /// Git could not say what a repository holds.
+    #[error("cannot compare locks with branches: {0}")]
+    Git(#[source] std::io::Error),
     /// It cannot be written down.
     #[error("the server cannot write its audit log, so no lock changes hands; its owner has been told why")]
     NoAudit,
@@ -82,6 +103,8 @@ pub(crate) struct Locks {
     disk: Disk,
     state: Mutex<State>,
     happened: broadcast::Sender<Happened>,
+    /// Held before `state` where both are.
+    reserved: Arc<Reservations>,
     note: Note,
     /// A lease is new: it may be the next to end.
     leased: Notify,
@@ -113,6 +136,7 @@ impl Locks {
             leased: Notify::new(),
             stop: tokio::sync::watch::Sender::new(false),
             large: Semaphore::new(LARGE_AT_ONCE),
+            reserved: Reservations::new(),
         })
     }
 

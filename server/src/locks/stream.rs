@@ -10,11 +10,12 @@ use super::{Locks, LocksError};
 use crate::access::{Caller, Role};
 use crate::door::now;
 use crate::git::Git;
+use crate::locks::take::take;
 use crate::locks::target::{NoTarget, target};
-use dits_lock::ask::{Acquire, Denial, ITEMS_MAX, Item, Release};
+use dits_lock::ask::{Acquire, ITEMS_MAX, Release};
 use dits_lock::model::{LEASE_SECONDS_MAX, REASON_BYTES_MAX};
-use dits_lock::table::{Giving, Wish};
-use dits_lock::{Answer, Ask, Branch, Event, LockPath};
+use dits_lock::table::Giving;
+use dits_lock::{Answer, Ask, Branch, Event};
 use dits_sync::SyncError;
 use dits_sync::driver::Channel;
 use dits_sync::locks::{answer, read_ask};
@@ -124,22 +125,7 @@ impl Asked<'_> {
             Ok(branch) => branch,
             Err(error) => return Ok(no_target(&error)),
         };
-        let place =
-            |item: &Item| LockPath::parse(&item.path).map_err(|why| Denial::Path { why: why.to_string() });
-        let items: Vec<_> = ask.items.iter().map(place).collect();
-        let wish = Wish {
-            who: &self.caller.name,
-            branch: &branch,
-            items: &items,
-            mode: ask.mode,
-            reason: ask.reason.as_deref(),
-            lease: ask.lease,
-            all: ask.all,
-        };
-        let changed = block_in_place(|| {
-            self.locks.change(self.repository, now(), |table, now, next| table.acquire(&wish, now, next))
-        });
-        answered(changed, |outcomes| Answer::Acquired { branch, outcomes, news: Vec::new() })
+        take(self, ask, &branch).await
     }
 
     /// Unlocks.
@@ -170,7 +156,7 @@ impl Asked<'_> {
 }
 
 /// What a client hears of a change. Only a trouble of the server's own is an error.
-fn answered<T>(
+pub(super) fn answered<T>(
     changed: Result<Vec<T>, LocksError>,
     answer: impl FnOnce(Vec<T>) -> Answer,
 ) -> Result<Answer, LocksError> {
@@ -203,6 +189,5 @@ pub(super) fn no(why: &str) -> Answer {
 }
 
 fn no_target(error: &NoTarget) -> Answer {
-    let hint = matches!(error, NoTarget::Unknown(_)).then(|| "push the branch first".to_owned());
-    Answer::No { why: error.to_string(), hint }
+    Answer::No { why: error.to_string(), hint: error.hint() }
 }

@@ -10,8 +10,10 @@ use crate::access::Caller;
 use crate::contents::ContentsError;
 use crate::git::{self, Push, Service};
 use crate::hooks::Way;
+use crate::locks::desk::LivePush;
 use crate::refusal::Refusal;
 use crate::repositories;
+use dits_lock::push::{KEY_VARIABLE, SOCKET_VARIABLE};
 use dits_net::Stream;
 use dits_net::stream::{Receiving, Sending};
 use dits_sync::address::realm;
@@ -33,7 +35,7 @@ pub(super) struct GitTask {
 }
 
 /// A service that runs, and what belongs to a push.
-type Started = (tokio::process::Child, Option<Push>);
+type Started = (tokio::process::Child, Option<(Push, LivePush)>);
 
 impl Shared {
     pub(super) async fn git(
@@ -76,12 +78,16 @@ impl Shared {
         };
         let moved = git::pump(child, &mut send, recv, count).await;
         // Git has moved its refs, or never will: from here on they say what is needed.
-        if let (Some(push), Ok(())) = (&push, &moved) {
+        if let (Some((push, _)), Ok(())) = (&push, &moved) {
             push.end();
         }
         // Before the client hears the end: who clones after a push finds the branch.
         if is_push && let Err(error) = repositories::settle_head(&self.git, &task.folder).await {
             self.trouble(&format!("cannot set HEAD of '{name}'"), &error);
+        }
+        // And who unlocks finds the locks as the push has left them.
+        if let Some((_, live)) = push {
+            live.end(self).await;
         }
         match moved {
             Ok(()) => send.finish().await,
@@ -162,17 +168,22 @@ impl Shared {
                 self.contents.ensure(name, &self.stores.open(realm(name))?)?;
                 Ok::<_, ContentsError>(Push::begin(self.git.layout(), name, settings)?)
             });
-            push = Some(prepared.map_err(|error| failed(&error))?);
+            let live = self.desk.begin(name, folder, &caller.name).map_err(|error| failed(&error))?;
+            push = Some((prepared.map_err(|error| failed(&error))?, live));
         }
-        // For the hook that writes down which refs moved.
-        let notes = [
+        // For the hook that writes down which refs moved, and for the one that asks about locks.
+        let mut notes = vec![
             ("DITS_SERVER", self.git.layout().root().to_string_lossy().into_owned()),
             ("DITS_REPOSITORY", name.to_owned()),
             ("DITS_CALLER", caller.name.clone()),
             ("DITS_CALLER_BY", caller.by.clone()),
             ("DITS_CALLER_FROM", from.to_string()),
         ];
-        let child = self.git.serve(*service, push.as_ref(), folder, protocol, &notes);
+        if let Some((_, live)) = &push {
+            notes.push((SOCKET_VARIABLE, self.desk.socket().to_string_lossy().into_owned()));
+            notes.push((KEY_VARIABLE, live.key().to_owned()));
+        }
+        let child = self.git.serve(*service, push.as_ref().map(|(push, _)| push), folder, protocol, &notes);
         Ok((child.map_err(|error| self.trouble("cannot run git", &error))?, push))
     }
 }

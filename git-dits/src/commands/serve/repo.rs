@@ -10,8 +10,9 @@ use dits_server::{inventory, utc};
 use serde_json::json;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use tokio::runtime::{Builder, Runtime};
 
-/// List repositories, or make an empty one
+/// List repositories, make an empty one, or say which branches have locks of their own
 #[derive(Debug, Parser)]
 pub struct Args {
     #[command(subcommand)]
@@ -41,6 +42,25 @@ enum Action {
         #[arg(long)]
         json: bool,
     },
+    /// List or set the lock branches: long-lived ones, each with locks of its own
+    ///
+    /// A lock of somebody who is on a lock branch is for that one. From any other branch it is for the first of the list
+    /// that is a name and exists, or else for the branch of HEAD.
+    LockBranches {
+        /// The server's folder
+        dir: PathBuf,
+        /// Path of the repository, as in an address: 'team/project'
+        path: String,
+        /// The branches, in place of those before; '*' stands for anything, as in 'release/*'
+        #[arg(value_name = "BRANCH")]
+        branches: Vec<String>,
+        /// Have none: all locks are for the branch of HEAD
+        #[arg(long, conflicts_with = "branches")]
+        none: bool,
+        /// Print the result as JSON
+        #[arg(long)]
+        json: bool,
+    },
 }
 
 /// Runs the command.
@@ -48,13 +68,23 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     match &args.action {
         Action::List { dir, json } => list(dir, *json),
         Action::Create { dir, path, object_format, json } => {
-            let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
             let made = inventory::create(dir, path, object_format, std::env::var_os("PATH"));
-            runtime.context("cannot start")?.block_on(made)?;
+            runtime()?.block_on(made)?;
             done(*json, &json!({ "path": path, "done": "created" }), &format!("created repository '{path}'"))
+        }
+        Action::LockBranches { dir, path, branches, none, json } => {
+            let set = (*none || !branches.is_empty()).then_some(&branches[..]);
+            let branches = inventory::lock_branches(dir, path, set, std::env::var_os("PATH"));
+            let branches = runtime()?.block_on(branches)?;
+            let rows: Vec<_> = branches.iter().map(|branch| vec![branch.clone()]).collect();
+            show(*json, &json!({ "path": path, "lock_branches": branches }), &["LOCK BRANCH"], &rows)
         }
     }?;
     Ok(ExitCode::SUCCESS)
+}
+
+fn runtime() -> Result<Runtime> {
+    Builder::new_multi_thread().worker_threads(1).enable_all().build().context("cannot start")
 }
 
 fn list(dir: &Path, as_json: bool) -> Result<()> {
