@@ -12,6 +12,7 @@ pub mod kind;
 pub mod manager;
 pub mod pre_push;
 pub mod pre_receive;
+pub mod received;
 pub mod shim;
 
 pub use install::{HookState, InstallError, State, install, state, uninstall};
