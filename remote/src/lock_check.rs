@@ -85,7 +85,7 @@ pub fn judge(changes: &[BranchChange], table: &Table, who: &str) -> Verdict {
             let ours = table.covering(branch, &key).find(|lock| lock.owner == who);
             verdict.ours.extend(ours.map(|lock| hit(&text, lock)));
             let others = table.branches().filter(|other| *other != branch);
-            let elsewhere = others.filter_map(|other| table.in_the_way(who, other, &key));
+            let elsewhere = others.flat_map(|other| table.in_the_way(who, other, &key));
             verdict.elsewhere.extend(elsewhere.map(|lock| hit(&text, lock)));
         }
     }
