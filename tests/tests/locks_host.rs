@@ -244,7 +244,8 @@ fn settings_of_git_count_and_many_paths_take_one_connection() {
     let error = ask(&ann, "", &Ask::WhoAmI).unwrap_err();
     assert!(error.to_string().contains("no user and password"), "{error}");
     fs::write(ann.user().home().join(".netrc"), "machine 127.0.0.1 login ann password a\n").unwrap();
-    (host.asked(), host.connections());
+    host.asked();
+    host.connections();
     let paths: Vec<String> = (0..50).map(|i| format!("{i}.uasset")).collect();
     lock(&ann, "", &paths.iter().map(|path| &path[..]).collect::<Vec<_>>());
     assert_eq!((host.asked().len(), host.connections()), (50, 1), "a login that is known is said at once");
