@@ -18,10 +18,12 @@ mod logs;
 mod outcome;
 mod portable;
 mod presets;
+mod pushed_locks;
 mod redact;
 mod report;
 mod setup;
 mod stages;
+mod unlocking;
 mod upload;
 mod worktree;
 

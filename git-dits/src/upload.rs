@@ -31,12 +31,13 @@ pub struct Options {
 /// Exit code where a setting is missing that the user must make.
 const NOT_SET_UP: u8 = 1;
 
-/// Uploads the contents of `found`.
+/// Uploads the contents of `found`, over `connected` if there is a connection already.
 pub fn run(
     context: &Context,
     endpoint: &Endpoint,
     mut found: Vec<Found>,
     options: Options,
+    connected: Option<Peer>,
 ) -> Result<ExitCode> {
     found.sort_by(|one, other| one.path.cmp(&other.path));
     if options.dry_run && !options.json {
@@ -52,7 +53,10 @@ pub fn run(
         tell_no_address(endpoint);
         return Ok(ExitCode::from(NOT_SET_UP));
     };
-    let mut remote = context.connect(address.clone())?;
+    let mut remote = match connected {
+        Some(peer) => peer,
+        None => context.connect(address.clone())?,
+    };
     remote.use_filter(&context.repository);
     let store: Arc<dyn ChunkRead> = Arc::new(context.store()?);
     let result = if options.dry_run {

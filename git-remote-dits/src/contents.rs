@@ -7,7 +7,7 @@
 use crate::failure::Failure;
 use anyhow::Result;
 use dits_remote::meter::UPLOADING;
-use dits_remote::{Direction, Meter, Peer, Settings, endpoint, upload};
+use dits_remote::{Direction, LockPeer, Meter, Peer, Settings, endpoint, upload};
 use dits_repo::discover::{Exclude, Found, new_pointers};
 use dits_repo::settings::FORCE_PROGRESS;
 use dits_repo::{Git, Repository};
@@ -63,11 +63,25 @@ impl Context {
         Ok(())
     }
 
-    /// Sends what `tips` bring to where settings say.
-    pub fn upload_elsewhere(&self, tips: &[String], has: Vec<String>) -> Result<()> {
+    /// Sends what `tips` bring to where settings say, over `connected` if that goes there.
+    pub fn upload_elsewhere(
+        &self,
+        tips: &[String],
+        has: Vec<String>,
+        connected: &mut Option<LockPeer>,
+    ) -> Result<()> {
         let found = self.new_pointers(tips, has)?;
         if found.is_empty() {
             return Ok(());
+        }
+        if let Some(LockPeer::Server(remote)) = connected.take_if(|peer| matches!(peer, LockPeer::Server(_)))
+        {
+            let mut peer = Peer::Server(remote);
+            let sent = self.send(&mut peer, &found);
+            if let Peer::Server(remote) = peer {
+                *connected = Some(LockPeer::Server(remote));
+            }
+            return sent;
         }
         let repository = Repository::find(Path::new("."))?;
         let endpoint = endpoint::of(&repository, &self.remote, &self.url, Direction::Push)?;

@@ -4,7 +4,9 @@
 //! has), and Git's command list (what shall move). The command list is kept, the contents of new pointers between the
 //! two are uploaded, and only when all of them are acknowledged the list goes out. Git sends no
 //! list for `--dry-run`, for nothing to do, and for what it rejects itself, so then nothing is uploaded and
-//! no chunk question is asked; deletions bring no content. A server of ours checks again before it moves a ref.
+//! no chunk question is asked; deletions bring no content. A server of ours checks again before it moves a ref. Before the upload it is
+//! looked whether somebody else has locked what changes: what will be refused should not be sent first. The service's report is listened to as
+//! it passes, for locks that go once their push has landed.
 //!
 //! An upload can take longer than a connection lives. Until the list has gone out nothing has happened over there, so
 //! a stream that broke is opened anew, once: if the service advertises the very same bytes as before, Git's list is as
@@ -12,8 +14,10 @@
 
 use crate::failure::Failure;
 use crate::pump::{self, Outgoing, Stream};
+use crate::report::Report;
 use anyhow::{Context, Result, anyhow, bail};
 use dits_filter::pkt::{Pkt, PktReader};
+use dits_remote::lock_changes::RefUpdate;
 use std::io::{self, Read, Write};
 use std::thread::JoinHandle;
 
@@ -27,8 +31,14 @@ pub trait Way {
     /// Opens a stream to `git-receive-pack`.
     fn open(&mut self) -> Result<Stream>;
 
+    /// Looks whether somebody else has locked what `updates` change, before anything is uploaded; an error ends the push.
+    fn check(&mut self, updates: &[RefUpdate], has: &[String]) -> Result<()>;
+
     /// Brings the contents of pointers that are new in `tips`, beyond what `has` reaches, to where they belong.
     fn upload(&mut self, tips: &[String], has: Vec<String>) -> Result<()>;
+
+    /// Does what follows when the service has moved `refs`.
+    fn landed(&mut self, refs: &[String]) -> Result<()>;
 }
 
 /// Serves one push over `stream`.
@@ -41,10 +51,14 @@ pub fn push(
     let mut said = Advertisement::default();
     let mut held_open = Held::new(said.read(stream, to_git)?);
     let mut from_git = PktReader::new(from_git);
-    let Commands { list, tips, any } = commands(&mut from_git)?;
+    let Commands { list, updates, any } = commands(&mut from_git)?;
     if any && held_open.is_lost() {
         held_open = reopen(way, &said)?;
     }
+    if !updates.is_empty() {
+        way.check(&updates, &said.has)?;
+    }
+    let tips: Vec<String> = updates.iter().filter_map(|update| update.new.clone()).collect();
     if !tips.is_empty() {
         way.upload(&tips, said.has.clone())?;
     }
@@ -59,9 +73,14 @@ pub fn push(
     pump::to_service(io::Cursor::new(unread).chain(stdin), held_open.to);
     let (words, rest) =
         held_open.first.join().map_err(|_| anyhow!("the thread that reads from the server failed"))?;
-    to_git.write_all(&words.map_err(anyhow::Error::from)?)?;
+    let mut report = Report::default();
+    let first = words.map_err(anyhow::Error::from)?;
+    to_git.write_all(&first)?;
     to_git.flush()?;
-    Ok(pump::copy(rest, to_git)?)
+    report.hear(&first);
+    pump::copy_heard(rest, to_git, &mut |bytes| report.hear(bytes))?;
+    let moved = report.moved();
+    if moved.is_empty() { Ok(()) } else { way.landed(&moved) }
 }
 
 /// Opens the stream again, if the service is where it was.
@@ -144,8 +163,8 @@ impl Advertisement {
 struct Commands {
     /// Its bytes.
     list: Vec<u8>,
-    /// New ids in it.
-    tips: Vec<String>,
+    /// What it moves.
+    updates: Vec<RefUpdate>,
     /// Whether it holds anything.
     any: bool,
 }
@@ -156,13 +175,7 @@ fn commands(from_git: &mut PktReader<impl Read>) -> Result<Commands> {
         match packet {
             Pkt::Data(line) => {
                 commands.any = true;
-                // `<old> <new> <ref>`, also inside a signed push; `shallow <id>` has one id.
-                let ids: Vec<String> = object_ids(line).collect();
-                if let [_, new] = &ids[..]
-                    && !is_null(new)
-                {
-                    commands.tips.push(new.clone());
-                }
+                commands.updates.extend(update(line));
                 dits_filter::pkt::data(&mut commands.list, line);
             }
             _ => {
@@ -173,6 +186,16 @@ fn commands(from_git: &mut PktReader<impl Read>) -> Result<Commands> {
         anyhow::ensure!(commands.list.len() <= COMMANDS_BYTES_MAX, "too many refs in one push");
     }
     Ok(commands)
+}
+
+/// `<old> <new> <ref>`, also inside a signed push, with words of the protocol after a NUL; `shallow <id>` has one id.
+fn update(line: &[u8]) -> Option<RefUpdate> {
+    let ids: Vec<String> = object_ids(line).collect();
+    let [old, new] = &ids[..] else { return None };
+    let name = line.get(old.len() + new.len() + 2..).unwrap_or_default();
+    let name = name.split(|byte| [0, b'\n'].contains(byte)).next().unwrap_or_default();
+    let known = |id: &String| (!is_null(id)).then(|| id.clone());
+    Some(RefUpdate { name: String::from_utf8_lossy(name).into_owned(), old: known(old), new: known(new) })
 }
 
 fn is_null(id: &str) -> bool {

@@ -71,6 +71,10 @@ struct Services {
     next: VecDeque<(String, bool)>,
     got: Vec<Got>,
     uploads: Vec<(Vec<String>, Vec<String>)>,
+    /// What was looked at before, and whether it is refused.
+    checks: Vec<RefUpdate>,
+    locked: bool,
+    landed: Vec<String>,
 }
 
 impl Way for Services {
@@ -83,6 +87,18 @@ impl Way for Services {
         dits_filter::pkt::flush(&mut bytes);
         let from = From { advertised: Cursor::new(bytes), got: got.clone(), answered: false };
         Ok(Stream::new(To { got, broken }, from))
+    }
+
+    fn check(&mut self, updates: &[RefUpdate], _: &[String]) -> Result<()> {
+        assert!(self.uploads.is_empty(), "too late");
+        self.checks.extend(updates.to_vec());
+        anyhow::ensure!(!self.locked, "locked");
+        Ok(())
+    }
+
+    fn landed(&mut self, refs: &[String]) -> Result<()> {
+        self.landed = refs.to_vec();
+        Ok(())
     }
 
     fn upload(&mut self, tips: &[String], has: Vec<String>) -> Result<()> {
@@ -101,8 +117,13 @@ fn advertised(id: &str) -> String {
 
 /// Pushes `update` to services that say what they have, and break when they get commands or not.
 fn run(services: &[(&str, bool)], update: &str) -> (Services, Result<Vec<u8>>) {
+    run_locked(services, update, false)
+}
+
+fn run_locked(services: &[(&str, bool)], update: &str, locked: bool) -> (Services, Result<Vec<u8>>) {
     let next = services.iter().map(|(id, broken)| (advertised(id), *broken)).collect();
-    let mut way = Services { next, got: Vec::new(), uploads: Vec::new() };
+    let (got, uploads, checks, landed) = Default::default();
+    let mut way = Services { next, got, uploads, checks, locked, landed };
     let mut commands = Vec::new();
     dits_filter::pkt::data(&mut commands, update.as_bytes());
     dits_filter::pkt::flush(&mut commands);
@@ -152,4 +173,27 @@ fn a_deletion_uploads_nothing() {
     let (old, null) = (old(), "0".repeat(40));
     let (way, pushed) = run(&[(&old, false)], &format!("{old} {null} refs/heads/main"));
     assert!(pushed.is_ok() && way.uploads.is_empty());
+}
+
+#[test]
+fn what_is_locked_is_not_uploaded() {
+    let (old, new) = (old(), "b".repeat(40));
+    let (way, pushed) = run_locked(&[(&old, false)], &format!("{old} {new} refs/heads/main\0 caps"), true);
+    assert_eq!(pushed.unwrap_err().to_string(), "locked");
+    assert!(way.uploads.is_empty() && way.got[0].lock().unwrap().is_empty() && way.landed.is_empty());
+    let update = RefUpdate { name: "refs/heads/main".into(), old: Some(old), new: Some(new) };
+    assert_eq!(way.checks, [update]);
+}
+
+#[test]
+fn updates_are_read_from_every_kind_of_line() {
+    let (a, null) = ("a".repeat(40), "0".repeat(40));
+    let read = |line: String| update(line.as_bytes()).map(|update| (update.name, update.old, update.new));
+    let moves = |old: Option<&String>, new: Option<&String>| {
+        Some(("refs/heads/m".to_owned(), old.cloned(), new.cloned()))
+    };
+    assert_eq!(read(format!("{null} {a} refs/heads/m\0 report-status\n")), moves(None, Some(&a)));
+    assert_eq!(read(format!("{a} {null} refs/heads/m\n")), moves(Some(&a), None));
+    assert_eq!(read(format!("shallow {a}")), None);
+    assert_eq!(read(format!("{a} {a}")).unwrap().0, "");
 }

@@ -10,8 +10,10 @@ mod allowed;
 mod contents;
 mod failure;
 mod gate;
+mod locks;
 mod pump;
 mod relay;
+mod report;
 mod ssh;
 mod target;
 mod ways;
@@ -21,6 +23,7 @@ use contents::Context;
 use dits_remote::Settings;
 use dits_repo::Git;
 use gate::Way;
+use locks::Elsewhere;
 use std::io::{IsTerminal, Write};
 use std::path::Path;
 use std::process::ExitCode;
@@ -104,7 +107,7 @@ fn connect(context: &Context, target: &Target, service: &str, program: Option<&s
         own.close();
         return Ok(());
     }
-    let mut other = Other { context, target, service, program, child: None };
+    let mut other = Other { context, target, service, program, child: None, locks: Elsewhere::default() };
     let served = serve(&mut other, service);
     other.close();
     served

@@ -69,7 +69,16 @@ pub fn to_service(from_git: impl Read + Send + 'static, mut to: Box<dyn Outgoing
 }
 
 /// Copies to the end, passing on each piece as it comes.
-pub fn copy(mut from: impl Read, to: &mut impl Write) -> std::io::Result<()> {
+pub fn copy(from: impl Read, to: &mut impl Write) -> std::io::Result<()> {
+    copy_heard(from, to, &mut |_| {})
+}
+
+/// The same, and `hear` gets each piece too.
+pub fn copy_heard(
+    mut from: impl Read,
+    to: &mut impl Write,
+    hear: &mut dyn FnMut(&[u8]),
+) -> std::io::Result<()> {
     let mut buffer = vec![0; BUFFER_BYTES];
     loop {
         let len = match from.read(&mut buffer) {
@@ -80,5 +89,6 @@ pub fn copy(mut from: impl Read, to: &mut impl Write) -> std::io::Result<()> {
         };
         to.write_all(&buffer[..len])?;
         to.flush()?;
+        hear(&buffer[..len]);
     }
 }

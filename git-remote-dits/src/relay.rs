@@ -11,8 +11,10 @@
 use crate::contents::Context;
 use crate::failure::Failure;
 use crate::gate::{self, Way, object_ids};
+use crate::locks::Elsewhere;
 use crate::pump::{self, Stream};
 use anyhow::{Context as _, Result, bail};
+use dits_remote::lock_changes::RefUpdate;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::process::{ChildStdin, ChildStdout, ExitCode, Stdio};
 use std::sync::mpsc::{Receiver, Sender, channel};
@@ -88,7 +90,8 @@ struct Relay {
     to: Option<ChildStdin>,
     answers: Answers,
     dry_run: bool,
-    has: Vec<String>,
+    /// Object names that the remote has, and the refs that have them.
+    has: Vec<(String, String)>,
 }
 
 impl Relay {
@@ -108,8 +111,7 @@ impl Relay {
                 }
                 ("list", "for-push") => {
                     let list = self.ask(&line, Wanted::List)?;
-                    self.has =
-                        list.split(|b| *b == b'\n').filter_map(|line| object_ids(line).next()).collect();
+                    self.has = list.split(|b| *b == b'\n').filter_map(listed).collect();
                 }
                 ("push", _) => self.push(line)?,
                 ("export", _) => {
@@ -167,19 +169,33 @@ impl Relay {
             }
             batch.push(line);
         }
-        let mut tips = Vec::new();
+        let mut updates = Vec::new();
         for line in &mut batch {
-            *line = self.pinned(line, &mut tips)?;
+            *line = self.pinned(line, &mut updates)?;
         }
-        if !self.dry_run && !tips.is_empty() {
-            self.context.upload_elsewhere(&tips, self.has.clone())?;
+        if !self.dry_run {
+            self.hold(&updates)?;
         }
         batch.push(b"\n".to_vec());
         self.send(&batch.concat())
     }
 
-    /// `push [+]<source>:<ref>` with the source as an object id, which goes to `tips`. Without source it deletes.
-    fn pinned(&self, line: &[u8], tips: &mut Vec<String>) -> Result<Vec<u8>> {
+    /// Returns when locks allow the updates and contents are where they belong.
+    fn hold(&self, updates: &[RefUpdate]) -> Result<()> {
+        let has: Vec<String> = self.has.iter().map(|(id, _)| id.clone()).collect();
+        let tips: Vec<String> = updates.iter().filter_map(|update| update.new.clone()).collect();
+        let mut locks = Elsewhere::default();
+        locks.check(&self.context, updates, &has)?;
+        if !tips.is_empty() {
+            self.context.upload_elsewhere(&tips, has, &mut locks.peer)?;
+        }
+        locks.note(&self.context, updates)?;
+        locks.close();
+        Ok(())
+    }
+
+    /// `push [+]<source>:<ref>` with the source as an object id; what it moves goes to `updates`. Without source it deletes.
+    fn pinned(&self, line: &[u8], updates: &mut Vec<RefUpdate>) -> Result<Vec<u8>> {
         let text = std::str::from_utf8(line).context("git named a ref that is no text")?;
         let update = text
             .trim_end_matches('\n')
@@ -187,13 +203,16 @@ impl Relay {
             .context("git sent something else in a list of refs")?;
         let (force, update) = update.strip_prefix('+').map_or(("", update), |update| ("+", update));
         let (source, name) = update.rsplit_once(':').context("git sent an update without a ref")?;
+        let old = self.has.iter().find(|(_, known)| known == name).map(|(id, _)| id.clone());
+        let moves = |new: Option<&String>| RefUpdate { name: name.to_owned(), old, new: new.cloned() };
         if source.is_empty() {
+            updates.push(moves(None));
             return Ok(line.to_vec());
         }
         let id = self.context.git.line(&["rev-parse", "--verify", "--quiet", "--end-of-options", source])?;
         let id = id.with_context(|| format!("src refspec {source} does not match any"))?;
         let pinned = format!("push {force}{id}:{name}\n").into_bytes();
-        tips.push(id);
+        updates.push(moves(Some(&id)));
         Ok(pinned)
     }
 
@@ -201,14 +220,18 @@ impl Relay {
     fn gate(&mut self) -> Result<()> {
         let from = self.answers.connection.recv().context("the remote helper has ended")?;
         let to = self.given_away()?;
-        let mut way = Once { context: &self.context };
-        gate::push(&mut way, Stream::new(to, from), std::io::stdin(), &mut std::io::stdout().lock())
+        let mut way = Once { context: &self.context, locks: Elsewhere::default() };
+        let pushed =
+            gate::push(&mut way, Stream::new(to, from), std::io::stdin(), &mut std::io::stdout().lock());
+        way.locks.close();
+        pushed
     }
 }
 
 /// A stream that cannot be had twice: the helper has one.
 struct Once<'a> {
     context: &'a Context,
+    locks: Elsewhere,
 }
 
 impl Way for Once<'_> {
@@ -216,9 +239,25 @@ impl Way for Once<'_> {
         bail!("the remote helper has ended")
     }
 
-    fn upload(&mut self, tips: &[String], has: Vec<String>) -> Result<()> {
-        self.context.upload_elsewhere(tips, has)
+    fn check(&mut self, updates: &[RefUpdate], has: &[String]) -> Result<()> {
+        self.locks.check(self.context, updates, has)
     }
+
+    fn upload(&mut self, tips: &[String], has: Vec<String>) -> Result<()> {
+        self.context.upload_elsewhere(tips, has, &mut self.locks.peer)
+    }
+
+    fn landed(&mut self, refs: &[String]) -> Result<()> {
+        self.locks.landed(refs)
+    }
+}
+
+/// `<id> <ref>`, with attributes behind it.
+fn listed(line: &[u8]) -> Option<(String, String)> {
+    let id = object_ids(line).next()?;
+    let text = String::from_utf8_lossy(line);
+    let name = text.split(' ').nth(1).unwrap_or_default();
+    Some((id, name.to_owned()))
 }
 
 impl Answers {

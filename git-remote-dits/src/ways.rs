@@ -5,11 +5,14 @@
 
 use crate::contents::Context;
 use crate::gate::Way;
+use crate::locks::{Early, Elsewhere};
 use crate::pump::Stream;
 use crate::ssh;
 use crate::target::Target;
 use anyhow::{Context as _, Result, anyhow, bail};
+use dits_remote::lock_changes::RefUpdate;
 use dits_remote::{Peer, Remote};
+use dits_repo::discover::Found;
 use dits_sync::Address;
 use dits_sync::message::Purpose;
 use std::io::Write;
@@ -27,6 +30,10 @@ pub struct Own<'a> {
     context: &'a Context,
     purpose: Purpose,
     peer: Peer,
+    address: Address,
+    locks: Early,
+    /// The new pointers of this push, once they are known.
+    found: Option<Vec<Found>>,
 }
 
 impl Own<'_> {
@@ -39,7 +46,8 @@ impl Own<'_> {
         let purpose = Purpose::Git { service: service.into(), protocol, object_format };
         let remote = Remote::connect(git, address.clone(), &context.settings)?;
         context.greet(remote.first_use_notice())?;
-        Ok(Own { context, purpose, peer: Peer::Server(Box::new(remote)) })
+        let (peer, address) = (Peer::Server(Box::new(remote)), address.clone());
+        Ok(Own { context, purpose, peer, address, locks: Early::default(), found: None })
     }
 
     /// Ends the connection.
@@ -56,9 +64,29 @@ impl Way for Own<'_> {
         Ok(Stream::new(to, from))
     }
 
+    fn check(&mut self, updates: &[RefUpdate], has: &[String]) -> Result<()> {
+        let tips: Vec<String> = updates.iter().filter_map(|update| update.new.clone()).collect();
+        let Peer::Server(remote) = &mut self.peer else { return Ok(()) };
+        if tips.is_empty() {
+            return Ok(());
+        }
+        let found = self.context.new_pointers(&tips, has.to_vec())?;
+        let bytes = found.iter().map(|found| found.pointer.size).fold(0, u64::saturating_add);
+        self.found = Some(found);
+        self.locks.check(self.context, remote, &self.address, (updates, has), bytes)
+    }
+
     fn upload(&mut self, tips: &[String], has: Vec<String>) -> Result<()> {
-        let found = self.context.new_pointers(tips, has)?;
+        let found = match self.found.take() {
+            Some(found) => found,
+            None => self.context.new_pointers(tips, has)?,
+        };
         self.context.send(&mut self.peer, &found)
+    }
+
+    fn landed(&mut self, refs: &[String]) -> Result<()> {
+        let Peer::Server(remote) = &mut self.peer else { return Ok(()) };
+        self.locks.landed(remote, &self.address, refs)
     }
 }
 
@@ -74,6 +102,8 @@ pub struct Other<'a> {
     pub program: Option<&'a str>,
     /// What runs for it.
     pub child: Option<Child>,
+    /// Locks on what is pushed.
+    pub locks: Elsewhere,
 }
 
 impl Way for Other<'_> {
@@ -94,8 +124,16 @@ impl Way for Other<'_> {
         }
     }
 
+    fn check(&mut self, updates: &[RefUpdate], has: &[String]) -> Result<()> {
+        self.locks.check(self.context, updates, has)
+    }
+
     fn upload(&mut self, tips: &[String], has: Vec<String>) -> Result<()> {
-        self.context.upload_elsewhere(tips, has)
+        self.context.upload_elsewhere(tips, has, &mut self.locks.peer)
+    }
+
+    fn landed(&mut self, refs: &[String]) -> Result<()> {
+        self.locks.landed(refs)
     }
 }
 
@@ -121,6 +159,7 @@ impl Other<'_> {
         if let Some(mut child) = self.child {
             let _ = child.wait();
         }
+        self.locks.close();
     }
 }
 

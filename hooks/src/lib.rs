@@ -15,6 +15,7 @@ pub mod manager;
 pub mod moved;
 pub mod pre_push;
 pub mod pre_receive;
+pub mod received;
 pub mod shim;
 
 pub use install::{HookState, InstallError, State, install, state, uninstall};

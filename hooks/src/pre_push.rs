@@ -30,6 +30,19 @@ pub struct Updates {
     pub tips: Vec<String>,
     /// Values that refs have at the remote.
     pub had: Vec<String>,
+    /// Each ref.
+    pub refs: Vec<Ref>,
+}
+
+/// A ref that is pushed. Object names in hex.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ref {
+    /// Its full name at the remote.
+    pub name: String,
+    /// What it is there; `None` where it is new.
+    pub old: Option<String>,
+    /// What it becomes; `None` where it goes.
+    pub new: Option<String>,
 }
 
 /// Reads Git's input.
@@ -43,15 +56,17 @@ pub fn read(input: impl BufRead) -> Result<Updates, InputError> {
     for line in text.lines() {
         let words: Vec<&str> = line.split(' ').collect();
         // The local side may be any expression, even one with spaces in it.
-        let [.., local, _, remote] = &words[..] else { return Err(InputError::Line) };
+        let [.., local, name, remote] = &words[..] else { return Err(InputError::Line) };
         let is_name =
             |text: &str| NAME_DIGITS.contains(&text.len()) && text.bytes().all(|b| b.is_ascii_hexdigit());
         if words.len() < 4 || !is_name(local) || !is_name(remote) {
             return Err(InputError::Line);
         }
-        let is_null = |name: &str| name.bytes().all(|digit| digit == b'0');
-        updates.tips.extend((!is_null(local)).then(|| (*local).to_owned()));
-        updates.had.extend((!is_null(remote)).then(|| (*remote).to_owned()));
+        let known = |id: &str| (!id.bytes().all(|digit| digit == b'0')).then(|| id.to_owned());
+        let (new, old) = (known(local), known(remote));
+        updates.tips.extend(new.clone());
+        updates.had.extend(old.clone());
+        updates.refs.push(Ref { name: (*name).to_owned(), old, new });
     }
     updates.tips.sort_unstable();
     updates.tips.dedup();
@@ -86,7 +101,14 @@ mod tests {
         let text =
             [line(&a, &zero), line(&a, &b), line(&zero, &b), format!("@{{1 day ago}} {b} refs/x {zero}\n")];
         let updates = read(text.concat().as_bytes()).unwrap();
-        assert_eq!(updates, Updates { tips: vec![a, b.clone()], had: vec![b.clone(), b] });
+        assert_eq!((updates.tips, updates.had), (vec![a.clone(), b.clone()], vec![b.clone(), b.clone()]));
+        let known = |id: &String| Some(id.clone());
+        let main = |new, old| Ref { name: "refs/heads/main".into(), old, new };
+        let x = Ref { name: "refs/x".into(), old: None, new: known(&b) };
+        assert_eq!(
+            updates.refs,
+            [main(known(&a), None), main(known(&a), known(&b)), main(None, known(&b)), x]
+        );
         assert_eq!(read(&b""[..]).unwrap(), Updates::default());
     }
 

@@ -33,6 +33,7 @@ mod through;
 mod trust;
 pub mod tunnel;
 mod ways;
+pub mod web;
 
 pub use connection::Connection;
 pub use error::TransportError;

@@ -61,10 +61,15 @@ pub enum RemoteError {
 
 /// What `.netrc` gives for this server, if there is such a file.
 fn netrc_token(settings: &Settings, address: &Address) -> Option<String> {
+    netrc::token(&netrc_text(settings)?, &address.host, address.user.as_deref())
+}
+
+/// What stands in `.netrc`.
+pub(crate) fn netrc_text(settings: &Settings) -> Option<String> {
     let path = settings.network.netrc()?;
     let mut text = String::new();
     std::fs::File::open(path).ok()?.take(NETRC_BYTES_MAX).read_to_string(&mut text).ok()?;
-    netrc::token(&text, &address.host, address.user.as_deref())
+    Some(text)
 }
 
 /// A connection to one repository's server.

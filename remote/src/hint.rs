@@ -155,6 +155,8 @@ fn lock_hint(error: &LockError) -> Option<String> {
         }
         LockError::Refused { hint, .. } => hint.clone(),
         LockError::Remote(error) => remote_hint(error),
+        LockError::Host(error) => error.hint(),
+        LockError::UntrustedHost { url } => Some(format!("if you trust it: 'git config dits.lockurl {url}'")),
         LockError::Endpoint(error) => endpoint_hint(error),
         LockError::Repo(error) => repo_hint(error),
         LockError::Answer => None,

@@ -2,9 +2,11 @@
 //!
 //! [`LockPlace`] says who that is without asking anybody, so that what was heard earlier can be looked up while nobody answers;
 //! [`LockPeer`] is the way there. One question is one stream: one round trip for any number of paths. What a server says is passed on as it is; a
-//! question that it could not answer is [`LockError::Refused`].
+//! question that it could not answer is [`LockError::Refused`]. Where `dits.lockurl` names a host's own lock API, that one is asked.
 
-use crate::{Direction, EndpointError, Remote, RemoteError, Settings, endpoint};
+use crate::lfs_locks::HostLocks;
+use crate::lfs_locks_error::HostError;
+use crate::{Direction, Endpoint, EndpointError, Remote, RemoteError, Settings, endpoint, lock_url};
 use dits_lock::{Answer, Ask};
 use dits_repo::{RepoError, Repository};
 use dits_sync::{Address, Location};
@@ -52,6 +54,15 @@ pub enum LockError {
     /// The server, or the way to it, failed.
     #[error(transparent)]
     Remote(#[from] RemoteError),
+    /// A host's lock API failed.
+    #[error(transparent)]
+    Host(#[from] HostError),
+    /// Only the repository names the host that would be told who we are.
+    #[error("'.ditsconfig' names '{url}' for locks, which is not the host of a remote")]
+    UntrustedHost {
+        /// Its address.
+        url: String,
+    },
     /// What came is not what was asked for.
     #[error("the server answered something else than it was asked")]
     Answer,
@@ -64,7 +75,16 @@ pub struct LockPlace {
     pub remote: String,
     /// Whether the remote's Git is there too.
     pub has_git: bool,
-    address: Address,
+    keeper: Keeper,
+}
+
+/// Who keeps locks.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Keeper {
+    /// A server of ours.
+    Server(Address),
+    /// A host, through the LFS File Locking API at this address.
+    Host(String),
 }
 
 impl LockPlace {
@@ -85,17 +105,40 @@ impl LockPlace {
             // Without any remote a setting may still name a server.
             (None, None) => endpoint::of(repository, &name, "", Direction::Push)?,
         };
-        let has_git = endpoint::inner(&known.git_url).starts_with("dits://");
-        match known.address {
-            Some(Location::Server(address)) => Ok(LockPlace { remote: name, has_git, address }),
-            Some(Location::Folder(folder)) => Err(LockError::Folder { remote: name, folder }),
-            None => Err(LockError::NoServer(name)),
+        LockPlace::of(repository, &known)
+    }
+
+    /// Of a remote whose endpoint is known.
+    pub fn of(repository: &Repository, endpoint: &Endpoint) -> Result<LockPlace, LockError> {
+        let remote = endpoint.remote.clone();
+        // A server of ours enforces its own locks, and no others.
+        let has_git = endpoint::inner(&endpoint.git_url).starts_with("dits://");
+        if let Some(url) = if has_git { None } else { lock_url::of(repository)? } {
+            return Ok(LockPlace { remote, has_git, keeper: Keeper::Host(url) });
+        }
+        match &endpoint.address {
+            Some(Location::Server(address)) => {
+                Ok(LockPlace { remote, has_git, keeper: Keeper::Server(address.clone()) })
+            }
+            Some(Location::Folder(folder)) => Err(LockError::Folder { remote, folder: folder.clone() }),
+            None => Err(LockError::NoServer(remote)),
         }
     }
 
     /// Its name in [`LockCache`](dits_repo::locks::LockCache).
     pub fn name(&self) -> String {
-        format!("{}/{}", self.address.authority(), self.address.repository)
+        match &self.keeper {
+            Keeper::Server(address) => format!("{}/{}", address.authority(), address.repository),
+            Keeper::Host(url) => lock_url::shown(url).trim_end_matches('/').to_owned(),
+        }
+    }
+
+    /// Its address, as a setting for it names it: `dits.<url>.locksverify`.
+    pub fn url(&self) -> String {
+        match &self.keeper {
+            Keeper::Server(address) => address.to_string(),
+            Keeper::Host(_) => self.name(),
+        }
     }
 }
 
@@ -121,6 +164,8 @@ fn usual_remote(repository: &Repository, on: Option<&str>) -> Result<String, Rep
 pub enum LockPeer {
     /// A server of ours, connected.
     Server(Box<Remote>),
+    /// A host.
+    Host(Box<HostLocks>),
 }
 
 impl LockPeer {
@@ -130,20 +175,29 @@ impl LockPeer {
         place: &LockPlace,
         settings: &Settings,
     ) -> Result<LockPeer, LockError> {
-        let remote = Remote::connect(&repository.git, place.address.clone(), settings)?;
-        Ok(LockPeer::Server(Box::new(remote)))
+        let git = &repository.git;
+        Ok(match &place.keeper {
+            Keeper::Server(address) => {
+                LockPeer::Server(Box::new(Remote::connect(git, address.clone(), settings)?))
+            }
+            Keeper::Host(url) => LockPeer::Host(Box::new(HostLocks::at(git, url, settings)?)),
+        })
     }
 
     /// What to tell the user when a server was seen for the first time.
     pub fn first_use_notice(&self) -> Option<String> {
-        let LockPeer::Server(remote) = self;
-        remote.first_use_notice()
+        match self {
+            LockPeer::Server(remote) => remote.first_use_notice(),
+            LockPeer::Host(_) => None,
+        }
     }
 
     /// Asks; `hear` gets each answer, and ends a watch when it says no.
     pub fn ask(&mut self, ask: &Ask, hear: Hear<'_>) -> Result<(), LockError> {
-        let LockPeer::Server(remote) = self;
-        remote.locks(ask, hear)
+        match self {
+            LockPeer::Server(remote) => remote.locks(ask, hear),
+            LockPeer::Host(host) => host.ask(ask, hear),
+        }
     }
 
     /// Asks something that has one answer.
@@ -158,8 +212,9 @@ impl LockPeer {
 
     /// Ends the connection.
     pub fn close(self) {
-        let LockPeer::Server(remote) = self;
-        remote.close();
+        if let LockPeer::Server(remote) = self {
+            remote.close();
+        }
     }
 }
 

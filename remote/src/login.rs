@@ -131,6 +131,7 @@ pub(crate) fn authorized<T>(
     // Held until the helpers have the answer.
     let _turn = settings.interactive.then(|| turn(&settings.known_hosts.with_file_name("asking.lock")));
     let wanted = Wanted {
+        protocol: "dits",
         host: &address.authority(),
         path: &address.repository,
         user: address.user.as_deref(),

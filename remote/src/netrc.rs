@@ -21,12 +21,20 @@ struct Entry {
 
 /// The password for `host`, and for `user` if one is given: the access token.
 pub fn token(text: &str, host: &str, user: Option<&str>) -> Option<String> {
+    login(text, host, user).map(|(_, password)| password)
+}
+
+/// The same with the user's name, empty where the entry has none.
+pub fn login(text: &str, host: &str, user: Option<&str>) -> Option<(String, String)> {
     let fits = |entry: &Entry| {
         let machine = entry.machine.as_ref().is_none_or(|machine| machine.eq_ignore_ascii_case(host));
         machine && user.is_none_or(|user| entry.login.as_ref().is_none_or(|login| login == user))
     };
     let entry = entries(text).into_iter().find(fits)?;
-    entry.password.filter(|password| !password.is_empty() && !password.contains(char::is_control))
+    let usable = |text: &String| !text.contains(char::is_control);
+    let password = entry.password.filter(|password| !password.is_empty()).filter(usable)?;
+    let name = entry.login.or_else(|| user.map(str::to_owned)).filter(usable);
+    Some((name.unwrap_or_default(), password))
 }
 
 fn entries(text: &str) -> Vec<Entry> {

@@ -16,6 +16,8 @@ use crate::{Git, RepoError};
 /// What is asked for.
 #[derive(Debug, Clone, Copy)]
 pub struct Wanted<'a> {
+    /// What is spoken there: `dits`, or `https` for a host of somebody else.
+    pub protocol: &'a str,
     /// The server, `name:port`.
     pub host: &'a str,
     /// The repository there.
@@ -48,8 +50,8 @@ impl std::fmt::Debug for Credential {
 /// # Errors
 /// [`RepoError::Spawn`], [`RepoError::UnsafeCredential`]; a user who does not answer, or no helper that knows, is `None`.
 pub fn fill(git: &Git, wanted: &Wanted<'_>) -> Result<Option<Credential>, RepoError> {
-    let mut fields = vec![("capability[]", "authtype"), ("protocol", "dits"), ("host", wanted.host)];
-    let url = format!("dits://{}/{}", wanted.host, wanted.path);
+    let mut fields = vec![("capability[]", "authtype"), ("protocol", wanted.protocol), ("host", wanted.host)];
+    let url = format!("{}://{}/{}", wanted.protocol, wanted.host, wanted.path);
     if with_path(git, &url)? {
         fields.push(("path", wanted.path));
     }
@@ -111,6 +113,13 @@ fn parse(out: &[u8]) -> Result<Option<Credential>, RepoError> {
 }
 
 impl Credential {
+    /// The name that belongs to the token, unless it needs none: `authtype=Bearer`.
+    pub fn user(&self) -> Option<&str> {
+        let field = |wanted: &str| self.fields.iter().find(|(name, _)| name == wanted);
+        let bearer = field("authtype").is_some_and(|(_, kind)| kind.eq_ignore_ascii_case("bearer"));
+        field("username").filter(|_| !bearer).map(|(_, user)| user.as_str())
+    }
+
     /// Tells the helpers that the server accepted it.
     pub fn approve(&self, git: &Git) {
         self.tell(git, "approve");

@@ -3,7 +3,7 @@
 //! It is a Git configuration file at the top of the working tree, read with `git config`; where that file is
 //! absent (bare, sparse, before the checkout), from the index, else from `HEAD`. Whoever writes to the repository
 //! writes this file, so only keys are taken from it that can neither run a program nor send a secret
-//! somewhere: see [`is_safe`]. All others are ignored, and [`Found::ignored`] names them. A file that cannot be
+//! somewhere: see [`is_safe`]. Of `dits.lockurl` only that counts which names the host of a remote (`remote/src/lock_url.rs`). All others are ignored, and [`Found::ignored`] names them. A file that cannot be
 //! read as configuration counts as none and says why: a bad line must not stop anybody's `git add`.
 
 use crate::repository::parse_config;
@@ -16,13 +16,16 @@ pub const NAME: &str = ".ditsconfig";
 /// Bytes of a file that is looked at.
 const BYTES_MAX: u64 = 1 << 20;
 /// Keys that may come from the repository, in lower case.
-const SAFE: [&str; 7] = [
+const SAFE: [&str; 10] = [
     "dits.allowincompletepush",
     "dits.fetchexclude",
     "dits.fetchinclude",
+    "dits.locksverify",
+    "dits.lockurl",
     "dits.portablenames",
     "dits.pushurl",
     "dits.threshold",
+    "dits.unlockonpush",
     "dits.url",
 ];
 

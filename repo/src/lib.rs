@@ -42,6 +42,7 @@ pub mod source;
 pub mod storage;
 pub mod threshold;
 pub mod tracked;
+pub mod unlocks;
 
 pub use error::RepoError;
 pub use git::Git;

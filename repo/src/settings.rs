@@ -42,6 +42,8 @@ pub const PRUNE_OFFSET_DAYS: Setting<u64> = Setting::new("dits.pruneoffsetdays",
 pub const PRUNE_VERIFY_REMOTE: Setting<bool> = Setting::new("dits.pruneverifyremotealways", true);
 /// Whether it must prove what nothing refers to as well.
 pub const PRUNE_VERIFY_UNREACHABLE: Setting<bool> = Setting::new("dits.pruneverifyunreachablealways", false);
+/// Whether locks are given back once what they were for is pushed.
+pub const UNLOCK_ON_PUSH: Setting<bool> = Setting::new("dits.unlockonpush", false);
 /// Whether lockable files that Git ignores are read-only too.
 pub const LOCK_IGNORED_FILES: Setting<bool> = Setting::new("dits.lockignoredfiles", false);
 /// Whether lockable files are read-only without a lock.

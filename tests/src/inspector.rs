@@ -87,7 +87,8 @@ impl Inspector {
     }
 }
 
-fn acceptor(authority: &Authority) -> TlsAcceptor {
+/// TLS with a certificate of `authority` for this machine, as HTTP is spoken over it.
+pub(crate) fn acceptor(authority: &Authority) -> TlsAcceptor {
     let (certificate, key) = authority.issue(&["127.0.0.1"]);
     let certificate = CertificateDer::from_pem_slice(certificate.as_bytes()).expect("it was just made");
     let key = PrivateKeyDer::from_pem_slice(key.as_bytes()).expect("it was just made");

@@ -8,6 +8,7 @@ use super::pull::Choice;
 use crate::context::{self, Context};
 use crate::hydration::{self, From};
 use crate::report::{self, FAILED, human_bytes};
+use crate::unlocking;
 use anyhow::Result;
 use clap::Parser;
 use dits_format::Oid;
@@ -67,6 +68,7 @@ pub struct Args {
 /// Runs the command.
 pub fn run(args: &Args) -> Result<ExitCode> {
     let context = Context::find(true)?;
+    unlocking::settle(&context);
     let plan::Plan { from, files } = plan::make(&context, args)?;
     let store = if args.dry_run { context.existing_store()? } else { Some(context.store()?) };
     if args.refetch

@@ -1,15 +1,17 @@
 //! `git dits pre-push`: what the `pre-push` hook runs.
 //!
-//! Brings the content of what is pushed to the endpoint of a remote that is not `dits://`. It ends as early as it can:
-//! a `dits://` or `dits::` remote has its own gate; without new pointers nothing is asked of the repository's settings, nor of any
-//! server. Its exit code other than 0 stops the push.
+//! For a remote that is not `dits://`: looks whether the push changes what others have locked, then brings the content of what is pushed to
+//! the endpoint of the remote. A `dits://` or `dits::` remote has its own gate. Nobody is asked where nothing says who keeps
+//! locks and no new pointers are pushed. Its exit code other than 0 stops the push; `git push --no-verify` runs no hook at all.
 
 use crate::context::{self, Context};
-use crate::{report, upload};
+use crate::report::{self, FAILED};
+use crate::{unlocking, upload};
 use anyhow::Result;
 use clap::Parser;
-use dits_hooks::pre_push;
-use dits_remote::{Direction, endpoint};
+use dits_hooks::pre_push::{self, Ref};
+use dits_remote::lock_changes::RefUpdate;
+use dits_remote::{Direction, Endpoint, endpoint, lock_gate};
 use dits_repo::Git;
 use dits_repo::discover::{Exclude, new_pointers};
 use std::process::ExitCode;
@@ -37,17 +39,42 @@ pub fn run(args: &Args) -> Result<ExitCode> {
         return Ok(ExitCode::SUCCESS);
     }
     let updates = pre_push::read(std::io::stdin().lock())?;
-    if updates.tips.is_empty() {
+    if updates.refs.is_empty() {
         return Ok(ExitCode::SUCCESS);
     }
     let git = Git::at(&context::cwd()?);
     let has = [updates.had, pre_push::tracked(&git, name)?].concat();
-    let found = new_pointers(&git, &updates.tips, &Exclude::Oids(has))?;
-    if found.is_empty() {
-        return Ok(ExitCode::SUCCESS);
-    }
+    let found = match updates.tips.is_empty() {
+        true => Vec::new(),
+        false => new_pointers(&git, &updates.tips, &Exclude::Oids(has.clone()))?,
+    };
     let context = Context::find_quietly(false)?;
-    let endpoint = endpoint::of(&context.repository, name, url, Direction::Push)?;
-    let options = upload::Options { dry_run: args.dry_run, json: false };
-    upload::run(&context, &endpoint, found, options)
+    unlocking::settle(&context);
+    let endpoint = match endpoint::of(&context.repository, name, url, Direction::Push) {
+        // Without content to be sent it matters to nobody that its place is no good.
+        Err(_) if found.is_empty() => Endpoint { remote: name.clone(), git_url: url.clone(), address: None },
+        endpoint => endpoint?,
+    };
+    let update = |Ref { name, old, new }| RefUpdate { name, old, new };
+    let refs: Vec<RefUpdate> = updates.refs.into_iter().map(update).collect();
+    let checked = lock_gate::check(&context.repository, &endpoint, &refs, &has, &context.settings)?;
+    checked.words.iter().for_each(|line| report::notice(line));
+    if checked.refused {
+        return Ok(ExitCode::from(FAILED));
+    }
+    let (place, ours) = (checked.place(), checked.ours.clone());
+    let peer = checked.into_peer();
+    if !found.is_empty() {
+        let options = upload::Options { dry_run: args.dry_run, json: false };
+        let code = upload::run(&context, &endpoint, found, options, peer)?;
+        if code != ExitCode::SUCCESS {
+            return Ok(code);
+        }
+    } else if let Some(peer) = peer {
+        peer.close();
+    }
+    if !args.dry_run {
+        unlocking::note(&context, name, place, &refs, &ours)?;
+    }
+    Ok(ExitCode::SUCCESS)
 }

@@ -6,6 +6,7 @@
 
 use crate::context::Context;
 use crate::report::FAILED;
+use crate::unlocking;
 use crate::{hydration, outcome};
 use anyhow::Result;
 use clap::Parser;
@@ -43,6 +44,7 @@ impl Choice {
 /// Runs the command.
 pub fn run(args: &Args) -> Result<ExitCode> {
     let context = Context::find(true)?;
+    unlocking::settle(&context);
     let from = hydration::from_remote(&context, args.remote.as_deref())?;
     let ghosts = hydration::chosen(hydration::ghosts(&context, &[])?, &args.choice.filter(&context)?);
     let bytes = hydration::bytes(&ghosts);

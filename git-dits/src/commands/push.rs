@@ -6,6 +6,7 @@
 
 use crate::context::Context;
 use crate::report::{self, FAILED, Failure};
+use crate::unlocking;
 use crate::upload::{self, Options};
 use anyhow::{Context as _, Result, anyhow};
 use clap::Parser;
@@ -59,6 +60,7 @@ pub fn run(args: &Args) -> Result<ExitCode> {
         }
         context => context?,
     };
+    unlocking::settle(&context);
     let Some(endpoint) = endpoint::named(&context.repository, remote, Direction::Push)? else {
         let hint = "'git remote' lists the names";
         return Err(Failure::new(format!("Invalid remote name \"{remote}\""), hint).into());
@@ -76,7 +78,7 @@ pub fn run(args: &Args) -> Result<ExitCode> {
         let has = if args.all { Vec::new() } else { pre_push::tracked(git, &endpoint.remote)? };
         new_pointers(git, &tips, &Exclude::Oids(has))?
     };
-    upload::run(&context, &endpoint, found, Options { dry_run: args.dry_run, json: args.json })
+    upload::run(&context, &endpoint, found, Options { dry_run: args.dry_run, json: args.json }, None)
 }
 
 fn read_list(args: &Args) -> Result<Vec<String>> {

@@ -4,27 +4,32 @@
 //! refuses before a ref moves; in CI it looks at commits that are there already. In doubt the answer is no: what is absent
 //! or still only claimed when time is up, and a server that cannot be asked, unless the caller says otherwise. It
 //! never prompts. The pushed `.ditsconfig` is the pusher's word: it is asked last, only a server counts in it, and the
-//! token of `DITS_TOKEN` never goes where only that file points.
+//! token of `DITS_TOKEN` never goes where only that file points. With `--locks` it also refuses what changes files that others have locked.
 
 use crate::context::{self, Context};
+use crate::pushed_locks;
 use crate::report::{self, Failure};
 use anyhow::{Result, ensure};
 use clap::{Parser, ValueEnum};
 use dits_format::Oid;
-use dits_hooks::pre_receive;
+use dits_hooks::pre_push::Ref;
+use dits_hooks::{pre_receive, received};
+use dits_remote::lock_changes::RefUpdate;
+use dits_remote::lock_check::{Hit, Verdict};
+use dits_remote::locks::LockError;
 use dits_remote::verify::{ASK_AGAIN, State, states};
-use dits_remote::{Peer, RemoteError, retry};
+use dits_remote::{Endpoint, LockPlace, Peer, RemoteError, lock_gate, lock_url, retry};
 use dits_repo::discover::{Exclude, Found, new_pointers};
 use dits_repo::{Git, ditsconfig};
 use dits_store::FolderError;
 use dits_sync::Location;
-use serde_json::json;
+use serde_json::{Value, json};
 use std::collections::HashMap;
-use std::io::IsTerminal;
+use std::io::{IsTerminal, Read};
 use std::process::ExitCode;
 use std::time::Duration;
 
-/// Exit code when content is missing.
+/// Exit code when content is missing, or a file is locked.
 const MISSING: u8 = 1;
 /// Digits of a commit in messages.
 const COMMIT_DIGITS: usize = 12;
@@ -34,7 +39,8 @@ const URL: &str = "dits.url";
 /// Check that the content of pushed commits is at the server
 ///
 /// Without revisions, '<old> <new> <ref>' lines are read from standard input, as Git gives them to a pre-receive hook,
-/// and only what these bring is checked. Exit code 1 when content is missing, 2 when it could not be checked.
+/// and only what these bring is checked. Exit code 1 when content is missing or, with --locks, a file is locked by somebody
+/// else, 2 when it could not be checked.
 #[derive(Debug, Parser)]
 pub struct Args {
     /// All that these revisions reach
@@ -58,6 +64,15 @@ pub struct Args {
     /// What to do when the server cannot be asked
     #[arg(long, value_name = "ACTION", default_value = "refuse")]
     if_unreachable: IfUnreachable,
+    /// Also refuse changes of files that others have locked
+    #[arg(long, conflicts_with_all = ["revision", "all"])]
+    locks: bool,
+    /// Who pushes; else GL_USERNAME or GITEA_PUSHER_NAME in the environment
+    #[arg(long, value_name = "NAME", requires = "locks")]
+    user: Option<String>,
+    /// The branch that a range was pushed to
+    #[arg(long, value_name = "NAME", requires_all = ["locks", "range"])]
+    branch: Option<String>,
     /// Print the result as JSON
     #[arg(short, long)]
     json: bool,
@@ -75,21 +90,62 @@ enum IfUnreachable {
 pub fn run(args: &Args) -> Result<ExitCode> {
     let context = Context::find_quietly(false)?;
     let git = &context.repository.git;
-    let (tips, exclude) = what(args, git)?;
+    let Pushed { tips, exclude, updates } = what(args, git)?;
+    let locked = if args.locks { locked(args, &context, &tips, &updates)? } else { Verdict::default() };
     let mut found = if tips.is_empty() { Vec::new() } else { new_pointers(git, &tips, &exclude)? };
     found.sort_by(|one, other| one.path.cmp(&other.path));
+    let result = Checked { found: &found, locked: &locked };
     if found.is_empty() {
-        return tell(args, None, &found, &HashMap::new());
+        return tell(args, None, &result, &HashMap::new());
     }
     let location = location(args, &context, &tips)?;
-    let result = ask(args, &context, &location, &found);
-    match result {
-        Ok(states) => tell(args, Some(&location), &found, &states),
+    match ask(args, &context, &location, &found) {
+        Ok(states) => tell(args, Some(&location), &result, &states),
         Err(error) if args.if_unreachable == IfUnreachable::Allow && is_unreachable(&error) => {
             report::warning(&format!("content was not checked: {error}"));
-            Ok(ExitCode::SUCCESS)
+            tell(args, None, &Checked { found: &[], locked: &locked }, &HashMap::new())
         }
         Err(error) => Err(error.into()),
+    }
+}
+
+/// What was pushed.
+struct Pushed {
+    /// Commits.
+    tips: Vec<String>,
+    /// What is known without them.
+    exclude: Exclude,
+    /// Refs, where it is known which.
+    updates: Vec<RefUpdate>,
+}
+
+/// What was checked.
+#[derive(Clone, Copy)]
+struct Checked<'a> {
+    found: &'a [Found],
+    locked: &'a Verdict,
+}
+
+/// What the push meets.
+fn locked(args: &Args, context: &Context, tips: &[String], updates: &[RefUpdate]) -> Result<Verdict> {
+    let user = pushed_locks::user(args.user.as_deref())?;
+    let repository = &context.repository;
+    let address = match lock_url::of(repository)? {
+        Some(_) => None,
+        None => Some(location(args, context, tips)?),
+    };
+    let endpoint = Endpoint { remote: "origin".into(), git_url: String::new(), address };
+    let place = LockPlace::of(repository, &endpoint)?;
+    let has = repository.git.line(&["for-each-ref", "--format=%(objectname)"])?.unwrap_or_default();
+    let has: Vec<String> = has.lines().map(str::to_owned).collect();
+    match pushed_locks::check(context, &place, updates, &has, &user) {
+        Err(LockError::Remote(error))
+            if args.if_unreachable == IfUnreachable::Allow && is_unreachable(&error) =>
+        {
+            report::warning(&format!("locks were not checked: {error}"));
+            Ok(Verdict::default())
+        }
+        verdict => Ok(verdict?),
     }
 }
 
@@ -99,14 +155,15 @@ fn is_unreachable(error: &RemoteError) -> bool {
 }
 
 /// Which commits, and what is known without them.
-fn what(args: &Args, git: &Git) -> Result<(Vec<String>, Exclude)> {
+fn what(args: &Args, git: &Git) -> Result<Pushed> {
     let resolve = |name: &str| {
         let hint = "'git log' and 'git show-ref' name what is here; a shallow clone has little";
         git.commit(name)?.ok_or_else(|| Failure::new(format!("bad revision '{name}'"), hint).into())
     };
+    let by_itself = |tips, exclude| Ok(Pushed { tips, exclude, updates: Vec::new() });
     if args.all {
         let out = git.line(&["for-each-ref", "--format=%(objectname)"])?.unwrap_or_default();
-        return Ok((out.lines().map(str::to_owned).collect(), Exclude::Oids(Vec::new())));
+        return by_itself(out.lines().map(str::to_owned).collect(), Exclude::Oids(Vec::new()));
     }
     if let Some(range) = &args.range {
         let (from, to) = range.split_once("..").unwrap_or(("", ""));
@@ -114,16 +171,32 @@ fn what(args: &Args, git: &Git) -> Result<(Vec<String>, Exclude)> {
         ensure!(!from.is_empty() && !to.is_empty(), Failure::new(format!("bad range '{range}'"), hint));
         // The null id stands for "nothing", as CI systems give it for a new branch.
         let nothing = from.bytes().all(|digit| digit == b'0');
-        let from = if nothing { Vec::new() } else { vec![resolve(from)?] };
-        return Ok((vec![resolve(to)?], Exclude::Oids(from)));
+        let (old, new) = (if nothing { None } else { Some(resolve(from)?) }, resolve(to)?);
+        let hint = "give --branch NAME: locks are of a branch";
+        ensure!(
+            !args.locks || args.branch.is_some(),
+            Failure::new("a range does not say which branch it is for", hint)
+        );
+        let update = |branch: &String| RefUpdate {
+            name: format!("refs/heads/{}", branch.strip_prefix("refs/heads/").unwrap_or(branch)),
+            old: old.clone(),
+            new: Some(new.clone()),
+        };
+        let updates = args.branch.iter().map(update).collect();
+        return Ok(Pushed { tips: vec![new], exclude: Exclude::Oids(Vec::from_iter(old)), updates });
     }
     if !args.revision.is_empty() {
         let tips: Result<Vec<String>> = args.revision.iter().map(|name| resolve(name)).collect();
-        return Ok((tips?, Exclude::Oids(Vec::new())));
+        return by_itself(tips?, Exclude::Oids(Vec::new()));
     }
     let hint = "name a revision, --range or --all; without, git's own lines are expected on standard input";
     ensure!(!std::io::stdin().is_terminal(), Failure::new("nothing to check", hint));
-    Ok((pre_receive::read_tips(std::io::stdin().lock())?, Exclude::Refs))
+    let mut input = Vec::new();
+    std::io::stdin().lock().take(pre_receive::INPUT_BYTES_MAX + 1).read_to_end(&mut input)?;
+    let tips = pre_receive::read_tips(&input[..])?;
+    let update = |Ref { name, old, new }| RefUpdate { name, old, new };
+    let updates = received::read(&input)?.into_iter().map(update).collect();
+    Ok(Pushed { tips, exclude: Exclude::Refs, updates })
 }
 
 /// Where content is, and whether only the repository says so.
@@ -169,9 +242,10 @@ fn ask(
 fn tell(
     args: &Args,
     location: Option<&Location>,
-    found: &[Found],
+    checked: &Checked<'_>,
     states: &HashMap<Oid, State>,
 ) -> Result<ExitCode> {
+    let Checked { found, locked } = *checked;
     let state = |found: &Found| states.get(&found.pointer.oid).copied().unwrap_or(State::Absent);
     let fine = |state| state == State::Proved || state == State::Claimed && args.allow_claimed;
     let missing: Vec<&Found> = found.iter().filter(|found| !fine(state(found))).collect();
@@ -187,11 +261,12 @@ fn tell(
             })
         };
         let result = json!({
-            "ok": missing.is_empty(),
+            "ok": missing.is_empty() && locked.theirs.is_empty(),
             "url": location.map(ToString::to_string),
             "oid_type": "blake3",
             "checked": found.len(),
             "missing": missing.iter().map(file).collect::<Vec<_>>(),
+            "locked": locked.theirs.iter().map(lock_json).collect::<Vec<_>>(),
         });
         report::stdout(context::json_lines(&result)?)?;
     } else {
@@ -206,7 +281,10 @@ fn tell(
             report::notice(&format!("  ({word}) {} ({oid}){commit}", text(&found.path)));
         }
     }
-    let Some(location) = location.filter(|_| !missing.is_empty()) else { return Ok(ExitCode::SUCCESS) };
+    lock_gate::told(locked.clone()).words.iter().for_each(|line| report::notice(line));
+    let Some(location) = location.filter(|_| !missing.is_empty()) else {
+        return Ok(if locked.theirs.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(MISSING) });
+    };
     report::error(&format!("{} of {} content(s) are not at '{location}'", missing.len(), found.len()));
     if missing.iter().any(|found| state(found) == State::Claimed) {
         report::hint(
@@ -215,4 +293,13 @@ fn tell(
     }
     report::hint("upload it with 'git dits push --all <remote>' where it is, then push again");
     Ok(ExitCode::from(MISSING))
+}
+
+fn lock_json(hit: &Hit) -> Value {
+    json!({
+        "path": hit.path,
+        "branch": hit.branch,
+        "owner": { "name": hit.lock.owner },
+        "id": hit.lock.id.to_string(),
+    })
 }

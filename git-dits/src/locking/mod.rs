@@ -9,7 +9,7 @@ pub mod view;
 pub mod words;
 
 use crate::context::{self, Context};
-use crate::{lockable, report};
+use crate::{lockable, report, unlocking};
 use anyhow::Result;
 use dits_lock::{Answer, Ask, Event, Lock, LockPath, What};
 use dits_remote::{LockError, LockPeer, LockPlace};
@@ -61,6 +61,7 @@ impl Locking {
 
     /// Goes there.
     pub fn connect(&self) -> Result<LockPeer, LockError> {
+        unlocking::settle(&self.context);
         let peer = LockPeer::connect(&self.context.repository, &self.place, &self.context.settings)?;
         if let Some(notice) = peer.first_use_notice() {
             report::notice(&format!("git-dits: {notice}"));
