@@ -103,7 +103,7 @@ impl Elsewhere {
             git_url: url,
             address: None,
         });
-        let checked = lock_gate::check(&repository, &endpoint, updates, has, &context.settings)?;
+        let checked = lock_gate::check(&repository, &endpoint, updates, has, true, &context.settings)?;
         tell(&checked.words, checked.refused)?;
         if repository.setting_bool(UNLOCK_ON_PUSH)? {
             self.ours = checked.ours;

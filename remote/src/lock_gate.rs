@@ -10,12 +10,12 @@ use crate::lfs_locks::HostLocks;
 use crate::lock_changes::{self, RefUpdate};
 use crate::lock_check::{BranchChange, Hit, Verdict, What, changes_any, judge, meets_any};
 use crate::locks::{LockError, LockPeer, LockPlace};
-use crate::{Endpoint, Peer, Remote, Settings};
+use crate::{Endpoint, Peer, Remote, Settings, lock_url};
 use dits_lock::ask::List;
 use dits_lock::table::LOCKS_MAX;
 use dits_lock::{Answer, Ask, Lock, Table};
 use dits_repo::settings::parse_bool;
-use dits_repo::{RepoError, Repository};
+use dits_repo::{RepoError, Repository, lockable};
 
 /// The setting.
 const KEY: &str = "dits.locksverify";
@@ -95,7 +95,8 @@ fn prefixes(url: &str) -> Vec<&str> {
     all
 }
 
-/// Looks whether `updates`, a push to the remote of `endpoint`, change what others have locked. `has` is what the remote has.
+/// Looks whether `updates`, a push to the remote of `endpoint`, change what others have locked. `has` is what the remote has. Where the
+/// push brings no `content`, for which a server is needed anyway, nobody is asked unless there is reason to expect locks.
 ///
 /// # Errors
 /// For settings that are none, and when Git fails; what the keeper of locks does wrong is in the outcome.
@@ -104,6 +105,7 @@ pub fn check(
     endpoint: &Endpoint,
     updates: &[RefUpdate],
     has: &[String],
+    content: bool,
     settings: &Settings,
 ) -> Result<Checked, RepoError> {
     let place = LockPlace::of(repository, endpoint);
@@ -116,6 +118,9 @@ pub fn check(
         Ok(place) => place,
         Err(error) => return Ok(unanswered(verify, &error, &url)),
     };
+    if !content && !is_for_any_push(repository, verify)? {
+        return Ok(Checked::default());
+    }
     let changes = lock_changes::changes(&repository.git, updates, has)?;
     if !changes_any(&changes) {
         return Ok(Checked::default());
@@ -133,6 +138,14 @@ pub fn check(
         }
         Err(error) => unanswered(verify, &error, &url),
     })
+}
+
+/// Whether a push that brings no content is to be checked, too: somebody said so, or there are files to be locked.
+fn is_for_any_push(repository: &Repository, verify: Verify) -> Result<bool, RepoError> {
+    Ok(verify == Verify::Enforce
+        || repository.setting(lock_url::KEY)?.is_some()
+        || repository.worktree.is_none()
+        || lockable::is_mentioned(repository)?)
 }
 
 /// What the user is told.

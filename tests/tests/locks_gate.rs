@@ -73,7 +73,9 @@ fn the_hook_of_a_plain_remote_refuses_what_others_have_locked() {
         .watch(|| drop(story.ben.git_fails(&["push", "origin", "main"]).says(&REFUSED).says(&["* a.bin"])));
     assert_eq!((watch.push.events, watch.connected.len()), (0, 1), "nothing is uploaded: {watch:?}");
     assert_eq!(story.at_host(), before);
-    // Also without any content, and on a new branch only a warning.
+    // Also without any content, where files are there to be locked; and on a new branch only a warning.
+    std::fs::create_dir_all(story.ben.at(".git/info")).unwrap();
+    std::fs::write(story.ben.at(".git/info/attributes"), "*.uasset lockable\n").unwrap();
     story.ben.git(&["reset", "-q", "--hard", "origin/main"]);
     story.ben.write("notes.txt", b"two\n");
     story.ben.commit("notes");

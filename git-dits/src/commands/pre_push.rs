@@ -1,8 +1,8 @@
 //! `git dits pre-push`: what the `pre-push` hook runs.
 //!
 //! For a remote that is not `dits://`: looks whether the push changes what others have locked, then brings the content of what is pushed to
-//! the endpoint of the remote. A `dits://` or `dits::` remote has its own gate. Nobody is asked where nothing says who keeps
-//! locks and no new pointers are pushed. Its exit code other than 0 stops the push; `git push --no-verify` runs no hook at all.
+//! the endpoint of the remote. A `dits://` or `dits::` remote has its own gate. A push without new
+//! pointers asks nobody unless there is reason to expect locks. Its exit code other than 0 stops the push; `git push --no-verify` runs no hook at all.
 
 use crate::context::{self, Context};
 use crate::report::{self, FAILED};
@@ -57,7 +57,8 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     };
     let update = |Ref { name, old, new }| RefUpdate { name, old, new };
     let refs: Vec<RefUpdate> = updates.refs.into_iter().map(update).collect();
-    let checked = lock_gate::check(&context.repository, &endpoint, &refs, &has, &context.settings)?;
+    let checked =
+        lock_gate::check(&context.repository, &endpoint, &refs, &has, !found.is_empty(), &context.settings)?;
     checked.words.iter().for_each(|line| report::notice(line));
     if checked.refused {
         return Ok(ExitCode::from(FAILED));
