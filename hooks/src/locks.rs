@@ -197,7 +197,7 @@ pub fn warnings(warned: &Objections, now: u64) -> Vec<String> {
     let line = |one: &Objection| {
         let Lock { owner, branch, at, .. } = &one.lock;
         let path = plain(one.path.as_deref().unwrap_or(one.lock.path.as_str()));
-        format!("{} holds '{path}' for {branch} since {}", plain(owner), age(now.saturating_sub(*at)))
+        format!("{} holds '{path}' for {branch} (locked {} ago)", plain(owner), age(now.saturating_sub(*at)))
     };
     let mut lines: Vec<String> = warned.named.iter().map(line).collect();
     if warned.count > lines.len() {
@@ -211,9 +211,9 @@ fn state(one: &Objection, now: u64) -> String {
     let (owner, age) = (plain(owner), age(now.saturating_sub(*at)));
     match change.as_ref().filter(|_| !held) {
         Some(change) => {
-            format!("kept for {owner} since {age}, until {} is merged into {branch}", change.branch)
+            format!("kept for {owner} until {} is merged into {branch} (locked {age} ago)", change.branch)
         }
-        None => format!("locked by {owner} for {branch} since {age}"),
+        None => format!("locked by {owner} for {branch}, {age} ago"),
     }
 }
 

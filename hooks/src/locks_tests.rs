@@ -89,16 +89,16 @@ fn a_refusal_names_path_holder_and_age() {
         refused.add(Some(&format!("maps/{i}\x1b.umap")), &lock("ann"));
     }
     let text = refusal(&refused, 100 + 3 * 3600);
-    assert!(text.contains("\n  maps/0?.umap: locked by ann for main since 3 hours\n"), "{text}");
+    assert!(text.contains("\n  maps/0?.umap: locked by ann for main, 3 hours ago\n"), "{text}");
     assert!(text.ends_with("\n  ... and 2 more"), "{text}");
     let mut refused = Objections::default();
     refused.add(None, &lock("a\nnn"));
     let text = refusal(&refused, 50);
     assert!(
-        text.contains("delete") && text.contains("\n  maps/: locked by a?nn for main since 0 seconds"),
+        text.contains("delete") && text.contains("\n  maps/: locked by a?nn for main, 0 seconds ago"),
         "{text}"
     );
     let mut warned = Objections::default();
     warned.add(Some("maps/x"), &lock("ann"));
-    assert_eq!(warnings(&warned, 160), ["ann holds 'maps/x' for main since 1 minute"]);
+    assert_eq!(warnings(&warned, 160), ["ann holds 'maps/x' for main (locked 1 minute ago)"]);
 }

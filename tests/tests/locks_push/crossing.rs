@@ -40,7 +40,7 @@ fn a_lock_waits_for_a_push_of_its_place_and_never_crosses_it() {
         // And the other way round.
         bob.git(&["pull", "-q"]);
         change(ann, "a");
-        is_refused(push(ann, &["main"]), &["a: locked by bob for main since "]);
+        is_refused(push(ann, &["main"]), &["a: locked by bob for main, "]);
     }
 }
 

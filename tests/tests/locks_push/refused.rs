@@ -50,7 +50,7 @@ fn those_who_share_a_place_may_push_and_others_may_not() {
     let shared = |who: &str| studio.acquire(who, Acquire { mode: Mode::Shared, ..wish("a", None) }).remove(0);
     assert!(matches!(shared("ann"), Acquired::Locked(_)));
     change(bob, "a");
-    is_refused(push(bob, &["main"]), &["a: locked by ann for main since "]);
+    is_refused(push(bob, &["main"]), &["a: locked by ann for main, "]);
     assert!(matches!(shared("bob"), Acquired::Locked(_)));
     passes(&push(bob, &["main"]));
     ann.git(&["pull", "-q"]);
@@ -68,8 +68,8 @@ fn the_first_push_of_a_branch_changes_what_is_locked_for_it() {
     assert!(matches!(outcomes(asked)[0], Acquired::Locked(_)));
     let url = server.url(empty);
     let ran = studio.bob.call(&["push", &url, "main"]).run();
-    is_refused(ran, &["a: locked by ann for main since "]);
-    studio.bob.git(&["push", "-q", &url, "main:other"]).says(&["warning: ann holds 'a' for main since "]);
+    is_refused(ran, &["a: locked by ann for main, "]);
+    studio.bob.git(&["push", "-q", &url, "main:other"]).says(&["warning: ann holds 'a' for main (locked "]);
     studio.ann.git(&["push", "-q", &url, "main"]);
 }
 

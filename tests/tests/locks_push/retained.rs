@@ -23,7 +23,7 @@ fn a_change_that_was_pushed_elsewhere_keeps_its_lock_until_it_lands() {
     // Somebody else changes it meanwhile: no. The very change that its owner has pushed: yes, squashed.
     bob.write("a", b"of bob\n");
     bob.commit("of bob");
-    is_refused(push(bob, &["main"]), &["a: kept for ann since ", "until task is merged into main"]);
+    is_refused(push(bob, &["main"]), &["a: kept for ann until task is merged into main"]);
     bob.git(&["reset", "-q", "--hard", "origin/main"]);
     bob.git(&["fetch", "-q"]);
     bob.git(&["checkout", "-q", "origin/task", "--", "a"]);
@@ -70,7 +70,7 @@ fn a_change_whose_branch_goes_or_forgets_it_is_abandoned() {
     passes(&push(ann, &["--force", "task"]));
     assert_eq!(studio.locks(), ["a main ann retained"]);
     // Somebody else may force, too, what no lock is for; the deletion of the target itself is refused.
-    is_refused(push(bob, &["--force", ":main"]), &["unable to delete", "a: kept for ann since "]);
+    is_refused(push(bob, &["--force", ":main"]), &["unable to delete", "a: kept for ann until "]);
     passes(&push(bob, &[":task"]));
     assert!(studio.locks().is_empty());
 }

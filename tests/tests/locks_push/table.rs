@@ -78,7 +78,7 @@ fn the_table_of_who_may_push_what() {
             _ => drop(repo.git(&["merge", "-q", "--no-ff", "-m", "merge", &format!("origin/{other}")])),
         }
         let ran = push(repo, &[branch]);
-        let is_warned = ran.said().contains(&format!("warning: ann holds 'a' for {other} since "));
+        let is_warned = ran.said().contains(&format!("warning: ann holds 'a' for {other} (locked "));
         let retained = studio.locks().iter().any(|lock| lock.ends_with(" retained"));
         let outcome = match (ran.code, is_warned, retained) {
             (Some(0), false, false) => "yes",
@@ -89,7 +89,7 @@ fn the_table_of_who_may_push_what() {
         };
         assert_eq!(outcome, expected, "{lock}: {who} pushes {what} to {branch}:\n{ran}");
         if outcome == "no" {
-            ran.says(&[&format!("a: locked by ann for {branch} since ")]);
+            ran.says(&[&format!("a: locked by ann for {branch}, ")]);
         }
         let ask = Release { which: vec![Which::Path("a".into())], force: true, ..Release::default() };
         studio.ask("eve", &Ask::Release(ask));
