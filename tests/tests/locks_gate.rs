@@ -99,6 +99,22 @@ fn the_hook_of_a_plain_remote_refuses_what_others_have_locked() {
     settings_decide(&mut story);
 }
 
+#[test]
+fn a_repository_may_say_what_its_locks_are_for() {
+    let world = World::new();
+    let story = story(&world, |_, path| path.to_owned());
+    let branch_of = |path: &str, more: &[&str]| {
+        let ran = story.ann.git(&[&["dits", "lock", "--json", path], more].concat()).json();
+        ran[0]["branch"].as_str().unwrap().to_owned()
+    };
+    assert_eq!(branch_of("notes.txt", &[]), "main");
+    story.ann.write(".ditsconfig", b"[dits]\n\tlockbranch = release\n");
+    assert_eq!(branch_of("other.txt", &[]), "release");
+    assert_eq!(branch_of("a.bin", &["--branch", "main"]), "main");
+    story.ann.git(&["config", "dits.lockbranch", "mine"]);
+    assert_eq!(branch_of("a.bin", &[]), "mine");
+}
+
 fn ben_edits(ben: &Repo) {
     ben.edit("a.bin", |bytes| bytes[1000] ^= 1);
     ben.commit("edit");

@@ -79,10 +79,12 @@ impl Locking {
         })
     }
 
-    /// The target branch that a command names, or the setting.
+    /// The target branch that a command names, or the setting. That of the repository counts only where its Git is elsewhere: a
+    /// server of ours has lock branches of its own.
     pub fn branch(&self, named: Option<&str>) -> Result<Option<String>> {
         match named {
             Some(name) => Ok(Some(name.to_owned())),
+            None if self.place.has_git => Ok(self.context.repository.config(LOCK_BRANCH)?),
             None => Ok(self.context.repository.setting(LOCK_BRANCH)?),
         }
     }
