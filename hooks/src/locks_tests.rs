@@ -1,23 +1,12 @@
 //! The hook's end of the talk, against a server that says what the test wants.
 
 use super::*;
-use dits_lock::{LockId, LockPath, Mode};
+use dits_lock::{LockId, LockPath};
 
 const ZERO: &str = "0000000000000000000000000000000000000000";
 
 fn lock(owner: &str) -> Lock {
-    Lock {
-        id: LockId(1),
-        path: LockPath::parse("maps/").unwrap(),
-        branch: Branch::parse("main").unwrap(),
-        owner: owner.into(),
-        mode: Mode::Exclusive,
-        at: 100,
-        reason: None,
-        expires: None,
-        change: None,
-        held: true,
-    }
+    Lock::taken(LockId(1), LockPath::parse("maps/").unwrap(), Branch::parse("main").unwrap(), owner, 100)
 }
 
 /// Asks a server that has said all of this already; what it was told, and what came of it.

@@ -157,6 +157,12 @@ fn yes() -> bool {
 }
 
 impl Lock {
+    /// A lock that was taken just now: exclusive, and nothing more is said of it.
+    pub fn taken(id: LockId, path: LockPath, branch: Branch, owner: &str, at: u64) -> Lock {
+        let (mode, reason, expires, change) = Default::default();
+        Lock { id, path, branch, owner: owner.into(), mode, at, reason, expires, change, held: true }
+    }
+
     /// Whether it only waits for its change to arrive.
     pub fn is_retained(&self) -> bool {
         !self.held

@@ -170,12 +170,8 @@ impl Table {
             None => {
                 let id = LockId(*next);
                 *next += 1;
-                let (branch, owner, mode) = (wish.branch.clone(), wish.who.to_owned(), wish.mode);
-                let (path, change) = (path.clone(), None);
-                (
-                    What::Locked,
-                    Lock { id, path, branch, owner, mode, at: now, reason, expires, change, held: true },
-                )
+                let new = Lock::taken(id, path.clone(), wish.branch.clone(), wish.who, now);
+                (What::Locked, Lock { mode: wish.mode, reason, expires, ..new })
             }
         };
         if own != Some(&lock) {

@@ -7,7 +7,7 @@
 //! A host's lock has neither mode nor lease, and most hosts keep one for all branches: [`HostLock::lock`] gives it the branch that was asked
 //! about. A lock on what is no place for us (`LockPath`) is passed over: no client of ours can have such a file.
 
-use dits_lock::{Branch, Lock, LockId, LockPath, Mode};
+use dits_lock::{Branch, Lock, LockId, LockPath};
 use serde::{Deserialize, Deserializer, Serialize};
 
 /// Ids from here on are made of texts that are no numbers.
@@ -136,22 +136,10 @@ impl HostLock {
 
     /// As a lock of `branch`.
     pub fn lock(&self, branch: &Branch) -> Option<Lock> {
-        Some(Lock {
-            id: self.number(),
-            path: LockPath::parse(&self.path).ok().filter(|path| !path.is_prefix())?,
-            branch: branch.clone(),
-            owner: self
-                .owner
-                .as_ref()
-                .map(|owner| owner.name.replace(char::is_control, "?"))
-                .unwrap_or_default(),
-            mode: Mode::Exclusive,
-            at: self.locked_at.as_deref().and_then(seconds).unwrap_or_default(),
-            reason: None,
-            expires: None,
-            change: None,
-            held: true,
-        })
+        let path = LockPath::parse(&self.path).ok().filter(|path| !path.is_prefix())?;
+        let owner = self.owner.as_ref().map(|owner| owner.name.replace(char::is_control, "?"));
+        let at = self.locked_at.as_deref().and_then(seconds).unwrap_or_default();
+        Some(Lock::taken(self.number(), path, branch.clone(), &owner.unwrap_or_default(), at))
     }
 }
 

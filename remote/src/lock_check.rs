@@ -160,19 +160,7 @@ mod tests {
 
     fn lock(id: u64, path: &str, branch: &str, owner: &str, mode: Mode) -> Lock {
         let (path, branch) = (LockPath::parse(path).unwrap(), Branch::parse(branch).unwrap());
-        let (reason, expires, change) = Default::default();
-        Lock {
-            id: LockId(id),
-            path,
-            branch,
-            owner: owner.into(),
-            mode,
-            at: 5,
-            reason,
-            expires,
-            change,
-            held: true,
-        }
+        Lock { mode, ..Lock::taken(LockId(id), path, branch, owner, 5) }
     }
 
     fn change(branch: &str, paths: &[&str]) -> BranchChange {

@@ -100,7 +100,7 @@ fn path(repository: &Repository) -> PathBuf {
 mod tests {
     use super::*;
     use crate::Git;
-    use dits_lock::{Branch, LockPath, Mode};
+    use dits_lock::{Branch, LockPath};
 
     #[test]
     fn what_was_heard_is_known_and_damage_is_nothing() {
@@ -108,18 +108,8 @@ mod tests {
         Git::at(dir.path()).run(&["init", "-q"]).unwrap();
         let repository = Repository::find(dir.path()).unwrap();
         assert_eq!(LockCache::load(&repository).unwrap(), LockCache::default());
-        let lock = Lock {
-            id: LockId(1),
-            path: LockPath::parse("a").unwrap(),
-            branch: Branch::parse("main").unwrap(),
-            owner: "ann".into(),
-            mode: Mode::Exclusive,
-            at: 5,
-            reason: None,
-            expires: None,
-            change: None,
-            held: true,
-        };
+        let lock =
+            Lock::taken(LockId(1), LockPath::parse("a").unwrap(), Branch::parse("main").unwrap(), "ann", 5);
         let gain = |cache: &mut LockCache| cache.servers.entry("s".into()).or_default().gained(lock.clone());
         LockCache::update(&repository, gain).unwrap();
         LockCache::update(&repository, gain).unwrap();

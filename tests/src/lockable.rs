@@ -4,7 +4,7 @@
 //! the clone's own list, as a server's answer would.
 
 use crate::{Repo, User, bytes};
-use dits_lock::{Branch, Lock, LockId, LockPath, Mode};
+use dits_lock::{Branch, Lock, LockId, LockPath};
 use dits_repo::locks::LockCache;
 use dits_repo::{Git, Repository};
 use std::fs;
@@ -40,18 +40,13 @@ pub fn locks(repo: &Repo, change: impl FnOnce(&mut LockCache)) {
 
 /// A lock of a file on `main`.
 pub fn lock(path: &str, owner: &str) -> Lock {
-    Lock {
-        id: LockId(path.bytes().map(u64::from).sum()),
-        path: LockPath::parse(path).expect("a path"),
-        branch: Branch::parse("main").expect("a branch"),
-        owner: owner.into(),
-        mode: Mode::Exclusive,
-        at: 1,
-        reason: None,
-        expires: None,
-        change: None,
-        held: true,
-    }
+    Lock::taken(
+        LockId(path.bytes().map(u64::from).sum()),
+        LockPath::parse(path).expect("a path"),
+        Branch::parse("main").expect("a branch"),
+        owner,
+        1,
+    )
 }
 
 /// From now on the clone has a lock.

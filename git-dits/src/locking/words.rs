@@ -137,20 +137,18 @@ pub fn plain(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use dits_lock::{Branch, Change, LockPath, Mode};
+    use dits_lock::{Branch, Change, LockPath};
 
     fn lock() -> Lock {
         Lock {
-            id: LockId(7),
-            path: LockPath::parse("Maps/").unwrap(),
-            branch: Branch::parse("main").unwrap(),
-            owner: "ann\u{1b}[2J".into(),
-            mode: Mode::Exclusive,
-            at: 1000,
             reason: Some("light".into()),
-            expires: None,
-            change: None,
-            held: true,
+            ..Lock::taken(
+                LockId(7),
+                LockPath::parse("Maps/").unwrap(),
+                Branch::parse("main").unwrap(),
+                "ann\u{1b}[2J",
+                1000,
+            )
         }
     }
 

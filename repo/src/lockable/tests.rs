@@ -3,7 +3,7 @@
 use super::*;
 use crate::Git;
 use crate::locks::LockCache;
-use dits_lock::{Branch, Lock, LockId, Mode};
+use dits_lock::{Branch, Lock, LockId};
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
@@ -78,18 +78,13 @@ impl World {
     }
 
     fn hold(&self, path: &str, change: impl FnOnce(&mut Lock)) {
-        let mut lock = Lock {
-            id: LockId(number(path)),
-            path: LockPath::parse(path).unwrap(),
-            branch: Branch::parse("main").unwrap(),
-            owner: "ann".into(),
-            mode: Mode::Exclusive,
-            at: 5,
-            reason: None,
-            expires: None,
-            change: None,
-            held: true,
-        };
+        let mut lock = Lock::taken(
+            LockId(number(path)),
+            LockPath::parse(path).unwrap(),
+            Branch::parse("main").unwrap(),
+            "ann",
+            5,
+        );
         change(&mut lock);
         let gain = |cache: &mut LockCache| cache.servers.entry("s".into()).or_default().gained(lock);
         LockCache::update(&self.repository(), gain).unwrap();

@@ -12,16 +12,8 @@ const TEAM: &str = "team/a";
 /// A lock of ann's.
 pub(in crate::locks) fn lock(id: u64, path: &str) -> Lock {
     Lock {
-        id: LockId(id),
-        path: LockPath::parse(path).unwrap(),
-        branch: Branch::parse("main").unwrap(),
-        owner: "ann".into(),
-        mode: Mode::Exclusive,
-        at: 5,
-        reason: None,
         expires: Some(9),
-        change: None,
-        held: true,
+        ..Lock::taken(LockId(id), LockPath::parse(path).unwrap(), Branch::parse("main").unwrap(), "ann", 5)
     }
 }
 

@@ -135,25 +135,14 @@ impl Case {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use dits_lock::{Change, LockPath, Mode};
+    use dits_lock::{Change, LockPath};
 
     fn branch(name: &str) -> Branch {
         Branch::parse(name).unwrap()
     }
 
     fn lock(id: u64, path: &str, target: &str, owner: &str) -> Lock {
-        Lock {
-            id: LockId(id),
-            path: LockPath::parse(path).unwrap(),
-            branch: branch(target),
-            owner: owner.into(),
-            mode: Mode::Exclusive,
-            at: 5,
-            reason: None,
-            expires: None,
-            change: None,
-            held: true,
-        }
+        Lock::taken(LockId(id), LockPath::parse(path).unwrap(), branch(target), owner, 5)
     }
 
     fn pushed(lock: Lock, blob: Option<&str>) -> Lock {
