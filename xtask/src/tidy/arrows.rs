@@ -26,7 +26,7 @@ const NEVER: &[(&str, &str)] =
     &[("dits-store", "dits-sync"), ("dits-repo", "dits-sync"), ("dits-repo", "dits-net")];
 const RUNTIME: &[&str] = &["tokio", "quinn"];
 const RUNTIME_USERS: &[&str] =
-    &["dits-net", "dits-sync", "dits-server", "git-dits", "git-remote-dits", TESTS];
+    &["dits-net", "dits-sync", "dits-mount", "dits-server", "git-dits", "git-remote-dits", TESTS];
 
 /// Checks the output of `cargo metadata`; `files` serve to point at the manifest's line.
 pub(super) fn check(metadata: &Value, files: &[File]) -> anyhow::Result<Vec<Finding>> {

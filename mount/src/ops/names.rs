@@ -1,0 +1,126 @@
+//! Operations on names: making, removing and moving nodes.
+//!
+//! The gate is asked before a file loses its name or place, as an asset that is locked must not be replaced either.
+
+use super::{Mount, State};
+use crate::Fault;
+use crate::attr::{Attr, Creator, Ino, Kind, LINK_BYTES_MAX, Meta, Replace};
+use crate::nodes::{Body, Change, Made};
+
+impl Mount {
+    /// A new folder.
+    pub fn make_dir(&self, parent: Ino, name: &[u8], by: Creator) -> Result<Attr, Fault> {
+        self.make(parent, name, Made::Directory, by)
+    }
+
+    /// A new symbolic link.
+    pub fn make_link(&self, parent: Ino, name: &[u8], target: &[u8], by: Creator) -> Result<Attr, Fault> {
+        match target.len() {
+            0 => Err(Fault::NotFound),
+            length if length > LINK_BYTES_MAX => Err(Fault::NameTooLong),
+            _ => self.make(parent, name, Made::Symlink(target.into()), Creator { mode: 0o777, ..by }),
+        }
+    }
+
+    fn make(&self, parent: Ino, name: &[u8], made: Made, by: Creator) -> Result<Attr, Fault> {
+        let mut state = self.state_mut();
+        let ino = self.make_in(&mut state, parent, name, made, by)?;
+        state.nodes.attr(ino)
+    }
+
+    /// The same, for who holds the lock.
+    pub(super) fn make_in(
+        &self,
+        state: &mut State,
+        parent: Ino,
+        name: &[u8],
+        made: Made,
+        by: Creator,
+    ) -> Result<Ino, Fault> {
+        let now = self.now();
+        let meta = Meta { mode: by.mode & 0o7777, uid: by.uid, gid: by.gid, mtime: now, ctime: now };
+        let (ino, change) = state.nodes.make(parent, name, made, meta)?;
+        self.commit(state, &change)?;
+        self.note(state, ino);
+        Ok(ino)
+    }
+
+    /// A file or link loses its name. Who has it open goes on with it.
+    pub fn unlink(&self, parent: Ino, name: &[u8]) -> Result<(), Fault> {
+        self.ask_gate(parent, name)?;
+        self.remove(|state, now| state.nodes.unlink_name(parent, name, now))
+    }
+
+    /// An empty folder goes.
+    pub fn remove_dir(&self, parent: Ino, name: &[u8]) -> Result<(), Fault> {
+        self.remove(|state, now| state.nodes.remove_folder(parent, name, now))
+    }
+
+    fn remove(
+        &self,
+        plan: impl FnOnce(&State, crate::attr::Time) -> Result<(Ino, Change), Fault>,
+    ) -> Result<(), Fault> {
+        let mut state = self.state_mut();
+        self.check_writable()?;
+        let (ino, change) = plan(&state, self.now())?;
+        self.note_below(&state, ino);
+        self.commit(&mut state, &change)?;
+        self.let_go(&mut state, ino)
+    }
+
+    /// A node gets another place; see [`Replace`] for what is there.
+    pub fn rename(
+        &self,
+        (from, name): (Ino, &[u8]),
+        (to, new_name): (Ino, &[u8]),
+        replace: Replace,
+    ) -> Result<(), Fault> {
+        self.ask_gate(from, name)?;
+        self.ask_gate(to, new_name)?;
+        let mut state = self.state_mut();
+        self.check_writable()?;
+        let Some(change) = state.nodes.rename((from, name), (to, new_name), replace, self.now())? else {
+            return Ok(());
+        };
+        let moved = state.nodes.child(from, name)?;
+        let other = state.nodes.child(to, new_name).ok();
+        self.note_below(&state, moved);
+        self.commit(&mut state, &change)?;
+        self.note_below(&state, moved);
+        match other {
+            Some(other) if replace != Replace::Exchange => self.let_go(&mut state, other),
+            Some(other) => {
+                self.note_below(&state, other);
+                Ok(())
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// Ends a removed node that nobody has open.
+    pub(super) fn let_go(&self, state: &mut State, ino: Ino) -> Result<(), Fault> {
+        let is_gone =
+            state.nodes.get(ino).is_ok_and(|node| !node.is_linked) && !state.open.contains_key(&ino);
+        if is_gone {
+            let is_upper = matches!(&state.nodes.get(ino)?.body, Body::File(source) if source.is_upper());
+            state.nodes.forget(ino);
+            if is_upper {
+                self.told(self.overlay()?.discard(ino))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Asks whether the file with this name may be changed, if there is one. Not to be called with the lock held.
+    fn ask_gate(&self, parent: Ino, name: &[u8]) -> Result<(), Fault> {
+        self.check_writable()?;
+        let path = {
+            let state = self.state();
+            match state.nodes.child(parent, name) {
+                Ok(ino) if state.nodes.attr(ino)?.kind == Kind::File => state.nodes.path(ino),
+                _ => return Ok(()),
+            }
+        };
+        self.gate.may_write(&path)
+    }
+}

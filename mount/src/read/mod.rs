@@ -1,0 +1,87 @@
+//! Bytes of contents for open files: from memory, from this machine, from a remote.
+//!
+//! An [`Engine`] is one for a mount, a [`Stream`] one for an open file. Every chunk that is given out was checked against its id
+//! by [`Contents`].
+
+use crate::outside::{ContentFault, Contents, Piece, Priority};
+use bytes::{Bytes, BytesMut};
+use dits_format::Oid;
+use std::fmt;
+use std::sync::Arc;
+
+/// Where the open files of a mount read contents.
+pub struct Engine {
+    contents: Arc<dyn Contents>,
+}
+
+impl fmt::Debug for Engine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Engine").finish_non_exhaustive()
+    }
+}
+
+impl Engine {
+    /// Reads from `contents`.
+    pub fn new(contents: Arc<dyn Contents>) -> Arc<Engine> {
+        Arc::new(Engine { contents })
+    }
+
+    /// A content of `bytes` bytes, for a file with this name. Nothing is fetched before it is read.
+    pub fn open(self: &Arc<Engine>, oid: Oid, bytes: u64, _name: &[u8]) -> Stream {
+        Stream { engine: self.clone(), oid, bytes }
+    }
+}
+
+/// A content that somebody reads. What it fetches ahead ends when it is dropped.
+#[derive(Debug)]
+pub struct Stream {
+    engine: Arc<Engine>,
+    oid: Oid,
+    bytes: u64,
+}
+
+impl Stream {
+    /// Which content.
+    pub fn oid(&self) -> &Oid {
+        &self.oid
+    }
+
+    /// At most `length` bytes from `offset`; fewer only at the end. Waits for the network if it must.
+    pub fn read(&self, offset: u64, length: u32) -> Result<Bytes, ContentFault> {
+        let end = self.bytes.min(offset.saturating_add(u64::from(length)));
+        if offset >= end {
+            return Ok(Bytes::new());
+        }
+        let contents = &self.engine.contents;
+        if let Some(pieces) = contents.pieces(&self.oid, offset..end)? {
+            let mut out = BytesMut::with_capacity((end - offset) as usize);
+            for piece in pieces {
+                match contents.local(&piece.id)? {
+                    Some(chunk) => cut(&mut out, piece, &chunk, offset..end),
+                    None => return self.fetch(offset, end),
+                }
+            }
+            return Ok(out.freeze());
+        }
+        self.fetch(offset, end)
+    }
+
+    fn fetch(&self, offset: u64, end: u64) -> Result<Bytes, ContentFault> {
+        let mut out = BytesMut::with_capacity((end - offset) as usize);
+        self.engine.contents.fetch(&self.oid, offset..end, Priority::Blocking, &mut |piece, chunk| {
+            cut(&mut out, piece, &chunk, offset..end);
+            true
+        })?;
+        Ok(out.freeze())
+    }
+}
+
+/// Adds to `out` the part of a piece that lies in `range`.
+fn cut(out: &mut BytesMut, piece: Piece, chunk: &[u8], range: std::ops::Range<u64>) {
+    let from = range.start.max(piece.start);
+    let to = range.end.min(piece.start + u64::from(piece.bytes));
+    if from < to {
+        let first = piece.skip as usize + (from - piece.start) as usize;
+        out.extend_from_slice(&chunk[first..first + (to - from) as usize]);
+    }
+}
