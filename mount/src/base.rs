@@ -15,6 +15,22 @@ pub struct BaseEntry {
     pub what: BaseKind,
 }
 
+impl BaseEntry {
+    /// Adds all of it to a hash.
+    pub(crate) fn hash(&self, into: &mut blake3::Hasher) {
+        let (kind, name, bytes, executable): (u8, &[u8], u64, bool) = match &self.what {
+            BaseKind::Blob { id, bytes, executable } => (1, &id.0, *bytes, *executable),
+            BaseKind::Ghost { oid, bytes, executable } => (2, &oid.0, *bytes, *executable),
+            BaseKind::Symlink { target } => (3, target, 0, false),
+            BaseKind::Submodule => (4, &[], 0, false),
+        };
+        for part in [&self.path, name] {
+            into.update(&(part.len() as u64).to_le_bytes()).update(part);
+        }
+        into.update(&bytes.to_le_bytes()).update(&[kind, u8::from(executable)]);
+    }
+}
+
 /// What is at a path.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum BaseKind {

@@ -84,7 +84,7 @@ impl Nodes {
     }
 
     /// Whether `ino` is `folder` or anywhere below it.
-    fn is_below(&self, mut ino: Ino, folder: Ino) -> bool {
+    pub(super) fn is_below(&self, mut ino: Ino, folder: Ino) -> bool {
         while ino != folder {
             match self.nodes.get(&ino) {
                 Some(node) if ino != ROOT => ino = node.parent,
@@ -94,19 +94,23 @@ impl Nodes {
         true
     }
 
-    /// Attributes are set, the size apart. `None` when nothing changes.
+    /// Attributes are set, the size apart. `None` when none is.
     pub fn set(&self, ino: Ino, set: &SetAttr, now: Time) -> Result<Option<Change>, Fault> {
-        let old = self.get(ino)?.meta;
-        let mut meta = old;
+        let mut meta = self.get(ino)?.meta;
+        if set.mode.is_none() && set.uid.is_none() && set.gid.is_none() && set.mtime.is_none() {
+            return Ok(None);
+        }
         meta.mode = set.mode.map_or(meta.mode, |mode| mode & 0o7777);
         meta.uid = set.uid.unwrap_or(meta.uid);
         meta.gid = set.gid.unwrap_or(meta.gid);
         meta.mtime = set.mtime.unwrap_or(meta.mtime);
-        if meta == old {
-            return Ok(None);
-        }
         meta.ctime = now;
         Ok(Some(Change::Meta { ino, meta }))
+    }
+
+    /// A file gets another number.
+    pub fn renew(&self, ino: Ino) -> Change {
+        Change::Renew { ino, new: Ino(self.next) }
     }
 }
 

@@ -5,7 +5,7 @@
 use super::{Mount, State};
 use crate::Fault;
 use crate::attr::{Attr, Creator, Ino, Kind, LINK_BYTES_MAX, Meta, Replace};
-use crate::nodes::{Body, Change, Made};
+use crate::nodes::{Change, Made};
 
 impl Mount {
     /// A new folder.
@@ -65,7 +65,8 @@ impl Mount {
         let (ino, change) = plan(&state, self.now())?;
         self.note_below(&state, ino);
         self.commit(&mut state, &change)?;
-        self.let_go(&mut state, ino)
+        self.let_go(&mut state, ino);
+        Ok(())
     }
 
     /// A node gets another place; see [`Replace`] for what is there.
@@ -89,24 +90,8 @@ impl Mount {
         self.note_below(&state, moved);
         match other {
             Some(other) if replace != Replace::Exchange => self.let_go(&mut state, other),
-            Some(other) => {
-                self.note_below(&state, other);
-                Ok(())
-            }
-            None => Ok(()),
-        }
-    }
-
-    /// Ends a removed node that nobody has open.
-    pub(super) fn let_go(&self, state: &mut State, ino: Ino) -> Result<(), Fault> {
-        let is_gone =
-            state.nodes.get(ino).is_ok_and(|node| !node.is_linked) && !state.open.contains_key(&ino);
-        if is_gone {
-            let is_upper = matches!(&state.nodes.get(ino)?.body, Body::File(source) if source.is_upper());
-            state.nodes.forget(ino);
-            if is_upper {
-                self.told(self.overlay()?.discard(ino))?;
-            }
+            Some(other) => self.note_below(&state, other),
+            None => {}
         }
         Ok(())
     }

@@ -1,11 +1,12 @@
 //! Operations over a small project whose contents and blobs are made up.
 
 use super::*;
-use crate::attr::{Creator, ROOT, Replace};
+use crate::attr::{Access, Creator, ROOT, Replace};
 use crate::base::{BaseEntry, BaseKind, BaseMeta};
 use crate::outside::{BlobData, BlobId, ContentFault, Contents, Piece, Priority, Sink};
 use bytes::Bytes;
 use dits_format::{ChunkId, Oid};
+use std::fs::File;
 use std::ops::Range;
 use std::path::Path;
 
@@ -66,6 +67,7 @@ fn mount(dir: &Path) -> Mount {
     Mount::new(Parts {
         nodes,
         overlay: Some(overlay),
+        read_only: false,
         engine: Engine::new(world.clone()),
         blobs: world.clone(),
         gate: world.clone(),
