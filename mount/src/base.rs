@@ -16,18 +16,12 @@ pub struct BaseEntry {
 }
 
 impl BaseEntry {
-    /// Adds all of it to a hash.
+    /// Adds to a hash what the numbers of nodes depend on. Sizes do not count: they are another in other settings of Git.
     pub(crate) fn hash(&self, into: &mut blake3::Hasher) {
-        let (kind, name, bytes, executable): (u8, &[u8], u64, bool) = match &self.what {
-            BaseKind::Blob { id, bytes, executable } => (1, &id.0, *bytes, *executable),
-            BaseKind::Ghost { oid, bytes, executable } => (2, &oid.0, *bytes, *executable),
-            BaseKind::Symlink { target } => (3, target, 0, false),
-            BaseKind::Submodule => (4, &[], 0, false),
-        };
-        for part in [&self.path, name] {
-            into.update(&(part.len() as u64).to_le_bytes()).update(part);
-        }
-        into.update(&bytes.to_le_bytes()).update(&[kind, u8::from(executable)]);
+        let is_folder = matches!(self.what, BaseKind::Submodule);
+        into.update(&(self.path.len() as u64).to_le_bytes())
+            .update(&self.path)
+            .update(&[u8::from(is_folder)]);
     }
 }
 

@@ -59,18 +59,17 @@ impl Nodes {
         }
         let there = self.folder(to)?.get(new_name).copied();
         let is_folder = |ino| self.get(ino).map(|node| matches!(node.body, Body::Directory(_)));
-        if is_folder(ino)? && self.is_below(to, ino) {
-            return Err(Fault::Invalid);
-        }
         match (there, replace) {
             (Some(_), Replace::No) => return Err(Fault::Exists),
             (None, Replace::Exchange) => return Err(Fault::NotFound),
+            _ if is_folder(ino)? && self.is_below(to, ino) => return Err(Fault::Invalid),
             (Some(other), _) if other == ino => return Ok(None),
             (Some(other), Replace::Exchange) => {
                 if is_folder(other)? && self.is_below(from, other) {
                     return Err(Fault::Invalid);
                 }
             }
+            (Some(other), Replace::Yes) if self.is_below(from, other) => return Err(Fault::NotEmpty),
             (Some(other), Replace::Yes) => match (is_folder(ino)?, is_folder(other)?) {
                 (true, false) => return Err(Fault::NotDirectory),
                 (false, true) => return Err(Fault::IsDirectory),

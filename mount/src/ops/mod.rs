@@ -124,13 +124,18 @@ impl Mount {
     /// Records a change and makes it. What happens to a node without a name need not be known after a restart.
     fn commit(&self, state: &mut State, change: &Change) -> Result<(), Fault> {
         let mut overlay = self.overlay()?;
-        if change.subject().is_none_or(|ino| state.nodes.get(ino).is_ok_and(|node| node.is_linked)) {
+        let subject = change.subject();
+        let outlives = subject.is_none_or(|ino| state.nodes.get(ino).is_ok_and(|node| node.is_linked));
+        if outlives {
             self.told(overlay.record(change))?;
         }
-        state.nodes.apply(change).map_err(|misfit| {
+        if let Err(misfit) = state.nodes.apply(change) {
             self.events.happened(Event::Overlay { why: misfit.to_string() });
-            Fault::Io
-        })?;
+            if outlives {
+                self.told(overlay.take_back())?;
+            }
+            return Err(Fault::Io);
+        }
         if overlay.is_long() {
             // The change is recorded: that the log could not be made shorter is no fault of this one.
             let _ = self.told(overlay.compact(&state.nodes));
@@ -263,5 +268,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+#[cfg(all(test, target_os = "linux"))]
+mod model;
 #[cfg(test)]
 mod tests;

@@ -37,6 +37,7 @@ impl Mount {
         made: Made,
         by: Creator,
     ) -> Result<Ino, Fault> {
+        self.check_writable()?;
         let now = self.now();
         let meta = Meta { mode: by.mode & 0o7777, uid: by.uid, gid: by.gid, mtime: now, ctime: now };
         let (ino, change) = state.nodes.make(parent, name, made, meta)?;

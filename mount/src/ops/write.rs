@@ -116,10 +116,6 @@ impl Mount {
         }
         let source = self.state().source(ino)?.clone();
         match &source {
-            Source::Upper { .. } => {
-                let file = self.file_for_writing(ino)?;
-                self.told(file.set_len(bytes))?;
-            }
             Source::Blob { bytes: size, .. } | Source::Ghost { bytes: size, .. } if *size == bytes => {
                 let mut state = self.state_mut();
                 let now = self.now();
@@ -129,7 +125,15 @@ impl Mount {
             Source::Blob { .. } | Source::Ghost { .. } if bytes == 0 => {
                 self.begin_writing(ino, Source::Upper { bytes: 0 })?;
             }
-            _ => self.resize_sparse(ino, bytes)?,
+            _ => {
+                let file = self.file_for_writing(ino)?;
+                let has_holes = matches!(self.state().source(ino)?, Source::Sparse(_));
+                if has_holes {
+                    self.resize_sparse(ino, &file, bytes)?;
+                } else {
+                    self.told(file.set_len(bytes))?;
+                }
+            }
         }
         let mut state = self.state_mut();
         let now = self.now();
@@ -139,8 +143,7 @@ impl Mount {
     }
 
     /// A file of the overlay is never shorter than the log says, and never longer after an operation.
-    fn resize_sparse(&self, ino: Ino, bytes: u64) -> Result<(), Fault> {
-        let file = self.file_for_writing(ino)?;
+    fn resize_sparse(&self, ino: Ino, file: &File, bytes: u64) -> Result<(), Fault> {
         let size = self.state().source(ino)?.bytes();
         if bytes > size {
             self.told(file.set_len(bytes))?;

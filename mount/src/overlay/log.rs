@@ -52,10 +52,10 @@ impl Found {
             let file = OpenOptions::new().write(true).create(true).truncate(false).open(path)?;
             file.set_len(self.end)?;
             if self.end > 0 {
-                return Ok(Log { file: file.into(), end: self.end, is_torn: false });
+                return Ok(Log::at(file, self.end));
             }
             sys::write_all_at(&file, MAGIC, 0)?;
-            Ok(Log { file: file.into(), end: MAGIC.len() as u64, is_torn: false })
+            Ok(Log::at(file, MAGIC.len() as u64))
         };
         open().map_err(io_error("write", path))
     }
@@ -67,11 +67,17 @@ pub(super) struct Log {
     file: Arc<File>,
     /// Where the next record goes.
     end: u64,
+    /// Where the last one is.
+    last: u64,
     /// Whether something may be behind that which could not be taken off.
     is_torn: bool,
 }
 
 impl Log {
+    fn at(file: File, end: u64) -> Log {
+        Log { file: file.into(), end, last: end, is_torn: false }
+    }
+
     /// Reads the log at `path`, which need not be there.
     pub(super) fn read(path: &Path) -> Result<Found, OverlayError> {
         let mut bytes = Vec::new();
@@ -100,8 +106,15 @@ impl Log {
             return Err(error);
         }
         self.is_torn = false;
+        self.last = self.end;
         self.end += record.len() as u64;
         Ok(())
+    }
+
+    /// Takes the last record off that this added.
+    pub(super) fn take_back(&mut self) -> io::Result<()> {
+        (self.end, self.is_torn) = (self.last, true);
+        self.file.set_len(self.end)
     }
 
     /// Its size.
@@ -143,7 +156,7 @@ impl NewLog {
         let file = self.out.into_inner().map_err(io::IntoInnerError::into_error)?;
         file.sync_all()?;
         sys::replace(&self.path, path)?;
-        Ok(Log { file: file.into(), end: self.end, is_torn: false })
+        Ok(Log::at(file, self.end))
     }
 }
 

@@ -194,6 +194,11 @@ impl Overlay {
         self.log.append(change)
     }
 
+    /// Takes off the change that was added last. It must not have been answered for.
+    pub fn take_back(&mut self) -> io::Result<()> {
+        self.log.take_back()
+    }
+
     /// Whether the log should be made shorter.
     pub fn is_long(&self) -> bool {
         self.log.bytes() > self.compact_at
