@@ -22,6 +22,8 @@ pub mod base;
 pub mod control;
 mod fault;
 pub mod journal;
+#[cfg(feature = "nfs")]
+pub mod nfs;
 pub mod nodes;
 pub mod ops;
 pub mod outside;

@@ -245,4 +245,4 @@ impl Mount {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

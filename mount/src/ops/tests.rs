@@ -9,7 +9,7 @@ use dits_format::{ChunkId, Oid};
 use std::ops::Range;
 use std::path::Path;
 
-const GHOST: &[u8] = b"what a remote has";
+pub(crate) const GHOST: &[u8] = b"what a remote has";
 const BY: Creator = Creator { uid: 1, gid: 2, mode: 0o644 };
 const READ: Access = Access { read: true, write: false, truncate: false, append: false };
 const WRITE: Access = Access { read: true, write: true, truncate: false, append: false };
@@ -52,7 +52,8 @@ impl Events for World {
     fn happened(&self, _: Event) {}
 }
 
-fn mount(dir: &Path) -> Mount {
+/// A mount with `a/locked.bin` and `a/x.bin`, both the same ghost, and `readme`, whose overlay is in `dir`.
+pub(crate) fn mount(dir: &Path) -> Mount {
     let ghost = |path: &str| BaseEntry {
         path: path.into(),
         what: BaseKind::Ghost { oid: Oid([9; 32]), bytes: GHOST.len() as u64, executable: false },
