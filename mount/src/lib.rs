@@ -24,6 +24,8 @@ pub mod base;
 pub mod control;
 mod fault;
 pub mod journal;
+#[cfg(feature = "nfs")]
+pub mod nfs;
 pub mod nodes;
 pub mod ops;
 pub mod outside;

@@ -267,4 +267,4 @@ impl Mount {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
