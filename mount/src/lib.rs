@@ -21,6 +21,8 @@ pub mod attr;
 pub mod base;
 pub mod control;
 mod fault;
+#[cfg(all(feature = "fuse", target_os = "linux"))]
+pub mod fuse;
 pub mod journal;
 pub mod nodes;
 pub mod ops;
