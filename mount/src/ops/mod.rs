@@ -141,7 +141,8 @@ impl Mount {
         if self.is_read_only() { Err(Fault::ReadOnly) } else { Ok(()) }
     }
 
-    fn now(&self) -> Time {
+    /// The time of day.
+    pub fn now(&self) -> Time {
         (self.clock)()
     }
 
