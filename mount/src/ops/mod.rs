@@ -6,12 +6,15 @@
 //!
 //! Who may do what by owner and mode is not checked here: kernels do that from the attributes (`default_permissions`).
 
+mod ghost;
 mod keep;
+mod marks;
 mod names;
 mod open;
 mod read;
 mod state;
 mod write;
+mod xattrs;
 
 pub use open::Opened;
 pub use state::Backing;
@@ -19,6 +22,7 @@ pub use write::Allocate;
 
 use crate::Fault;
 use crate::attr::{Attr, DirEntry, Ino, Kind, SetAttr, Time};
+use crate::attributes;
 use crate::journal::Journal;
 use crate::nodes::{Body, Change, Nodes};
 use crate::outside::{Blobs, Event, Events, Gate};
@@ -62,6 +66,7 @@ pub struct Mount {
     gate: Arc<dyn Gate>,
     events: Arc<dyn Events>,
     journal: Journal,
+    attributes: attributes::Cache,
     clock: Box<dyn Fn() -> Time + Send + Sync>,
 }
 
@@ -92,6 +97,7 @@ impl Mount {
             read_only: read_only || overlay.is_none(),
             overlay: overlay.map(Mutex::new),
             offers_backing: AtomicBool::new(false),
+            attributes: attributes::Cache::default(),
             engine,
             blobs,
             gate,
@@ -117,7 +123,8 @@ impl Mount {
         if self.is_read_only() { Err(Fault::ReadOnly) } else { Ok(()) }
     }
 
-    fn now(&self) -> Time {
+    /// The time of day.
+    pub fn now(&self) -> Time {
         (self.clock)()
     }
 
@@ -149,6 +156,11 @@ impl Mount {
             self.events.happened(Event::Overlay { why: error.to_string() });
             error.into()
         })
+    }
+
+    /// Asks whether the file at `path` may be changed: only of those that are lockable. Not to be called with the lock held.
+    fn ask_gate(&self, path: &[u8]) -> Result<(), Fault> {
+        if self.attributes(path)?.lockable { self.gate.may_write(path) } else { Ok(()) }
     }
 
     /// Whether nothing can be written.
@@ -250,8 +262,13 @@ impl Mount {
     /// Notes in the journal that a node changed.
     fn note(&self, state: &State, ino: Ino) {
         if state.nodes.get(ino).is_ok_and(|node| node.is_linked) {
-            self.journal.note(&state.nodes.path(ino));
+            self.note_path(&state.nodes.path(ino));
         }
+    }
+
+    fn note_path(&self, path: &[u8]) {
+        self.journal.note(path);
+        self.attributes.changed(path);
     }
 
     /// Notes that a node and all below it changed.
@@ -260,7 +277,7 @@ impl Mount {
         if state.nodes.folder(ino).is_ok() {
             path.push(b'/');
         }
-        self.journal.note(&path);
+        self.note_path(&path);
     }
 }
 
@@ -271,4 +288,4 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 #[cfg(all(test, target_os = "linux"))]
 mod model;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -37,8 +37,11 @@ impl Mount {
         if access.write || access.truncate {
             self.ask_to_write(ino)?;
         }
+        let has_text = self.state().open.get(&ino).is_some_and(|open| open.has_text);
         if access.truncate {
             self.in_turn(ino, || self.resize_in_turn(ino, 0))?;
+        } else if access.write && has_text {
+            self.in_turn(ino, || self.become_text(ino))?;
         }
         let content = self.content_file(ino, access);
         let mut state = self.state_mut();
@@ -61,7 +64,7 @@ impl Mount {
                 _ => return None,
             }
         };
-        self.engine.whole(&oid).map(|file| (oid, Arc::new(file)))
+        self.engine.contents().whole(&oid).map(|file| (oid, Arc::new(file)))
     }
 
     fn hand_out(
@@ -90,7 +93,7 @@ impl Mount {
         if let Some(open) = state.open.get_mut(&ino) {
             open.backing = backing.clone();
         }
-        Ok(Opened { fh, keep_cache: !state.unseen.remove(&ino), backing })
+        Ok(Opened { fh, keep_cache: !state.stale.remove(&ino), backing })
     }
 
     /// Makes a file and opens it; opens the one that is there, unless it must be `new`.
@@ -144,7 +147,7 @@ impl Mount {
             state.nodes.get(ino)?.is_linked.then(|| state.nodes.path(ino))
         };
         if let Some(path) = path {
-            self.gate.may_write(&path)?;
+            self.ask_gate(&path)?;
         }
         let mut state = self.state_mut();
         let is_shared = state.open.get(&ino).is_some_and(|open| open.backing.is_some());

@@ -6,7 +6,7 @@
 use super::state::{Handle, State};
 use super::{Mount, lock};
 use crate::Fault;
-use crate::attr::{Fh, Ino};
+use crate::attr::{Access, Fh, Ino};
 use crate::nodes::{Below, Source, Sparse};
 use crate::outside::{BlobData, BlobId, Event};
 use crate::read::Stream;
@@ -49,6 +49,20 @@ impl Mount {
     /// The same, if neither Git nor the network is needed; `None` if one is.
     pub fn try_read(&self, fh: Fh, offset: u64, length: u32) -> Option<Result<Bytes, Fault>> {
         self.read_in(fh, offset, length, Wait::No)
+    }
+
+    /// The first bytes of a file that no program need have open.
+    pub(super) fn peek(&self, ino: Ino, length: u32) -> Result<Bytes, Fault> {
+        let fh = {
+            let mut state = self.state_mut();
+            self.pin(&mut state, ino)?;
+            let fh = state.hand_out(ino, Access { read: true, ..Access::default() });
+            self.unpin(&mut state, ino);
+            fh
+        };
+        let result = self.read(fh, 0, length);
+        self.release(fh)?;
+        result
     }
 
     fn read_in(&self, fh: Fh, offset: u64, length: u32, wait: Wait) -> Option<Result<Bytes, Fault>> {
@@ -195,7 +209,7 @@ fn runs(sparse: &Sparse, range: Range<u64>) -> Vec<Run> {
     runs
 }
 
-fn read_file(file: &File, offset: u64, length: u32) -> std::io::Result<Bytes> {
+pub(super) fn read_file(file: &File, offset: u64, length: u32) -> std::io::Result<Bytes> {
     let mut out = vec![0; length as usize];
     let have = sys::read_at(file, &mut out, offset)?;
     out.truncate(have);

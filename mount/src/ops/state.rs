@@ -22,8 +22,8 @@ pub(super) struct State {
     pub(super) nodes: Nodes,
     pub(super) handles: HashMap<Fh, Handle>,
     pub(super) open: HashMap<Ino, OpenNode>,
-    /// Files whose bytes changed in a way that a kernel which remembers them has not seen.
-    pub(super) unseen: HashSet<Ino>,
+    /// Files whose bytes changed otherwise than by writing: what a kernel has in memory of them is wrong.
+    pub(super) stale: HashSet<Ino>,
     next_fh: u64,
 }
 
@@ -50,6 +50,8 @@ pub(super) struct OpenNode {
     pub(super) blob: Option<Arc<BlobData>>,
     /// What kernels read in place of asking, from the first handle to the last.
     pub(super) backing: Option<Backing>,
+    /// Whether it is a ghost whose text is in the overlay still.
+    pub(super) has_text: bool,
     /// Whether its file in the overlay has another time than the node.
     pub(super) is_late: bool,
     /// Until which question the journal has this change already.
@@ -58,8 +60,8 @@ pub(super) struct OpenNode {
 
 impl State {
     pub(super) fn new(nodes: Nodes) -> State {
-        let (handles, open, unseen) = Default::default();
-        State { nodes, handles, open, unseen, next_fh: 1 }
+        let (handles, open, stale) = Default::default();
+        State { nodes, handles, open, stale, next_fh: 1 }
     }
 
     /// What the bytes of a file come from.
@@ -92,9 +94,14 @@ impl State {
         fh
     }
 
+    /// Whether a kernel reads a file past the mount now.
+    pub(super) fn is_past(&self, ino: Ino) -> bool {
+        self.open.get(&ino).is_some_and(|open| open.backing.is_some())
+    }
+
     /// Whether a kernel may write a file past the mount now.
     pub(super) fn is_written_past(&self, ino: Ino) -> bool {
-        self.open.get(&ino).is_some_and(|open| open.writers > 0 && open.backing.is_some())
+        self.is_past(ino) && self.open.get(&ino).is_some_and(|open| open.writers > 0)
     }
 
     /// Whether no program has it open.
@@ -137,27 +144,39 @@ impl Mount {
 
     /// Closes a handle.
     pub fn release(&self, fh: Fh) -> Result<(), Fault> {
-        let mut state = self.state_mut();
-        let Handle { ino, access, .. } = state.handles.remove(&fh).ok_or(Fault::BadHandle)?;
-        if access.write && state.is_written_past(ino) {
-            self.look_again(&mut state, ino)?;
-            state.unseen.insert(ino);
-        }
-        if let Some(open) = state.open.get_mut(&ino) {
-            open.handles -= 1;
-            open.writers -= usize::from(access.write);
-            if open.handles == 0 {
-                open.backing = None;
+        let (ino, wrote) = {
+            let mut state = self.state_mut();
+            let Handle { ino, access, .. } = state.handles.remove(&fh).ok_or(Fault::BadHandle)?;
+            let mut looked = Ok(());
+            if access.write && state.is_written_past(ino) {
+                looked = self.look_again(&mut state, ino);
+                state.stale.insert(ino);
             }
+            if let Some(open) = state.open.get_mut(&ino) {
+                open.handles -= 1;
+                open.writers -= usize::from(access.write);
+                if open.handles == 0 {
+                    open.backing = None;
+                }
+            }
+            self.settle(&mut state, ino);
+            looked?;
+            (ino, access.write || state.is_closed(ino))
+        };
+        if wrote {
+            // That it could not be told whether it is a pointer has been told, and the handle is closed.
+            let _ = self.consider_ghost(ino);
         }
-        self.settle(&mut state, ino);
         Ok(())
     }
 
     /// What is to be done when fewer have a node open.
     fn settle(&self, state: &mut State, ino: Ino) {
-        let Some(open) = state.open.get_mut(&ino) else { return };
-        if open.writers == 0 && open.pins == 0 && open.is_late {
+        let Some(open) = state.open.get(&ino) else { return };
+        let (is_idle, has_text, is_late) = (open.writers == 0 && open.pins == 0, open.has_text, open.is_late);
+        if is_idle && has_text {
+            self.drop_text(state, ino);
+        } else if is_idle && is_late {
             self.keep_time(state, ino);
         }
         if state.open.get(&ino).is_some_and(|open| open.handles == 0 && open.pins == 0) {
@@ -185,7 +204,7 @@ impl Mount {
         }
         let is_upper = matches!(&node.body, Body::File(source) if source.is_upper());
         state.nodes.forget(ino);
-        state.unseen.remove(&ino);
+        state.stale.remove(&ino);
         if let (true, Ok(overlay)) = (is_upper, self.overlay()) {
             // What stays behind goes at the next start.
             let _ = self.told(overlay.discard(ino));

@@ -12,9 +12,10 @@ use std::ops::Range;
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-const GHOST: &[u8] = b"what a remote has";
-const BY: Creator = Creator { uid: 1, gid: 2, mode: 0o644 };
-const READ: Access = Access { read: true, write: false, truncate: false, append: false };
+pub(crate) const GHOST: &[u8] = b"what a remote has";
+const ATTRIBUTES: &[u8] = b"[attr]dits filter=dits\n*.bin dits\nlocked.bin lockable\n";
+pub(super) const BY: Creator = Creator { uid: 1, gid: 2, mode: 0o644 };
+pub(super) const READ: Access = Access { read: true, write: false, truncate: false, append: false };
 pub(super) const WRITE: Access = Access { read: true, write: true, truncate: false, append: false };
 
 /// Contents and blobs that were made up, by what they are called: `oid` is 32 times a byte, a blob's name 20 times.
@@ -50,7 +51,10 @@ impl Contents for World {
 }
 
 impl Blobs for World {
-    fn read(&self, id: &BlobId, _: &[u8]) -> Result<BlobData, ContentFault> {
+    fn read(&self, id: &BlobId, path: &[u8]) -> Result<BlobData, ContentFault> {
+        if path == b".gitattributes" {
+            return Ok(BlobData::Memory(Bytes::from_static(ATTRIBUTES)));
+        }
         self.contents.get(&id.0[0]).cloned().map(BlobData::Memory).ok_or(ContentFault::Absent)
     }
 }
@@ -85,11 +89,16 @@ pub(super) fn mount_of(dir: &Path, base: Vec<BaseEntry>, world: &Arc<World>, clo
 }
 
 fn world() -> Arc<World> {
-    let contents = BTreeMap::from([(9, Bytes::from_static(GHOST)), (1, Bytes::from_static(b"text\n"))]);
+    let contents = BTreeMap::from([
+        (9, Bytes::from_static(GHOST)),
+        (7, Bytes::from_static(GHOST)),
+        (1, Bytes::from_static(b"text\n")),
+    ]);
     Arc::new(World { contents, ..World::default() })
 }
 
-fn mount(dir: &Path) -> Mount {
+/// A mount with `a/locked.bin` and `a/x.bin`, both the same ghost, and `readme`, whose overlay is in `dir`.
+pub(crate) fn mount(dir: &Path) -> Mount {
     mount_with(dir, &world())
 }
 
@@ -99,16 +108,16 @@ fn mount_with(dir: &Path, world: &Arc<World>) -> Mount {
         what: BaseKind::Ghost { oid: Oid([9; 32]), bytes: GHOST.len() as u64, executable: false },
     };
     let blob = BaseKind::Blob { id: BlobId([1; 20].into()), bytes: 5, executable: false };
-    let base =
-        vec![ghost("a/locked.bin"), ghost("a/x.bin"), BaseEntry { path: b"readme".to_vec(), what: blob }];
+    let blob = |path: &str| BaseEntry { path: path.into(), what: blob.clone() };
+    let base = vec![blob(".gitattributes"), ghost("a/locked.bin"), ghost("a/x.bin"), blob("readme")];
     mount_of(dir, base, world, || Time::from_seconds(100))
 }
 
-fn ino(mount: &Mount, path: &str) -> Ino {
+pub(super) fn ino(mount: &Mount, path: &str) -> Ino {
     mount.with_nodes(|nodes| nodes.find(path.as_bytes())).unwrap()
 }
 
-fn read_all(mount: &Mount, path: &str) -> Vec<u8> {
+pub(super) fn read_all(mount: &Mount, path: &str) -> Vec<u8> {
     let opened = mount.open(ino(mount, path), READ).unwrap();
     let bytes = mount.read(opened.fh, 0, 1 << 20).unwrap();
     mount.release(opened.fh).unwrap();
@@ -151,10 +160,14 @@ fn the_gate_is_asked_before_a_file_changes() {
     let mount = mount(dir.path());
     let (a, locked) = (ino(&mount, "a"), ino(&mount, "a/locked.bin"));
     assert_eq!(mount.open(locked, WRITE).unwrap_err(), Fault::Denied);
-    assert_eq!(mount.unlink(a, b"locked.bin"), Err(Fault::Denied));
-    assert_eq!(mount.rename((a, b"x.bin"), (a, b"locked.bin"), Replace::Yes), Err(Fault::Denied));
+    let rename = |from: &[u8], to: &[u8]| mount.rename((a, from), (a, to), Replace::Yes);
+    assert_eq!(rename(b"x.bin", b"locked.bin"), Err(Fault::Denied));
+    assert_eq!(rename(b"locked.bin", b"x.bin"), Err(Fault::Denied));
     assert_eq!(mount.set_attr(locked, &SetAttr { bytes: Some(0), ..SetAttr::default() }), Err(Fault::Denied));
     assert_eq!(read_all(&mount, "a/locked.bin"), GHOST);
+    // What Git does when it checks out.
+    mount.unlink(a, b"locked.bin").unwrap();
+    mount.create(a, b"locked.bin", WRITE, BY, true).unwrap();
 }
 
 #[test]

@@ -44,6 +44,7 @@ impl Mount {
             (handle.ino, handle.access.append)
         };
         self.in_turn_of(fh, || {
+            self.become_text(ino)?;
             let offset = if append { self.attr(ino)?.bytes } else { offset };
             end_of(offset, bytes.len() as u64)?;
             if bytes.is_empty() {
@@ -53,6 +54,7 @@ impl Mount {
             self.fill_gaps(fh, ino, offset)?;
             let written = self.told(sys::write_at(&file, bytes, offset))?;
             self.note_bytes(ino, offset..offset + written as u64)?;
+            self.after_writing(ino);
             Ok(written as u32)
         })
     }
@@ -65,6 +67,7 @@ impl Mount {
         let end = end_of(offset, bytes)?;
         let ino = self.state().handle(fh)?.ino;
         self.in_turn_of(fh, || {
+            self.become_text(ino)?;
             let (size, is_upper) = {
                 let state = self.state();
                 let source = state.source(ino)?;
@@ -87,7 +90,11 @@ impl Mount {
                     keep_size
                 }
             };
-            if !keep_size && end > size { self.resize_in_turn(ino, end) } else { Ok(()) }
+            if !keep_size && end > size {
+                return self.resize_in_turn(ino, end);
+            }
+            self.after_writing(ino);
+            Ok(())
         })
     }
 
@@ -114,6 +121,7 @@ impl Mount {
         if bytes > FILE_BYTES_MAX {
             return Err(Fault::TooLarge);
         }
+        self.become_text(ino)?;
         let source = self.state().source(ino)?.clone();
         match &source {
             Source::Blob { bytes: size, .. } | Source::Ghost { bytes: size, .. } if *size == bytes => {
@@ -135,11 +143,19 @@ impl Mount {
                 }
             }
         }
-        let mut state = self.state_mut();
-        let now = self.now();
-        state.nodes.note_written(ino, bytes, now);
-        self.note_late(&mut state, ino);
+        {
+            let mut state = self.state_mut();
+            let now = self.now();
+            state.nodes.note_written(ino, bytes, now);
+            self.note_late(&mut state, ino);
+        }
+        self.after_writing(ino);
         Ok(())
+    }
+
+    /// What was written may be a pointer now. That it could not be told whether it is has been told, and the writing is done.
+    fn after_writing(&self, ino: Ino) {
+        let _ = self.consider_ghost_in_turn(ino);
     }
 
     /// A file of the overlay is never shorter than the log says, and never longer after an operation.

@@ -7,7 +7,6 @@ use crate::outside::{ContentFault, Contents, Piece, Priority};
 use bytes::{Bytes, BytesMut};
 use dits_format::Oid;
 use std::fmt;
-use std::fs::File;
 use std::sync::Arc;
 
 /// Where the open files of a mount read contents.
@@ -27,9 +26,9 @@ impl Engine {
         Arc::new(Engine { contents })
     }
 
-    /// The whole content as a file of this machine, if there is one.
-    pub fn whole(&self, oid: &Oid) -> Option<File> {
-        self.contents.whole(oid)
+    /// What it reads from.
+    pub fn contents(&self) -> &dyn Contents {
+        &*self.contents
     }
 
     /// A content of `bytes` bytes, for the file at this path. Nothing is fetched before it is read.
