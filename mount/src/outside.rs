@@ -105,8 +105,12 @@ pub trait Blobs: Send + Sync {
 }
 
 /// Who may write.
+///
+/// Asked only of files with the attribute `lockable`: before one that is there is opened for writing or cut, moved, or replaced
+/// by a move. Not when files are removed or made, which is all that Git does when it checks out: what comes of that is checked where
+/// it is pushed to.
 pub trait Gate: Send + Sync {
-    /// Whether the file at `path` may be opened for writing, renamed or removed now. May ask a server.
+    /// Whether the file at `path` may be changed now. May ask a server.
     ///
     /// # Errors
     /// [`Fault::Denied`] when not; why is told through [`Events`].

@@ -26,6 +26,11 @@ impl Engine {
         Arc::new(Engine { contents })
     }
 
+    /// What it reads from.
+    pub fn contents(&self) -> &dyn Contents {
+        &*self.contents
+    }
+
     /// A content of `bytes` bytes, for a file with this name. Nothing is fetched before it is read.
     pub fn open(self: &Arc<Engine>, oid: Oid, bytes: u64, _name: &[u8]) -> Stream {
         Stream { engine: self.clone(), oid, bytes }
