@@ -2,6 +2,8 @@
 //!
 //! The files are real and have been written since `read-tree`, so without the stat data Git would have to read each.
 
+#![expect(clippy::unwrap_used, reason = "helpers of tests fail like tests")]
+
 use dits_repo::Git;
 use dits_repo::index::{HashKind, IndexError, Stat, fill, walk};
 use std::fs::{self, File};

@@ -2,6 +2,8 @@
 //!
 //! The oracle is Git: the same repository is cloned with the same settings, and each file of the clone is compared.
 
+#![expect(clippy::unwrap_used, reason = "helpers of tests fail like tests")]
+
 use dits_format::{Oid, Pointer};
 use dits_repo::snapshot::{self, Snapshot, What};
 use dits_repo::{Git, RepoError};

@@ -1,4 +1,7 @@
 //! The tree of a commit in the words of the mount.
+//!
+//! `repo` lists it and knows no mount, `mount` shows it and knows no Git. The same snapshot gives the same entries and, with the time that was
+//! written down when the mount was made, the same attributes.
 
 use dits_mount::attr::Time;
 use dits_mount::base::{BaseEntry, BaseKind};

@@ -5,11 +5,11 @@
 //! - [`index`]: Git's index, filled so that nothing needs to be looked at.
 //! - [`settings`]: Git's settings of its worktree.
 
-#[allow(dead_code, reason = "for the process that serves a mount")]
+#[expect(dead_code, reason = "for the process that serves a mount")]
 pub mod base;
-#[allow(dead_code, reason = "for the process that serves a mount")]
+#[cfg_attr(not(test), expect(dead_code, reason = "for the process that serves a mount"))]
 pub mod blobs;
-#[allow(dead_code, reason = "for the process that serves a mount")]
+#[expect(dead_code, reason = "for the process that serves a mount")]
 pub mod index;
-#[allow(dead_code, reason = "for the process that serves a mount")]
+#[expect(dead_code, reason = "for the process that serves a mount")]
 pub mod settings;
