@@ -66,7 +66,8 @@ pub fn start(
     let blobs = GitBlobs::new(&git, repository.hash, converted, state.folder());
     let parts = Parts {
         nodes,
-        overlay: (!options.read_only).then_some(overlay),
+        overlay: Some(overlay),
+        read_only: options.read_only,
         engine: Engine::new(Arc::new(super::nothing::Nothing)),
         blobs: Arc::new(WithLink { link: link.into(), blobs }),
         gate: Arc::new(super::nothing::Nothing),
