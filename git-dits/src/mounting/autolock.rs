@@ -4,6 +4,7 @@
 //! open finds it. Such a lock is marked as taken by a mount, so that it goes with the push that contains the change (`remote::lock_release`). After
 //! a server that did not answer nobody waits for it again within [`PAUSE`].
 
+use super::gate::found;
 use crate::context::{self, Context};
 use crate::locking::{Locking, words};
 use anyhow::Result;
@@ -13,7 +14,7 @@ use dits_mount::outside::{Event, Events};
 use dits_remote::{LockError, LockPeer, LockPlace, Settings};
 use dits_repo::locks_seen::seen;
 use dits_repo::settings::MOUNT_AUTOLOCK;
-use dits_repo::{Git, RepoError, Repository, lockable};
+use dits_repo::{Git, RepoError, lockable};
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
@@ -75,7 +76,7 @@ impl Taker {
         {
             return Ok(policy);
         }
-        let repository = Repository::of(&self.git)?;
+        let repository = found(&self.git)?;
         let policy =
             match (lockable::choose::is_wanted(&repository)?, repository.setting_bool(MOUNT_AUTOLOCK)?) {
                 (false, _) => None,
@@ -162,7 +163,7 @@ fn acquire(
     events: &dyn Events,
     path: &str,
 ) -> Result<Option<(String, Option<String>)>> {
-    let repository = Repository::of(git)?;
+    let repository = found(git)?;
     let on = repository.git.line(&["symbolic-ref", "--quiet", "HEAD"])?;
     let on = on.and_then(|name| name.strip_prefix("refs/heads/").map(str::to_owned));
     let place = LockPlace::find(&repository, None, on.as_deref())?;

@@ -11,7 +11,6 @@ use crate::context;
 use crate::locking::words;
 use dits_lock::Lock;
 use dits_mount::Fault;
-use dits_mount::control::path_text;
 use dits_mount::outside::{Event, Events, Gate};
 use dits_remote::Settings;
 use dits_repo::lockable::{Places, places};
@@ -28,6 +27,11 @@ pub fn open(repository: &Repository, settings: Settings, events: Arc<dyn Events>
     let taker = Taker::new(repository.git.clone(), settings, events.clone());
     let (git, file, known) = (repository.git.clone(), locks::path(repository), Mutex::default());
     Arc::new(LockGate { git, file, known, taker, events })
+}
+
+/// The repository anew, with settings as they are now. Where it is run is taken for a working tree; there is none that may be looked into.
+pub(super) fn found(git: &Git) -> Result<Repository, RepoError> {
+    Ok(Repository { worktree: None, ..Repository::of(git)? })
 }
 
 /// Lets those write who hold a lock.
@@ -61,7 +65,7 @@ impl LockGate {
         let stamp = fs::metadata(&self.file).ok();
         let stamp = stamp.map(|meta| (meta.ino(), meta.mtime(), meta.mtime_nsec(), meta.len()));
         if stamp.is_none() || stamp != known.stamp {
-            let own = LockCache::load(&Repository::of(&self.git)?)?.own().cloned().collect();
+            let own = LockCache::load(&found(&self.git)?)?.own().cloned().collect();
             *known = Known { stamp, own };
         }
         let now = context::now().unwrap_or(u64::MAX);
@@ -92,7 +96,7 @@ impl LockGate {
 
     /// Whose lock it is, as far as this clone has heard.
     fn not_locked(&self, path: &str) -> Result<NotTaken, RepoError> {
-        let cache = LockCache::load(&Repository::of(&self.git)?)?;
+        let cache = LockCache::load(&found(&self.git)?)?;
         let now = context::now().unwrap_or_default();
         let listed = cache.servers.values().flat_map(|known| &known.listed);
         let why = match Places::of_locks(listed, now).covering(path.as_bytes()) {
@@ -110,8 +114,8 @@ impl Gate for LockGate {
             return Ok(());
         }
         self.ask(path).map_err(|NotTaken { why, hint, .. }| {
-            let hint = hint.map(|hint| format!("\nhint: {hint}")).unwrap_or_default();
-            let why = format!("unable to write '{}': {why}{hint}", path_text(path));
+            let hint = hint.map(|hint| format!("; hint: {hint}")).unwrap_or_default();
+            let why = format!("{why}{hint}");
             self.events.happened(Event::Refused { path: path.to_vec(), why });
             Fault::Denied
         })

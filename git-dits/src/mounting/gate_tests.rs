@@ -67,7 +67,7 @@ fn lock(path: &str, owner: &str) -> Lock {
 fn who_has_no_lock_is_refused_and_hears_what_to_do() {
     let world = World::new();
     assert!(!world.may("a.lk"));
-    let expected = "a.lk: unable to write 'a.lk': it is lockable, and you have not locked it\nhint: git dits lock 'a.lk'";
+    let expected = "a.lk: it is lockable, and you have not locked it; hint: git dits lock 'a.lk'";
     assert_eq!(world.heard(), [expected]);
     world.know(|known| known.listed.push(lock("A.lk", "ann")));
     assert!(!world.may("a.lk"));
