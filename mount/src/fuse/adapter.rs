@@ -2,7 +2,7 @@
 //!
 //! Requests that are answered from memory are answered at once. Those that read bytes go to `readers`; those that write, ask the
 //! gate or copy a file up go to `workers`, so that no writer waits behind slow reads. What is not here (hard links, devices, locks,
-//! `ioctl`, own attributes) the kernel does itself or refuses.
+//! `ioctl`) the kernel does itself or refuses.
 
 use super::counts::Kind;
 use super::dirs::Told;
@@ -15,7 +15,7 @@ use crate::ops::Opened;
 use fuser::{
     BsdFileFlags, Errno, FileHandle, Filesystem, FopenFlags, INodeNo, KernelConfig, LockOwner, OpenFlags,
     RenameFlags, ReplyAttr, ReplyCreate, ReplyData, ReplyDirectory, ReplyDirectoryPlus, ReplyEmpty,
-    ReplyEntry, ReplyOpen, ReplyStatfs, ReplyWrite, Request, TimeOrNow, WriteFlags,
+    ReplyEntry, ReplyOpen, ReplyStatfs, ReplyWrite, ReplyXattr, Request, TimeOrNow, WriteFlags,
 };
 use rustix::fs::{FileType, OFlags};
 use std::ffi::OsStr;
@@ -363,6 +363,42 @@ impl Filesystem for Adapter {
     fn fsyncdir(&self, _: &Request, _: INodeNo, _: FileHandle, _: bool, reply: ReplyEmpty) {
         self.count(Kind::Fsyncdir);
         self.work(move |served| answer::done(reply, served.mount.sync_names()));
+    }
+
+    fn getxattr(&self, _: &Request, ino: INodeNo, name: &OsStr, room: u32, reply: ReplyXattr) {
+        self.count(Kind::Getxattr);
+        let name = name.as_bytes().to_vec();
+        // How much of a large content is here takes many looks.
+        self.later(
+            |served| &served.readers,
+            move |served| answer::xattr(reply, room, served.mount.xattr(convert::ino(ino), &name)),
+        );
+    }
+
+    fn listxattr(&self, _: &Request, ino: INodeNo, room: u32, reply: ReplyXattr) {
+        self.count(Kind::Listxattr);
+        let names = self.0.mount.xattrs(convert::ino(ino));
+        let list = names.map(|names| names.iter().flat_map(|name| [name, &b"\0"[..]].concat()).collect());
+        answer::xattr(reply, room, list);
+    }
+
+    fn setxattr(
+        &self,
+        _: &Request,
+        ino: INodeNo,
+        _: &OsStr,
+        _: &[u8],
+        _flags: i32,
+        _position: u32,
+        reply: ReplyEmpty,
+    ) {
+        self.count(Kind::Setxattr);
+        answer::done(reply, self.0.mount.change_xattr(convert::ino(ino)));
+    }
+
+    fn removexattr(&self, _: &Request, ino: INodeNo, _: &OsStr, reply: ReplyEmpty) {
+        self.count(Kind::Removexattr);
+        answer::done(reply, self.0.mount.change_xattr(convert::ino(ino)));
     }
 
     fn statfs(&self, _: &Request, _: INodeNo, reply: ReplyStatfs) {

@@ -5,7 +5,7 @@
 use super::convert;
 use crate::Fault;
 use crate::attr::Attr;
-use fuser::{Generation, ReplyAttr, ReplyEmpty, ReplyEntry};
+use fuser::{Errno, Generation, ReplyAttr, ReplyEmpty, ReplyEntry, ReplyXattr};
 use std::time::Duration;
 
 /// How long the kernel may keep what it is told: for ever.
@@ -29,6 +29,16 @@ pub(super) fn attr(reply: ReplyAttr, result: Result<Attr, Fault>) {
 pub(super) fn done(reply: ReplyEmpty, result: Result<(), Fault>) {
     match result {
         Ok(()) => reply.ok(),
+        Err(fault) => reply.error(convert::errno(fault)),
+    }
+}
+
+/// The value of an extended attribute, or its size where there is no `room` for any.
+pub(super) fn xattr(reply: ReplyXattr, room: u32, result: Result<Vec<u8>, Fault>) {
+    match result {
+        Ok(value) if room == 0 => reply.size(value.len() as u32),
+        Ok(value) if value.len() > room as usize => reply.error(Errno::ERANGE),
+        Ok(value) => reply.data(&value),
         Err(fault) => reply.error(convert::errno(fault)),
     }
 }
