@@ -205,7 +205,6 @@ impl Mounted {
         std::fs::create_dir_all(&state).unwrap();
         let world = Arc::new(World::default());
         let mount = mount_of(base, (!options.read_only).then_some(&state), &world);
-        let options = Options { disk: Some(state), ..options };
         let session = fuse::serve(mount.clone(), &dir, &options)
             .unwrap_or_else(|error| panic!("{error}; only DITS_TEST_NO_FUSE=1 leaves this story out"));
         Some(Mounted { world, mount, session, top })
