@@ -10,8 +10,7 @@ use super::pool::Pool;
 use super::served::Served;
 use super::{answer, convert, tune};
 use crate::Fault;
-use crate::attr::{Creator, Fh, Replace, SetAttr};
-use crate::ops::Opened;
+use crate::attr::{Fh, Replace, SetAttr};
 use fuser::{
     BsdFileFlags, Errno, FileHandle, Filesystem, FopenFlags, INodeNo, KernelConfig, LockOwner, OpenFlags,
     RenameFlags, ReplyAttr, ReplyCreate, ReplyData, ReplyDirectory, ReplyDirectoryPlus, ReplyEmpty,
@@ -25,9 +24,6 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::SystemTime;
 
-/// The bit of a folder whose group all that is made in it gets.
-const SET_GROUP: u16 = 0o2000;
-
 /// What the kernel talks to.
 #[derive(Debug)]
 pub(super) struct Adapter(pub(super) Arc<Served>);
@@ -35,13 +31,6 @@ pub(super) struct Adapter(pub(super) Arc<Served>);
 impl Adapter {
     fn count(&self, kind: Kind) {
         self.0.counts.add(kind);
-    }
-
-    /// Who makes something in `parent`; the kernel has taken the umask off already.
-    fn creator(&self, request: &Request, parent: INodeNo, mode: u32) -> Creator {
-        let folder = self.0.mount.with_nodes(|nodes| nodes.get(convert::ino(parent)).map(|node| node.meta));
-        let group = folder.ok().filter(|meta| meta.mode & SET_GROUP != 0).map(|meta| meta.gid);
-        Creator { uid: request.uid(), gid: group.unwrap_or(request.gid()), mode: (mode & 0o7777) as u16 }
     }
 
     /// Has a thread of `pool` do this, or does it here when very many wait.
@@ -55,14 +44,6 @@ impl Adapter {
     fn work(&self, job: impl FnOnce(&Served) + Send + 'static) {
         self.later(|served| &served.workers, job);
     }
-}
-
-/// What the kernel may do with an open file.
-fn opened_flags(opened: &Opened, writes: bool) -> FopenFlags {
-    let mut flags = FopenFlags::empty();
-    flags.set(FopenFlags::FOPEN_KEEP_CACHE, opened.keep_cache);
-    flags.set(FopenFlags::FOPEN_NOFLUSH, !writes);
-    flags
 }
 
 impl Filesystem for Adapter {
@@ -133,9 +114,9 @@ impl Filesystem for Adapter {
         if FileType::from_raw_mode(mode) != FileType::RegularFile {
             return reply.error(Errno::EPERM);
         }
-        let by = self.creator(request, parent, mode);
-        let access = convert::access(OpenFlags(0));
-        let made = self.0.mount.create(convert::ino(parent), name.as_bytes(), access, by, true);
+        let by = self.0.creator(request, parent, mode);
+        let (parent, access) = (convert::ino(parent), convert::access(OpenFlags(0)));
+        let made = self.0.mount.create(parent, name.as_bytes(), access, by, true);
         let closed = made.and_then(|(attr, opened)| self.0.mount.release(opened.fh).map(|()| attr));
         answer::entry(reply, closed);
     }
@@ -150,7 +131,7 @@ impl Filesystem for Adapter {
         reply: ReplyEntry,
     ) {
         self.count(Kind::Mkdir);
-        let by = self.creator(request, parent, mode);
+        let by = self.0.creator(request, parent, mode);
         answer::entry(reply, self.0.mount.make_dir(convert::ino(parent), name.as_bytes(), by));
     }
 
@@ -169,7 +150,7 @@ impl Filesystem for Adapter {
 
     fn symlink(&self, request: &Request, parent: INodeNo, name: &OsStr, target: &Path, reply: ReplyEntry) {
         self.count(Kind::Symlink);
-        let by = self.creator(request, parent, 0o777);
+        let by = self.0.creator(request, parent, 0o777);
         let (parent, target) = (convert::ino(parent), target.as_os_str().as_bytes());
         answer::entry(reply, self.0.mount.make_link(parent, name.as_bytes(), target, by));
     }
@@ -195,7 +176,7 @@ impl Filesystem for Adapter {
         self.work(move |served| {
             let from = (convert::ino(from), name.as_bytes());
             let to = (convert::ino(to), new_name.as_bytes());
-            answer::done(reply, served.mount.rename(from, to, replace));
+            served.rename(from, to, replace, reply);
         });
     }
 
@@ -204,7 +185,7 @@ impl Filesystem for Adapter {
         let access = convert::access(flags);
         let writes = access.write || access.truncate;
         let job = move |served: &Served| match served.mount.open(convert::ino(ino), access) {
-            Ok(opened) => reply.opened(FileHandle(opened.fh.0), opened_flags(&opened, writes)),
+            Ok(opened) => reply.opened(FileHandle(opened.fh.0), answer::opened_flags(&opened, writes)),
             Err(fault) => reply.error(convert::errno(fault)),
         };
         if writes { self.work(job) } else { job(&self.0) }
@@ -221,11 +202,11 @@ impl Filesystem for Adapter {
         reply: ReplyCreate,
     ) {
         self.count(Kind::Create);
-        let (by, access) = (self.creator(request, parent, mode), convert::access(OpenFlags(flags)));
+        let (by, access) = (self.0.creator(request, parent, mode), convert::access(OpenFlags(flags)));
         let new = convert::has(flags, OFlags::EXCL);
         match self.0.mount.create(convert::ino(parent), name.as_bytes(), access, by, new) {
             Ok((attr, opened)) => {
-                let flags = opened_flags(&opened, access.write || access.truncate);
+                let flags = answer::opened_flags(&opened, access.write || access.truncate);
                 reply.created(
                     &answer::FOR_EVER,
                     &convert::attr(&attr),
@@ -367,19 +348,15 @@ impl Filesystem for Adapter {
 
     fn getxattr(&self, _: &Request, ino: INodeNo, name: &OsStr, room: u32, reply: ReplyXattr) {
         self.count(Kind::Getxattr);
-        let name = name.as_bytes().to_vec();
+        let (ino, name) = (convert::ino(ino), name.as_bytes().to_vec());
         // How much of a large content is here takes many looks.
-        self.later(
-            |served| &served.readers,
-            move |served| answer::xattr(reply, room, served.mount.xattr(convert::ino(ino), &name)),
-        );
+        let job = move |served: &Served| answer::xattr(reply, room, served.mount.xattr(ino, &name));
+        self.later(|served| &served.readers, job);
     }
 
     fn listxattr(&self, _: &Request, ino: INodeNo, room: u32, reply: ReplyXattr) {
         self.count(Kind::Listxattr);
-        let names = self.0.mount.xattrs(convert::ino(ino));
-        let list = names.map(|names| names.iter().flat_map(|name| [name, &b"\0"[..]].concat()).collect());
-        answer::xattr(reply, room, list);
+        answer::names(reply, room, self.0.mount.xattrs(convert::ino(ino)));
     }
 
     fn setxattr(

@@ -5,7 +5,8 @@
 use super::convert;
 use crate::Fault;
 use crate::attr::Attr;
-use fuser::{Errno, Generation, ReplyAttr, ReplyEmpty, ReplyEntry, ReplyXattr};
+use crate::ops::Opened;
+use fuser::{Errno, FopenFlags, Generation, ReplyAttr, ReplyEmpty, ReplyEntry, ReplyXattr};
 use std::time::Duration;
 
 /// How long the kernel may keep what it is told: for ever.
@@ -31,6 +32,23 @@ pub(super) fn done(reply: ReplyEmpty, result: Result<(), Fault>) {
         Ok(()) => reply.ok(),
         Err(fault) => reply.error(convert::errno(fault)),
     }
+}
+
+/// What the kernel may do with an open file.
+pub(super) fn opened_flags(opened: &Opened, writes: bool) -> FopenFlags {
+    let mut flags = FopenFlags::empty();
+    flags.set(FopenFlags::FOPEN_KEEP_CACHE, opened.keep_cache);
+    flags.set(FopenFlags::FOPEN_NOFLUSH, !writes);
+    flags
+}
+
+/// Names of extended attributes, each with a NUL behind it.
+pub(super) fn names(reply: ReplyXattr, room: u32, result: Result<&[&[u8]], Fault>) {
+    xattr(
+        reply,
+        room,
+        result.map(|names| names.iter().flat_map(|name| [name, &b"\0"[..]].concat()).collect()),
+    );
 }
 
 /// The value of an extended attribute, or its size where there is no `room` for any.
