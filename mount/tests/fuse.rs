@@ -184,11 +184,19 @@ fn pointer_text_is_a_content_at_once() {
     let mut file = File::create_new(&path).unwrap();
     file.write_all(&text).unwrap();
     let told = file.metadata().unwrap();
-    assert_eq!((told.len(), told.blocks()), (FILM_BYTES, 0), "what Git asks while it has the file open");
+    assert_eq!(told.len(), FILM_BYTES, "what Git asks while it has the file open");
     drop(file);
     let later = fs::metadata(&path).unwrap();
     assert_eq!((later.len(), later.modified().unwrap()), (FILM_BYTES, told.modified().unwrap()));
     assert_eq!(fs::read(&path).unwrap().len() as u64, FILM_BYTES, "not the text that the kernel had");
+    // Moved into place, and read by one who does not ask for its size first.
+    fs::write(mounted.path("new.tmp"), &text).unwrap();
+    assert_eq!(fs::read(mounted.path("new.tmp")).unwrap(), text);
+    let (from, to) = (mounted.path("new.tmp"), mounted.path("moved.bin"));
+    renameat_with(CWD, from, CWD, to, RenameFlags::empty()).unwrap();
+    let mut end = [0];
+    File::open(mounted.path("moved.bin")).unwrap().read_exact_at(&mut end, FILM_BYTES - 1).unwrap();
+    assert_eq!(end, [byte_at(FILM_BYTES - 1)]);
     let get = |path: &Path, name: &str| {
         let mut room = [0; 100];
         rustix::fs::getxattr(path, name, &mut room)

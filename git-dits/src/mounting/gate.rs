@@ -31,7 +31,9 @@ pub fn open(repository: &Repository, settings: Settings, events: Arc<dyn Events>
 
 /// The repository anew, with settings as they are now. Where it is run is taken for a working tree; there is none that may be looked into.
 pub(super) fn found(git: &Git) -> Result<Repository, RepoError> {
-    Ok(Repository { worktree: None, ..Repository::of(git)? })
+    let mut repository = Repository::of(git)?;
+    repository.worktree = None;
+    Ok(repository)
 }
 
 /// Lets those write who hold a lock.
