@@ -217,7 +217,9 @@ impl Mount {
         if let Some(change) = state.nodes.set(ino, set, self.now())? {
             self.commit(&mut state, &change)?;
             self.keep_time(&state, ino)?;
-            self.note(&state, ino);
+            if !is_only_older(&state.nodes, ino, set) {
+                self.note(&state, ino);
+            }
         }
         state.nodes.attr(ino)
     }
