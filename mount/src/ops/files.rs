@@ -124,7 +124,7 @@ impl Mount {
                 let handle = state.handles.get_mut(&fh).ok_or(Fault::BadHandle)?;
                 let stream = match &handle.stream {
                     Some(stream) if *stream.oid() == oid => stream.clone(),
-                    _ => Arc::new(self.engine.open(oid, *bytes, &node.name)),
+                    _ => Arc::new(self.engine.open(oid, *bytes, &state.nodes.path(ino))),
                 };
                 handle.stream = Some(stream.clone());
                 Ok(Place::Stream(stream))

@@ -3,7 +3,7 @@
 use super::*;
 use crate::attr::{Creator, ROOT, Replace};
 use crate::base::{BaseEntry, BaseKind, BaseMeta};
-use crate::outside::{BlobData, BlobId, ContentFault, Contents, Piece, Priority, Sink};
+use crate::outside::{BlobData, BlobId, ContentFault, Contents, Piece, Sink, Want};
 use bytes::Bytes;
 use dits_format::{ChunkId, Oid};
 use std::ops::Range;
@@ -26,7 +26,7 @@ impl Contents for World {
     fn has(&self, _: &ChunkId) -> bool {
         false
     }
-    fn fetch(&self, _: &Oid, _: Range<u64>, _: Priority, sink: &mut Sink<'_>) -> Result<(), ContentFault> {
+    fn fetch(&self, _: &Oid, _: Range<u64>, _: &Want, sink: &mut Sink<'_>) -> Result<(), ContentFault> {
         let piece = Piece { start: 0, skip: 0, bytes: GHOST.len() as u32, id: ChunkId([0; 32]) };
         sink(piece, Bytes::from_static(GHOST));
         Ok(())
@@ -66,7 +66,7 @@ fn mount(dir: &Path) -> Mount {
     Mount::new(Parts {
         nodes,
         overlay: Some(overlay),
-        engine: Engine::new(world.clone()),
+        engine: Engine::new(world.clone(), crate::read::Options::default()),
         blobs: world.clone(),
         gate: world.clone(),
         events: world,
