@@ -7,6 +7,7 @@
 //! - [`base`]: the tree of a commit, as it was when the mount was made. Never changes.
 //! - [`nodes`]: all files and folders as they are now: the base with every [`Change`](nodes::Change) applied. Pure.
 //! - [`overlay`]: changes on disk, in a log that is replayed at the next start, and the bytes of files that were written.
+//! - [`attributes`]: which files are managed and which lockable.
 //! - [`ops`]: what a filesystem is asked, in terms of these.
 //! - [`read`]: where bytes of contents come from: memory, store, remote.
 //! - [`journal`]: which paths changed since when, for Git's fsmonitor.
@@ -18,10 +19,15 @@
 //! Units: sizes in bytes, times in nanoseconds since 1970.
 
 pub mod attr;
+pub mod attributes;
 pub mod base;
 pub mod control;
 mod fault;
+#[cfg(all(feature = "fuse", target_os = "linux"))]
+pub mod fuse;
 pub mod journal;
+#[cfg(feature = "nfs")]
+pub mod nfs;
 pub mod nodes;
 pub mod ops;
 pub mod outside;

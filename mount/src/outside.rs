@@ -11,7 +11,7 @@ use std::fs::File;
 use std::ops::Range;
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 
-/// Git's name of a blob, in bytes: 20 or 32.
+/// What [`Blobs`] know a blob by: Git's name of it in bytes, 20 or 32; more where its bytes are converted for a working tree.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct BlobId(pub Box<[u8]>);
 
@@ -153,8 +153,12 @@ pub trait Blobs: Send + Sync {
 }
 
 /// Who may write.
+///
+/// Asked only of files with the attribute `lockable`: before one that is there is opened for writing or cut, moved, or replaced
+/// by a move. Not when files are removed or made, which is all that Git does when it checks out: what comes of that is checked where
+/// it is pushed to.
 pub trait Gate: Send + Sync {
-    /// Whether the file at `path` may be opened for writing, renamed or removed now. May ask a server.
+    /// Whether the file at `path` may be changed now. May ask a server.
     ///
     /// # Errors
     /// [`Fault::Denied`] when not; why is told through [`Events`].

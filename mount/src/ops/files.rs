@@ -10,6 +10,7 @@ use crate::nodes::{Body, Change, Made, Source};
 use crate::outside::{BlobData, Event};
 use bytes::Bytes;
 use dits_format::Oid;
+use dits_format::limits::POINTER_BYTES_MAX;
 use std::fs::File;
 use std::os::unix::fs::FileExt;
 use std::sync::Arc;
@@ -49,7 +50,8 @@ impl Mount {
         if !matches!(state.nodes.get(ino)?.body, Body::File(_)) {
             return Err(Fault::IsDirectory);
         }
-        Ok(Opened { fh: state.hand_out(ino, access), keep_cache: true, backing: None })
+        let keep_cache = !state.stale.remove(&ino);
+        Ok(Opened { fh: state.hand_out(ino, access), keep_cache, backing: None })
     }
 
     /// Makes a file and opens it; opens the one that is there, unless it must be `new`.
@@ -149,7 +151,7 @@ impl Mount {
     }
 
     /// The file in the overlay of a node that has one.
-    fn upper(&self, state: &mut State, ino: Ino) -> Result<Arc<File>, Fault> {
+    pub(super) fn upper(&self, state: &mut State, ino: Ino) -> Result<Arc<File>, Fault> {
         if let Some(file) = state.open.get(&ino).and_then(|open| open.upper.clone()) {
             return Ok(file);
         }
@@ -167,17 +169,33 @@ impl Mount {
             let handle =
                 state.handles.get(&fh).filter(|handle| handle.access.write).ok_or(Fault::BadHandle)?;
             let (ino, append) = (handle.ino, handle.access.append);
+            self.become_text(&mut state, ino)?;
             let offset = if append { state.nodes.attr(ino)?.bytes } else { offset };
-            (self.upper(&mut state, ino)?, ino, offset)
+            let end = offset.checked_add(bytes.len() as u64).filter(|end| *end <= FILE_BYTES_MAX);
+            end.ok_or(Fault::TooLarge)?;
+            let file = self.upper(&mut state, ino)?;
+            state.open.entry(ino).or_default().writing += 1;
+            (file, ino, offset)
         };
-        let end = offset.checked_add(bytes.len() as u64).filter(|end| *end <= FILE_BYTES_MAX);
-        let end = end.ok_or(Fault::TooLarge)?;
-        self.told(file.write_all_at(bytes, offset))?;
-        let mut state = self.state_mut();
-        let size = state.nodes.attr(ino)?.bytes.max(end);
-        state.nodes.note_written(ino, size, self.now());
-        self.note(&state, ino);
+        let written = self.told(file.write_all_at(bytes, offset));
+        let size = {
+            let mut state = self.state_mut();
+            state.open.entry(ino).or_default().writing -= 1;
+            written?;
+            let size = state.nodes.attr(ino)?.bytes.max(offset + bytes.len() as u64);
+            state.nodes.note_written(ino, size, self.now());
+            self.note(&state, ino);
+            size
+        };
+        self.after_writing(ino, size);
         Ok(bytes.len() as u32)
+    }
+
+    /// What was written may be a pointer now. That it could not be told whether it is has been told, and the writing is done.
+    fn after_writing(&self, ino: Ino, size: u64) {
+        if size <= POINTER_BYTES_MAX as u64 {
+            let _ = self.consider_ghost(ino);
+        }
     }
 
     /// Cuts a file, or fills it with zeros.
@@ -186,24 +204,29 @@ impl Mount {
             return Err(Fault::TooLarge);
         }
         self.prepare_writing(ino, bytes == 0)?;
-        let mut state = self.state_mut();
-        let file = self.upper(&mut state, ino)?;
-        self.told(file.set_len(bytes))?;
-        state.nodes.note_written(ino, bytes, self.now());
-        self.note(&state, ino);
+        {
+            let mut state = self.state_mut();
+            self.become_text(&mut state, ino)?;
+            let file = self.upper(&mut state, ino)?;
+            self.told(file.set_len(bytes))?;
+            state.nodes.note_written(ino, bytes, self.now());
+            self.note(&state, ino);
+        }
+        self.after_writing(ino, bytes);
         Ok(())
     }
 
     /// Makes sure that a file is in the overlay; with nothing in it when it is to be cut.
     fn prepare_writing(&self, ino: Ino, truncate: bool) -> Result<(), Fault> {
         let (source, path, size) = {
-            let state = self.state();
+            let mut state = self.state_mut();
             self.check_writable()?;
+            self.become_text(&mut state, ino)?;
             let node = state.nodes.get(ino)?;
             let Body::File(source) = &node.body else { return Err(Fault::IsDirectory) };
             (source.clone(), state.nodes.path(ino), source.bytes())
         };
-        self.gate.may_write(&path)?;
+        self.ask_gate(&path)?;
         if !source.is_upper() {
             let file = self.told(self.overlay()?.create(ino))?;
             if !truncate {
@@ -283,14 +306,24 @@ impl Mount {
 
     /// Closes a handle.
     pub fn release(&self, fh: Fh) -> Result<(), Fault> {
-        let mut state = self.state_mut();
-        let handle = state.handles.remove(&fh).ok_or(Fault::BadHandle)?;
-        let Some(open) = state.open.get_mut(&handle.ino) else { return Ok(()) };
-        open.handles -= 1;
-        open.writers -= usize::from(handle.access.write);
-        if open.handles == 0 {
-            state.open.remove(&handle.ino);
-            self.let_go(&mut state, handle.ino)?;
+        let handle = {
+            let mut state = self.state_mut();
+            let handle = state.handles.remove(&fh).ok_or(Fault::BadHandle)?;
+            let Some(open) = state.open.get_mut(&handle.ino) else { return Ok(()) };
+            open.handles -= 1;
+            open.writers -= usize::from(handle.access.write);
+            let (is_last, has_idle_text) = (open.handles == 0, open.has_text && open.writers == 0);
+            if has_idle_text {
+                self.drop_text(&mut state, handle.ino)?;
+            }
+            if is_last {
+                state.open.remove(&handle.ino);
+                self.let_go(&mut state, handle.ino)?;
+            }
+            handle
+        };
+        if handle.access.write {
+            let _ = self.consider_ghost(handle.ino);
         }
         Ok(())
     }
@@ -308,7 +341,7 @@ impl State {
     }
 }
 
-fn read_file(file: &File, offset: u64, length: u32) -> std::io::Result<Bytes> {
+pub(super) fn read_file(file: &File, offset: u64, length: u32) -> std::io::Result<Bytes> {
     let mut out = vec![0; length as usize];
     let mut have = 0;
     while have < out.len() {

@@ -7,18 +7,22 @@
 //! Who may do what by owner and mode is not checked here: kernels do that from the attributes (`default_permissions`).
 
 mod files;
+mod ghost;
+mod marks;
 mod names;
+mod xattrs;
 
 pub use files::{Backing, Opened};
 
 use crate::Fault;
 use crate::attr::{Access, Attr, DirEntry, Fh, Ino, Kind, SetAttr, Time};
+use crate::attributes;
 use crate::journal::Journal;
 use crate::nodes::{Body, Change, Nodes};
 use crate::outside::{Blobs, Event, Events, Gate};
 use crate::overlay::Overlay;
 use crate::read::{Engine, Stream};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::fs::File;
 use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
@@ -52,6 +56,7 @@ pub struct Mount {
     gate: Arc<dyn Gate>,
     events: Arc<dyn Events>,
     journal: Journal,
+    attributes: attributes::Cache,
     clock: Box<dyn Fn() -> Time + Send + Sync>,
 }
 
@@ -66,6 +71,8 @@ struct State {
     nodes: Nodes,
     handles: HashMap<Fh, Handle>,
     open: HashMap<Ino, OpenNode>,
+    /// Files whose bytes changed otherwise than by writing: what a kernel has in memory of them is wrong.
+    stale: HashSet<Ino>,
     next_fh: u64,
 }
 
@@ -82,6 +89,10 @@ struct Handle {
 struct OpenNode {
     handles: usize,
     writers: usize,
+    /// Writes that are going on.
+    writing: usize,
+    /// Whether it is a ghost whose text is in the overlay still.
+    has_text: bool,
     /// Its file in the overlay.
     upper: Option<Arc<File>>,
     /// Its blob, once it was read.
@@ -99,15 +110,16 @@ impl Mount {
     /// A mount of these parts.
     pub fn new(parts: Parts) -> Mount {
         let Parts { nodes, overlay, engine, blobs, gate, events, epoch, clock } = parts;
-        let (handles, open) = Default::default();
+        let (handles, open, stale, attributes) = Default::default();
         Mount {
-            state: RwLock::new(State { nodes, handles, open, next_fh: 1 }),
+            state: RwLock::new(State { nodes, handles, open, stale, next_fh: 1 }),
             overlay: overlay.map(Mutex::new),
             engine,
             blobs,
             gate,
             events,
             journal: Journal::new(&epoch),
+            attributes,
             clock,
         }
     }
@@ -129,7 +141,8 @@ impl Mount {
         if self.is_read_only() { Err(Fault::ReadOnly) } else { Ok(()) }
     }
 
-    fn now(&self) -> Time {
+    /// The time of day.
+    pub fn now(&self) -> Time {
         (self.clock)()
     }
 
@@ -148,6 +161,11 @@ impl Mount {
             self.events.happened(Event::Overlay { why: error.to_string() });
             error.into()
         })
+    }
+
+    /// Asks whether the file at `path` may be changed: only of those that are lockable. Not to be called with the lock held.
+    fn ask_gate(&self, path: &[u8]) -> Result<(), Fault> {
+        if self.attributes(path)?.lockable { self.gate.may_write(path) } else { Ok(()) }
     }
 
     /// Whether nothing can be written.
@@ -231,7 +249,12 @@ impl Mount {
 
     /// Notes in the journal that a node changed.
     fn note(&self, state: &State, ino: Ino) {
-        self.journal.note(&state.nodes.path(ino));
+        self.note_path(&state.nodes.path(ino));
+    }
+
+    fn note_path(&self, path: &[u8]) {
+        self.journal.note(path);
+        self.attributes.changed(path);
     }
 
     /// Notes that a node and all below it changed.
@@ -240,9 +263,9 @@ impl Mount {
         if state.nodes.folder(ino).is_ok() {
             path.push(b'/');
         }
-        self.journal.note(&path);
+        self.note_path(&path);
     }
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

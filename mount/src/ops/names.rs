@@ -1,6 +1,7 @@
 //! Operations on names: making, removing and moving nodes.
 //!
-//! The gate is asked before a file loses its name or place, as an asset that is locked must not be replaced either.
+//! The gate is asked before a file moves or something is moved into its place: that is how many programs save. It is not asked when a file
+//! is removed or made: Git does nothing else when it checks out, and cannot be told from other programs.
 
 use super::{Mount, State};
 use crate::Fault;
@@ -47,7 +48,6 @@ impl Mount {
 
     /// A file or link loses its name. Who has it open goes on with it.
     pub fn unlink(&self, parent: Ino, name: &[u8]) -> Result<(), Fault> {
-        self.ask_gate(parent, name)?;
         self.remove(|state, now| state.nodes.unlink_name(parent, name, now))
     }
 
@@ -75,12 +75,27 @@ impl Mount {
         (to, new_name): (Ino, &[u8]),
         replace: Replace,
     ) -> Result<(), Fault> {
-        self.ask_gate(from, name)?;
-        self.ask_gate(to, new_name)?;
+        self.ask_gate_for(from, name)?;
+        self.ask_gate_for(to, new_name)?;
+        let moved = self.move_node((from, name), (to, new_name), replace)?;
+        // What was written elsewhere may be a pointer at a managed path now, and the move is done whether that can be told or not.
+        for ino in moved.into_iter().flatten() {
+            let _ = self.consider_ghost(ino);
+        }
+        Ok(())
+    }
+
+    /// Returns which nodes have another place now.
+    fn move_node(
+        &self,
+        (from, name): (Ino, &[u8]),
+        (to, new_name): (Ino, &[u8]),
+        replace: Replace,
+    ) -> Result<[Option<Ino>; 2], Fault> {
         let mut state = self.state_mut();
         self.check_writable()?;
         let Some(change) = state.nodes.rename((from, name), (to, new_name), replace, self.now())? else {
-            return Ok(());
+            return Ok([None; 2]);
         };
         let moved = state.nodes.child(from, name)?;
         let other = state.nodes.child(to, new_name).ok();
@@ -88,13 +103,11 @@ impl Mount {
         self.commit(&mut state, &change)?;
         self.note_below(&state, moved);
         match other {
-            Some(other) if replace != Replace::Exchange => self.let_go(&mut state, other),
-            Some(other) => {
-                self.note_below(&state, other);
-                Ok(())
-            }
-            None => Ok(()),
+            Some(other) if replace == Replace::Exchange => self.note_below(&state, other),
+            Some(other) => self.let_go(&mut state, other)?,
+            None => {}
         }
+        Ok([Some(moved), other.filter(|_| replace == Replace::Exchange)])
     }
 
     /// Ends a removed node that nobody has open.
@@ -112,7 +125,7 @@ impl Mount {
     }
 
     /// Asks whether the file with this name may be changed, if there is one. Not to be called with the lock held.
-    fn ask_gate(&self, parent: Ino, name: &[u8]) -> Result<(), Fault> {
+    fn ask_gate_for(&self, parent: Ino, name: &[u8]) -> Result<(), Fault> {
         self.check_writable()?;
         let path = {
             let state = self.state();
@@ -121,6 +134,6 @@ impl Mount {
                 _ => return Ok(()),
             }
         };
-        self.gate.may_write(&path)
+        self.ask_gate(&path)
     }
 }

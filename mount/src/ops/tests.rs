@@ -9,11 +9,13 @@ use dits_format::{ChunkId, Oid};
 use std::ops::Range;
 use std::path::Path;
 
-const GHOST: &[u8] = b"what a remote has";
-const BY: Creator = Creator { uid: 1, gid: 2, mode: 0o644 };
-const READ: Access = Access { read: true, write: false, truncate: false, append: false };
-const WRITE: Access = Access { read: true, write: true, truncate: false, append: false };
+pub(crate) const GHOST: &[u8] = b"what a remote has";
+const ATTRIBUTES: &[u8] = b"[attr]dits filter=dits\n*.bin dits\nlocked.bin lockable\n";
+pub(super) const BY: Creator = Creator { uid: 1, gid: 2, mode: 0o644 };
+pub(super) const READ: Access = Access { read: true, write: false, truncate: false, append: false };
+pub(super) const WRITE: Access = Access { read: true, write: true, truncate: false, append: false };
 
+/// Without a remote: what it has is [`GHOST`].
 struct World;
 
 impl Contents for World {
@@ -37,8 +39,9 @@ impl Contents for World {
 }
 
 impl Blobs for World {
-    fn read(&self, _: &BlobId, _: &[u8]) -> Result<BlobData, ContentFault> {
-        Ok(BlobData::Memory(Bytes::from_static(b"text\n")))
+    fn read(&self, _: &BlobId, path: &[u8]) -> Result<BlobData, ContentFault> {
+        let text: &[u8] = if path == b".gitattributes" { ATTRIBUTES } else { b"text\n" };
+        Ok(BlobData::Memory(Bytes::from_static(text)))
     }
 }
 
@@ -52,13 +55,15 @@ impl Events for World {
     fn happened(&self, _: Event) {}
 }
 
-fn mount(dir: &Path) -> Mount {
+/// A mount with `a/locked.bin` and `a/x.bin`, both the same ghost, and `readme`, whose overlay is in `dir`.
+pub(crate) fn mount(dir: &Path) -> Mount {
     let ghost = |path: &str| BaseEntry {
         path: path.into(),
         what: BaseKind::Ghost { oid: Oid([9; 32]), bytes: GHOST.len() as u64, executable: false },
     };
     let blob = BaseKind::Blob { id: BlobId([1; 20].into()), bytes: 5, executable: false };
-    let base = [ghost("a/locked.bin"), ghost("a/x.bin"), BaseEntry { path: b"readme".to_vec(), what: blob }];
+    let blob = |path: &str| BaseEntry { path: path.into(), what: blob.clone() };
+    let base = [blob(".gitattributes"), ghost("a/locked.bin"), ghost("a/x.bin"), blob("readme")];
     let meta = BaseMeta { uid: 1, gid: 2, umask: 0o022, mtime: Time::from_seconds(5) };
     let mut nodes = Nodes::new(base, &meta);
     let overlay = Overlay::open(dir, &mut nodes).unwrap();
@@ -75,11 +80,11 @@ fn mount(dir: &Path) -> Mount {
     })
 }
 
-fn ino(mount: &Mount, path: &str) -> Ino {
+pub(super) fn ino(mount: &Mount, path: &str) -> Ino {
     mount.with_nodes(|nodes| nodes.find(path.as_bytes())).unwrap()
 }
 
-fn read_all(mount: &Mount, path: &str) -> Vec<u8> {
+pub(super) fn read_all(mount: &Mount, path: &str) -> Vec<u8> {
     let opened = mount.open(ino(mount, path), READ).unwrap();
     let bytes = mount.read(opened.fh, 0, 1 << 20).unwrap();
     mount.release(opened.fh).unwrap();
@@ -122,10 +127,14 @@ fn the_gate_is_asked_before_a_file_changes() {
     let mount = mount(dir.path());
     let (a, locked) = (ino(&mount, "a"), ino(&mount, "a/locked.bin"));
     assert_eq!(mount.open(locked, WRITE).unwrap_err(), Fault::Denied);
-    assert_eq!(mount.unlink(a, b"locked.bin"), Err(Fault::Denied));
-    assert_eq!(mount.rename((a, b"x.bin"), (a, b"locked.bin"), Replace::Yes), Err(Fault::Denied));
+    let rename = |from: &[u8], to: &[u8]| mount.rename((a, from), (a, to), Replace::Yes);
+    assert_eq!(rename(b"x.bin", b"locked.bin"), Err(Fault::Denied));
+    assert_eq!(rename(b"locked.bin", b"x.bin"), Err(Fault::Denied));
     assert_eq!(mount.set_attr(locked, &SetAttr { bytes: Some(0), ..SetAttr::default() }), Err(Fault::Denied));
     assert_eq!(read_all(&mount, "a/locked.bin"), GHOST);
+    // What Git does when it checks out.
+    mount.unlink(a, b"locked.bin").unwrap();
+    mount.create(a, b"locked.bin", WRITE, BY, true).unwrap();
 }
 
 #[test]

@@ -33,6 +33,7 @@ use crate::outside::{Contents, Events};
 use dits_format::Oid;
 use shared::Shared;
 use std::fmt;
+use std::fs::File;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -83,6 +84,16 @@ impl Engine {
     /// Reads from `contents`.
     pub fn new(contents: Arc<dyn Contents>, options: Options) -> Arc<Engine> {
         Arc::new(Engine { shared: Arc::new(Shared::new(contents, options)) })
+    }
+
+    /// What it reads from.
+    pub fn contents(&self) -> &dyn Contents {
+        &*self.shared.contents
+    }
+
+    /// What is a file of its own on this machine, if this content is.
+    pub fn whole(&self, oid: &Oid) -> Option<File> {
+        self.shared.contents.whole(oid)
     }
 
     /// A content of `bytes` bytes, for a file with this path. Nothing is fetched before it is read.
