@@ -3,8 +3,9 @@
 //! Each open file has a few *runs*, places where it is read in order, so that one who reads two tracks of a video in turn, or
 //! scrubs, keeps a window at each. A read that is near no run starts one in place of the run that was idle longest.
 //!
-//! Always holds: a run has no more ahead of it than was read in it; elsewhere than at the head of a content, a quarter of that until
-//! the first MiB was read. So who reads in order wastes at most half of what comes, who reads at random nothing.
+//! Always holds: a run has no more ahead of it than was read in it, less what was leapt over; elsewhere than at the head of a content,
+//! a quarter of that until the first MiB was read. So who reads in order wastes at most half of what comes, who reads at random
+//! nothing.
 //!
 //! Units: bytes; times since any fixed moment.
 
@@ -69,6 +70,8 @@ struct Run {
     reads: u32,
     /// Bytes that were read.
     read_bytes: u64,
+    /// Bytes that were leapt over, and not read since.
+    skipped_bytes: u64,
     /// End of what was asked for ahead.
     ahead: u64,
     rate: Rate,
@@ -102,7 +105,7 @@ impl Pattern {
             step.withdraw.extend(self.runs.remove(0).hold(0));
         }
         let (start, rate) = (read.start, Rate::new(now));
-        Run { start, next: start, reads: 0, read_bytes: 0, ahead: start, rate }
+        Run { start, next: start, reads: 0, read_bytes: 0, skipped_bytes: 0, ahead: start, rate }
     }
 }
 
@@ -119,15 +122,15 @@ impl Run {
     }
 
     fn go_on(&mut self, read: &Range<u64>, now: Duration) {
-        if read.end <= self.next {
-            return;
-        }
-        let new = read.end - read.start.max(self.next);
+        let behind = self.next.min(read.end).saturating_sub(read.start).min(self.skipped_bytes);
+        let new = read.end.saturating_sub(read.start.max(self.next));
         self.start = self.start.min(read.start);
-        self.reads += u32::from(read.start <= self.next + LEAP_BYTES);
-        self.read_bytes += new;
-        self.next = read.end;
-        self.rate.note(new, now);
+        self.reads += u32::from(new > 0 && read.start <= self.next + LEAP_BYTES);
+        self.skipped_bytes += read.start.saturating_sub(self.next);
+        self.skipped_bytes -= behind;
+        self.read_bytes += behind + new;
+        self.next = self.next.max(read.end);
+        self.rate.note(behind + new, now);
     }
 
     /// What is to be asked for ahead now.
@@ -150,7 +153,7 @@ impl Run {
         if self.reads < 2 || may_be_probe && self.read_bytes <= PROBE_BYTES {
             return 0;
         }
-        let grown = match self.read_bytes {
+        let grown = match self.read_bytes.saturating_sub(self.skipped_bytes) {
             read if read >= WINDOW_BYTES => 1 << read.ilog2(),
             read if self.start == 0 => read,
             read => read / 4,

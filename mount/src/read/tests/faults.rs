@@ -30,6 +30,7 @@ fn all_who_wait_are_told_when_remotes_are_away_and_later_ones_at_once() {
             return;
         }
         setup.until_waiting(20);
+        setup.fake.until(|world| world.held == flights);
         setup.fake.set(|world| world.offline = true);
         setup.fake.set(|world| world.allowed = 1);
         setup.until_waiting(flights - 1);

@@ -109,7 +109,7 @@ fn kernels_that_ask_out_of_order_are_understood() {
     for at in [1, 0, 3, 2, 5, 4, 7, 6, 9, 8] {
         hand.read(at * STEP..(at + 1) * STEP);
     }
-    assert!(hand.ahead() > 10 * STEP, "{:?}", hand.wished);
+    assert!(hand.ahead() >= 15 * STEP, "{:?}", hand.wished);
     assert_eq!(hand.withdrawn, []);
 }
 
