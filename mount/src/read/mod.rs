@@ -33,7 +33,6 @@ use crate::outside::{Contents, Events};
 use dits_format::Oid;
 use shared::Shared;
 use std::fmt;
-use std::fs::File;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -89,11 +88,6 @@ impl Engine {
     /// What it reads from.
     pub fn contents(&self) -> &dyn Contents {
         &*self.shared.contents
-    }
-
-    /// What is a file of its own on this machine, if this content is.
-    pub fn whole(&self, oid: &Oid) -> Option<File> {
-        self.shared.contents.whole(oid)
     }
 
     /// A content of `bytes` bytes, for a file with this path. Nothing is fetched before it is read.
