@@ -4,7 +4,7 @@
 
 use bytes::Bytes;
 use dits_format::{ChunkId, Oid};
-use dits_mount::outside::{ContentFault, Contents, Piece, Priority, Sink};
+use dits_mount::outside::{ContentFault, Contents, Piece, Sink, Want};
 use std::fs::File;
 use std::ops::Range;
 
@@ -25,7 +25,7 @@ impl Contents for Nothing {
         false
     }
 
-    fn fetch(&self, _: &Oid, _: Range<u64>, _: Priority, _: &mut Sink<'_>) -> Result<(), ContentFault> {
+    fn fetch(&self, _: &Oid, _: Range<u64>, _: &Want, _: &mut Sink<'_>) -> Result<(), ContentFault> {
         Err(ContentFault::Offline("nobody is asked yet".into()))
     }
 

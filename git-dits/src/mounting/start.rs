@@ -74,7 +74,7 @@ pub fn start(
     let parts = Parts {
         nodes,
         overlay: (!options.read_only).then_some(overlay),
-        engine: Engine::new(Arc::new(super::nothing::Nothing)),
+        engine: Engine::new(Arc::new(super::nothing::Nothing), dits_mount::read::Options::default()),
         blobs: Arc::new(WithLink { link: link.into(), blobs }),
         gate: gate.clone(),
         events: log,
