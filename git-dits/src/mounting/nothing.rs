@@ -1,15 +1,14 @@
-//! Contents and leave to write, until they come from remotes and locks.
+//! Contents, until they come from remotes.
 //!
-//! A ghost cannot be read, and everything may be written.
+//! A ghost cannot be read.
 
 use bytes::Bytes;
 use dits_format::{ChunkId, Oid};
-use dits_mount::Fault;
-use dits_mount::outside::{ContentFault, Contents, Gate, Piece, Priority, Sink};
+use dits_mount::outside::{ContentFault, Contents, Piece, Sink, Want};
 use std::fs::File;
 use std::ops::Range;
 
-/// No contents, and no locks.
+/// No contents.
 #[derive(Debug)]
 pub struct Nothing;
 
@@ -26,17 +25,11 @@ impl Contents for Nothing {
         false
     }
 
-    fn fetch(&self, _: &Oid, _: Range<u64>, _: Priority, _: &mut Sink<'_>) -> Result<(), ContentFault> {
+    fn fetch(&self, _: &Oid, _: Range<u64>, _: &Want, _: &mut Sink<'_>) -> Result<(), ContentFault> {
         Err(ContentFault::Offline("nobody is asked yet".into()))
     }
 
     fn whole(&self, _: &Oid) -> Option<File> {
         None
-    }
-}
-
-impl Gate for Nothing {
-    fn may_write(&self, _: &[u8]) -> Result<(), Fault> {
-        Ok(())
     }
 }

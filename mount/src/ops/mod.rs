@@ -229,7 +229,9 @@ impl Mount {
             }
             self.unpin(&mut state, ino);
             result?;
-            self.note(&state, ino);
+            if !is_only_older(&state.nodes, ino, set) {
+                self.note(&state, ino);
+            }
         }
         state.nodes.attr(ino)
     }
@@ -279,6 +281,13 @@ impl Mount {
         }
         self.note_path(&path);
     }
+}
+
+/// Whether a file of a commit gets another time and nothing else: Git would read all of it to see that it is the same.
+fn is_only_older(nodes: &Nodes, ino: Ino, set: &SetAttr) -> bool {
+    let is_written =
+        |node: &crate::nodes::Node| !matches!(&node.body, Body::File(source) if !source.is_upper());
+    *set == SetAttr { mtime: set.mtime, ..SetAttr::default() } && !nodes.get(ino).is_ok_and(is_written)
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
