@@ -157,20 +157,31 @@ fn said_by_git(error: RepoError) -> anyhow::Error {
     }
 }
 
+/// Whether worktrees have settings of their own, in lower case.
+const OWN_SETTINGS: &str = "extensions.worktreeconfig";
+
 /// What was there before a worktree was made.
 struct Before {
     branches: Vec<u8>,
     dir_is_there: bool,
+    /// Whether worktrees have settings of their own, or would change what is shared if they had not.
+    keeps_settings: bool,
 }
 
 impl Before {
     fn look(repository: &Repository, dir: &Path) -> Result<Before> {
-        Ok(Before { branches: branches(&repository.git)?, dir_is_there: dir.exists() })
+        let is_set = |key| repository.config(key).map(|value| value.is_some());
+        let keeps_settings =
+            is_set(OWN_SETTINGS)? || repository.worktree.is_none() || is_set("core.worktree")?;
+        Ok(Before { branches: branches(&repository.git)?, dir_is_there: dir.exists(), keeps_settings })
     }
 
     /// Takes the worktree, and a branch that was made for it, away again. What fails here is not told: why nothing could be mounted is.
     fn restore(&self, repository: &Repository, dir: &Path) {
         let _ = linked::remove(repository, dir);
+        if !self.keeps_settings {
+            let _ = repository.git.run(&["config", "--local", "--unset", OWN_SETTINGS]);
+        }
         if self.dir_is_there {
             let _ = fs::create_dir(dir);
         }

@@ -132,7 +132,7 @@ impl Live<'_> {
 
     /// Makes all that was written durable, and gives the lock back.
     fn end(self, info: &mut super::state::Info) {
-        let synced = self.started.mount.sync_names().context("cannot write the overlay");
+        let synced = self.started.mount.sync_all().context("cannot write the overlay");
         info.pid = None;
         for result in [synced, self.state.write(info), self.state.unprotect()] {
             if let Err(error) = result {

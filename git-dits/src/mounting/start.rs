@@ -19,7 +19,7 @@ use dits_mount::fuse::{self, ServeError, Session};
 use dits_mount::nodes::Nodes;
 use dits_mount::ops::Parts;
 use dits_mount::outside::{BlobData, BlobId, Blobs, ContentFault};
-use dits_mount::overlay::Overlay;
+use dits_mount::overlay::{Overlay, OverlayError};
 use dits_mount::read::Engine;
 use dits_repo::{Repository, linked, snapshot};
 use serde_json::{Value, json};
@@ -61,7 +61,7 @@ pub fn start(
     let place = entries.partition_point(|entry| entry.path[..] < LINK[..]);
     entries.insert(place, link_entry(link.len() as u64));
     let mut nodes = Nodes::new(entries, &info.meta());
-    let overlay = Overlay::open(&state.folder(), &mut nodes)?;
+    let overlay = Overlay::open(&state.folder(), &mut nodes).map_err(|error| unusable(state, error))?;
     if !info.is_indexed {
         stage("Filling git's index");
         index::fill(&repository.index, repository.hash, &nodes)?;
@@ -73,7 +73,8 @@ pub fn start(
     let outer = Mutex::new(OuterAttributes::find(&repository, |name| std::env::var_os(name))?);
     let parts = Parts {
         nodes,
-        overlay: (!options.read_only).then_some(overlay),
+        overlay: Some(overlay),
+        read_only: options.read_only,
         engine: Engine::new(Arc::new(super::nothing::Nothing), dits_mount::read::Options::default()),
         blobs: Arc::new(WithLink { link: link.into(), blobs }),
         gate: gate.clone(),
@@ -143,6 +144,12 @@ pub fn check() -> Result<()> {
 fn refused(error: ServeError) -> anyhow::Error {
     let hint = error.hint();
     Failure { text: crate::report::text(&error.into()), hint, code: FATAL }.into()
+}
+
+/// What was changed cannot be told for sure, so nothing is mounted, and nothing taken away.
+fn unusable(state: &State, error: OverlayError) -> anyhow::Error {
+    let hint = state.rescue();
+    Failure::new(crate::report::text(&error.into()), hint).into()
 }
 
 /// A name that no earlier process of this mount had.
