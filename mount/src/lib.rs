@@ -23,7 +23,11 @@ pub mod attributes;
 pub mod base;
 pub mod control;
 mod fault;
+#[cfg(all(feature = "fuse", target_os = "linux"))]
+pub mod fuse;
 pub mod journal;
+#[cfg(feature = "nfs")]
+pub mod nfs;
 pub mod nodes;
 pub mod ops;
 pub mod outside;

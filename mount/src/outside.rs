@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use std::fs::File;
 use std::ops::Range;
 
-/// Git's name of a blob, in bytes: 20 or 32.
+/// What [`Blobs`] know a blob by: Git's name of it in bytes, 20 or 32; more where its bytes are converted for a working tree.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct BlobId(pub Box<[u8]>);
 

@@ -141,7 +141,8 @@ impl Mount {
         if self.is_read_only() { Err(Fault::ReadOnly) } else { Ok(()) }
     }
 
-    fn now(&self) -> Time {
+    /// The time of day.
+    pub fn now(&self) -> Time {
         (self.clock)()
     }
 
@@ -267,4 +268,4 @@ impl Mount {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

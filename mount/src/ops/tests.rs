@@ -9,7 +9,7 @@ use dits_format::{ChunkId, Oid};
 use std::ops::Range;
 use std::path::Path;
 
-pub(super) const GHOST: &[u8] = b"what a remote has";
+pub(crate) const GHOST: &[u8] = b"what a remote has";
 const ATTRIBUTES: &[u8] = b"[attr]dits filter=dits\n*.bin dits\nlocked.bin lockable\n";
 pub(super) const BY: Creator = Creator { uid: 1, gid: 2, mode: 0o644 };
 pub(super) const READ: Access = Access { read: true, write: false, truncate: false, append: false };
@@ -55,7 +55,8 @@ impl Events for World {
     fn happened(&self, _: Event) {}
 }
 
-pub(super) fn mount(dir: &Path) -> Mount {
+/// A mount with `a/locked.bin` and `a/x.bin`, both the same ghost, and `readme`, whose overlay is in `dir`.
+pub(crate) fn mount(dir: &Path) -> Mount {
     let ghost = |path: &str| BaseEntry {
         path: path.into(),
         what: BaseKind::Ghost { oid: Oid([9; 32]), bytes: GHOST.len() as u64, executable: false },
