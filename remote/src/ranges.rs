@@ -69,9 +69,10 @@ pub struct Want<'a> {
 }
 
 /// What somebody should hear of.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Told {
     /// A remote cannot be reached.
+    #[error("cannot reach '{remote}': {why}")]
     Offline {
         /// Which.
         remote: String,
@@ -79,11 +80,13 @@ pub enum Told {
         why: String,
     },
     /// It can be reached again.
+    #[error("'{remote}' can be reached again")]
     Online {
         /// Which.
         remote: String,
     },
     /// What comes cannot be kept on this machine, for the time being.
+    #[error("what is fetched is not kept: {why}")]
     NotKept {
         /// Why.
         why: String,
