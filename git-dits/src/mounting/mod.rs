@@ -1,20 +1,28 @@
-//! A mount's view of this repository: what `dits_mount` is handed.
+//! `git dits mount`: what joins the filesystem core (`dits_mount`) to this repository, its remotes and the system.
 //!
-//! - [`base`]: the tree of a commit.
-//! - [`blobs`]: Git's blobs.
-//! - [`contents`]: bytes of contents, from here and from remotes; [`whole`]: as files of their own.
-//! - [`index`]: Git's index, filled so that nothing needs to be looked at.
-//! - [`settings`]: Git's settings of its worktree.
+//! - [`dir`]: the folder that is mounted on; [`state`]: where a mount keeps what must not be lost; [`system`]: the system's table of mounts.
+//! - [`launch`]: starting the process that serves a mount; [`daemon`]: its life; [`start`]: what it is made of.
+//! - [`desk`], [`answers`]: its end of the socket; [`control`]: that of commands and hooks.
+//! - [`base`], [`blobs`], [`index`], [`settings`]: what it has of Git: the tree of a commit, blobs, an index that needs no look at a file, settings.
+//! - [`contents`]: bytes of contents, from here and from remotes; [`whole`]: as files of their own; [`prefetch`]: before they are read.
+//! - [`log`]: what happened; [`view`]: how all mounts of a repository are doing.
 
-#[expect(dead_code, reason = "for the process that serves a mount")]
+pub mod answers;
 pub mod base;
-#[cfg_attr(not(test), expect(dead_code, reason = "for the process that serves a mount"))]
 pub mod blobs;
-#[expect(dead_code, reason = "for the process that serves a mount")]
 pub mod contents;
-#[expect(dead_code, reason = "for the process that serves a mount")]
+pub mod control;
+pub mod daemon;
+pub mod desk;
+pub mod dir;
 pub mod index;
-#[expect(dead_code, reason = "for the process that serves a mount")]
+pub mod launch;
+pub mod log;
+pub mod nothing;
+pub mod prefetch;
 pub mod settings;
-#[cfg_attr(not(test), expect(dead_code, reason = "for the process that serves a mount"))]
+pub mod start;
+pub mod state;
+pub mod system;
+pub mod view;
 pub mod whole;

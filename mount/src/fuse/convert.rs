@@ -16,6 +16,7 @@ const SECTOR_BYTES: u64 = 512;
 pub(super) fn errno(fault: Fault) -> Errno {
     match fault {
         Fault::NotFound => Errno::ENOENT,
+        Fault::Stale => Errno::ESTALE,
         Fault::Exists => Errno::EEXIST,
         Fault::NotDirectory => Errno::ENOTDIR,
         Fault::IsDirectory => Errno::EISDIR,

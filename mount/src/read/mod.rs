@@ -31,8 +31,8 @@ impl Engine {
         &*self.contents
     }
 
-    /// A content of `bytes` bytes, for a file with this name. Nothing is fetched before it is read.
-    pub fn open(self: &Arc<Engine>, oid: Oid, bytes: u64, _name: &[u8]) -> Stream {
+    /// A content of `bytes` bytes, for the file at this path. Nothing is fetched before it is read.
+    pub fn open(self: &Arc<Engine>, oid: Oid, bytes: u64, _path: &[u8]) -> Stream {
         Stream { engine: self.clone(), oid, bytes }
     }
 }
@@ -53,22 +53,30 @@ impl Stream {
 
     /// At most `length` bytes from `offset`; fewer only at the end. Waits for the network if it must.
     pub fn read(&self, offset: u64, length: u32) -> Result<Bytes, ContentFault> {
-        let end = self.bytes.min(offset.saturating_add(u64::from(length)));
+        self.try_read(offset, length).unwrap_or_else(|| self.fetch(offset, self.end(offset, length)))
+    }
+
+    /// The same, if it takes no network; `None` if it does.
+    pub fn try_read(&self, offset: u64, length: u32) -> Option<Result<Bytes, ContentFault>> {
+        self.local(offset, self.end(offset, length)).transpose()
+    }
+
+    fn end(&self, offset: u64, length: u32) -> u64 {
+        self.bytes.min(offset.saturating_add(u64::from(length)))
+    }
+
+    fn local(&self, offset: u64, end: u64) -> Result<Option<Bytes>, ContentFault> {
         if offset >= end {
-            return Ok(Bytes::new());
+            return Ok(Some(Bytes::new()));
         }
         let contents = &self.engine.contents;
-        if let Some(pieces) = contents.pieces(&self.oid, offset..end)? {
-            let mut out = BytesMut::with_capacity((end - offset) as usize);
-            for piece in pieces {
-                match contents.local(&piece.id)? {
-                    Some(chunk) => cut(&mut out, piece, &chunk, offset..end),
-                    None => return self.fetch(offset, end),
-                }
-            }
-            return Ok(out.freeze());
+        let Some(pieces) = contents.pieces(&self.oid, offset..end)? else { return Ok(None) };
+        let mut out = BytesMut::with_capacity((end - offset) as usize);
+        for piece in pieces {
+            let Some(chunk) = contents.local(&piece.id)? else { return Ok(None) };
+            cut(&mut out, piece, &chunk, offset..end);
         }
-        self.fetch(offset, end)
+        Ok(Some(out.freeze()))
     }
 
     fn fetch(&self, offset: u64, end: u64) -> Result<Bytes, ContentFault> {

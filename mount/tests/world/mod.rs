@@ -174,6 +174,7 @@ pub fn mount_of(base: Vec<BaseEntry>, state: Option<&Path>, world: &Arc<World>) 
     Arc::new(Mount::new(Parts {
         nodes,
         overlay,
+        read_only: false,
         engine: Engine::new(world.clone()),
         blobs: world.clone(),
         gate: world.clone(),

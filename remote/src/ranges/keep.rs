@@ -11,6 +11,7 @@ use super::{Tell, Told};
 use bytes::Bytes;
 use dits_format::{ChunkId, Kind};
 use dits_store::{Batch, StoreError};
+use serde::Serialize;
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
@@ -33,7 +34,7 @@ const ROOM_MAX: Duration = Duration::from_secs(60);
 pub type Open = Box<dyn Fn() -> Result<Box<dyn Batch>, StoreError> + Send>;
 
 /// What came from remotes, in chunks of data.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub struct Counts {
     /// Chunks that came.
     pub chunks: u64,

@@ -254,7 +254,8 @@ impl Remotes {
 
     fn list(&self, old: &[Place]) -> Result<Vec<Place>, EndpointError> {
         // Its settings are read once for a value of it.
-        let fresh = Repository::of(&self.dialler.git)?;
+        let mut fresh = Repository::of(&self.dialler.git)?;
+        fresh.worktree.clone_from(&self.dialler.worktree);
         let mut places = Vec::new();
         for remote in endpoint::all(&fresh, endpoint::Direction::Fetch)? {
             let Some(other) = storage::local_remote(&fresh.git, endpoint::inner(&remote.git_url)) else {

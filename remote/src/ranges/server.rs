@@ -11,6 +11,7 @@ use crate::retry::pause;
 use dits_repo::Git;
 use dits_sync::Address;
 use dits_sync::client::{CONNECT_MAX, Client};
+use std::path::PathBuf;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -54,6 +55,8 @@ struct Down {
 /// What it takes to connect.
 pub struct Dialler {
     pub git: Git,
+    /// Where settings of the repository are looked for.
+    pub worktree: Option<PathBuf>,
     pub settings: Settings,
     pub tell: Tell,
 }
@@ -114,7 +117,7 @@ impl Server {
 
     /// The thread in the background.
     fn connect(&self, dialler: &Dialler) {
-        let Dialler { git, settings, tell } = dialler;
+        let Dialler { git, settings, tell, .. } = dialler;
         for failed in 1.. {
             let within = if failed == 1 { WAIT_MAX } else { CONNECT_MAX };
             let dialled = dial(git, &self.address, settings, within);
