@@ -148,7 +148,8 @@ impl Ranges {
         let open = move || dits_store::ChunkWrite::batch(&to.for_fetched());
         let keeper = Arc::new(Keeper::new(Box::new(open), tell.clone()));
         let known = Known::new(store.clone(), keeper.clone(), Claims::open(claims));
-        let remotes = Remotes::new(Dialler { git: repository.git, worktree: repository.worktree, settings, tell });
+        let remotes =
+            Remotes::new(Dialler { git: repository.git, worktree: repository.worktree, settings, tell });
         Ranges { store, known, keeper, remotes, held: Mutex::default(), refreshed: Mutex::default() }
     }
 

@@ -210,13 +210,14 @@ fn a_cut_wire_is_mended_in_the_middle_of_a_read() {
     let reader = Reader::of(&ben);
     reader.read(&oid, 0..10).unwrap();
     relay.cut_down_after(2 * MIB);
+    let first = reader.ranges.counts().bytes;
     let error = reader.read(&oid, 0..8 * MIB);
     assert!(relay.is_cut() && matches!(error, Err(RangeError::Offline(_))), "{error:?}");
     relay.mend();
     wait_for("the wire is noticed", || reader.told(|told| matches!(told, Told::Online { .. })) == 1);
     assert_eq!(reader.read(&oid, 0..8 * MIB).unwrap(), content);
-    // All that had come was kept.
-    assert_eq!(reader.ranges.counts().bytes, 8 * MIB);
+    // All that had come was kept; the first chunk came once more, before it was known what lies behind it.
+    assert!(reader.ranges.counts().bytes <= 8 * MIB + first);
 }
 
 fn faulty(world: &World, rules: &str) -> Server {
@@ -287,8 +288,9 @@ fn a_folder_or_a_repository_of_this_machine_is_a_remote_too() {
     let folder = world.path().join("folder");
     let folder = folder.to_str().unwrap();
     ann.git(&["dits", "init-folder", folder]);
-    ann.git(&["config", "dits.url", folder]);
-    ann.git(&["dits", "push", "--all", "."]);
+    ann.git(&["remote", "add", "folder", "https://127.0.0.1:1/none"]);
+    ann.git(&["config", "remote.folder.ditsurl", folder]);
+    ann.git(&["dits", "push", "folder", "--all"]);
     let cyd = bare_clone(&world.user("cyd"), &from);
     cyd.git(&["remote", "remove", "origin"]);
     cyd.git(&["config", "dits.url", folder]);

@@ -3,15 +3,16 @@
 //! Joins [`Ranges`] to what the filesystem core asks for, and gives each failure the name that it has there. The rules are
 //! `dits_remote`'s.
 
-use super::whole::{WholeError, WholeFiles};
+use super::prefetch::{self, Item};
+use super::whole::WholeFiles;
 use anyhow::Result;
 use bytes::Bytes;
 use dits_format::{ChunkId, Oid};
 use dits_mount::outside::{ContentFault, Contents, Piece, Priority, Sink};
-use dits_remote::Settings;
 use dits_remote::ranges::{self, RangeError, Ranges, Setup, Tell, Urgency};
-use dits_repo::Repository;
+use dits_remote::{RemoteSource, Settings};
 use dits_repo::settings::Setting;
+use dits_repo::{FetchProgress, Git, Repository};
 use dits_store::PackStore;
 use dits_sync::range::Part;
 use std::fs::File;
@@ -21,13 +22,15 @@ use std::path::Path;
 /// Largest size of the whole files of a mount, in bytes; 0: none.
 pub const WHOLE_SIZE: Setting<u64> = Setting::new("dits.mount.wholesize", 0);
 /// File that remembers what servers said.
-const CLAIMS: &str = "manifests";
+pub const CLAIMS: &str = "manifests";
 /// Folder of whole files.
 const WHOLE: &str = "whole";
 
 /// See the file head.
 #[derive(Debug)]
 pub struct StoreContents {
+    git: Git,
+    settings: Settings,
     store: PackStore,
     ranges: Ranges,
     whole: WholeFiles,
@@ -44,14 +47,22 @@ impl StoreContents {
     ) -> Result<StoreContents> {
         let store = repository.store()?;
         let whole = WholeFiles::new(state.join(WHOLE), repository.setting_number(WHOLE_SIZE)?);
-        let (settings, claims) = (settings.clone(), state.join(CLAIMS));
-        let ranges = Ranges::new(Setup { repository, store: store.clone(), settings, claims, tell });
-        Ok(StoreContents { store, ranges, whole })
+        let (git, settings, claims) = (repository.git.clone(), settings.clone(), state.join(CLAIMS));
+        let setup = Setup { repository, store: store.clone(), settings: settings.clone(), claims, tell };
+        Ok(StoreContents { git, settings, store, ranges: Ranges::new(setup), whole })
     }
 
-    /// The chunks that are here.
-    pub fn store(&self) -> &PackStore {
-        &self.store
+    /// Brings whole contents here, behind what somebody waits for; gives those that could not be had.
+    pub fn bring(
+        &self,
+        items: &[Item],
+        observe: &mut (dyn FnMut(FetchProgress) + Send),
+    ) -> Result<Vec<Item>> {
+        // Its settings are read once for a value of it.
+        let mut repository = Repository::of(&self.git)?;
+        repository.worktree = None;
+        let source = RemoteSource::new(&repository, &self.store, &self.settings);
+        prefetch::bring(&self.store, &mut source.in_background(), items, observe)
     }
 
     /// For who asks for more than the core does.
@@ -60,7 +71,7 @@ impl StoreContents {
     }
 
     /// Makes a content that is whole here a file of its own.
-    pub fn make_whole(&self, oid: &Oid) -> Result<(), WholeError> {
+    pub fn make_whole(&self, oid: &Oid) -> Result<()> {
         self.whole.make(&self.store, oid)
     }
 }

@@ -7,8 +7,10 @@
 //! At most `dits.mount.wholesize` bytes, those that were opened longest ago go first; `dits.reserve` is kept to. A file that is
 //! open when it goes stays readable.
 //!
-//! Fails with [`WholeError`].
+//! Fails with what is to be told to people.
 
+use crate::report::Failure;
+use anyhow::{Context as _, Result};
 use dits_format::{Binding, Manifest, Oid, Proof};
 use dits_store::durable::{self, TempFile};
 use dits_store::{ChunkWrite, Modes, PackStore, StoreError, content};
@@ -22,25 +24,6 @@ use std::time::SystemTime;
 const BLOCK_BYTES: u64 = 512;
 /// Ending of files in the making.
 const TEMPORARY: &str = ".tmp";
-
-/// Why there is no whole file of a content.
-#[derive(Debug, thiserror::Error)]
-pub enum WholeError {
-    /// Not all of it is in the store.
-    #[error("not all of content {0} is here")]
-    NotHere(Oid),
-    /// It would not fit.
-    #[error("a file of {bytes} bytes is above 'dits.mount.wholesize' ({most})")]
-    TooLarge {
-        /// Its bytes.
-        bytes: u64,
-        /// The setting.
-        most: u64,
-    },
-    /// The store or the disk failed, or what is here is not the content.
-    #[error(transparent)]
-    Store(#[from] StoreError),
-}
 
 /// See the file head.
 #[derive(Debug)]
@@ -70,15 +53,17 @@ impl WholeFiles {
     }
 
     /// Makes the file of a content that is whole in `store`.
-    pub fn make(&self, store: &PackStore, oid: &Oid) -> Result<(), WholeError> {
+    pub fn make(&self, store: &PackStore, oid: &Oid) -> Result<()> {
         let _alone = self.making.lock().unwrap_or_else(PoisonError::into_inner);
         if self.find(oid).is_some() {
             return Ok(());
         }
-        let known = content::find_whole(store, oid, |_| true)?.ok_or(WholeError::NotHere(*oid))?;
+        let known = content::find_whole(store, oid, |_| true)?;
+        let known = known.with_context(|| format!("not all of content {oid} is here"))?;
         let bytes = known.manifest.size;
         if self.most > 0 && bytes > self.most {
-            return Err(WholeError::TooLarge { bytes, most: self.most });
+            let text = format!("a file of {bytes} bytes is above 'dits.mount.wholesize' ({})", self.most);
+            return Err(Failure::new(text, "'git config dits.mount.wholesize SIZE' sets it").into());
         }
         durable::create_dir(&self.dir)?;
         fs::read_dir(&self.dir).into_iter().flatten().flatten().map(|entry| entry.path()).for_each(|path| {
@@ -97,11 +82,11 @@ impl WholeFiles {
     }
 
     /// Removes what was used longest ago, until there is room for `bytes` more.
-    fn make_room(&self, bytes: u64) -> Result<(), StoreError> {
+    fn make_room(&self, bytes: u64) -> Result<()> {
         if self.most == 0 {
             return Ok(());
         }
-        let mut files = used(&self.dir).map_err(StoreError::io("read", &self.dir))?;
+        let mut files = used(&self.dir).with_context(|| format!("cannot read '{}'", self.dir.display()))?;
         files.sort();
         let mut taken: u64 = files.iter().map(|(_, bytes, _)| bytes).sum();
         for (_, freed, path) in files {
@@ -144,7 +129,7 @@ fn write(store: &PackStore, manifest: &Manifest, file: &TempFile) -> Result<(), 
 }
 
 /// Writes down what was learned about a claim.
-fn settle(store: &PackStore, binding: &Binding, written: &Result<(), StoreError>) -> Result<(), StoreError> {
+fn settle(store: &PackStore, binding: &Binding, written: &Result<(), StoreError>) -> Result<()> {
     let proof = match written {
         Ok(()) => Proof::Proved,
         Err(StoreError::Mismatch { .. }) => Proof::Refuted,
