@@ -189,6 +189,11 @@ pub enum Event {
         /// What went wrong.
         why: String,
     },
+    /// What the user should hear about locks, for people.
+    News {
+        /// What happened.
+        what: String,
+    },
     /// Remotes can be reached again.
     Online,
 }

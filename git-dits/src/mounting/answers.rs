@@ -33,6 +33,8 @@ impl Answers {
 
     /// Answers one question.
     pub fn answer(&self, ask: Ask, _say: &mut Say<'_>) -> Answer {
+        // Git asks what has changed before it writes pointers.
+        self.started.look_outside();
         match ask {
             Ask::Status => Answer::Status(Box::new(self.status())),
             Ask::Changes { since } => {
@@ -40,7 +42,11 @@ impl Answers {
                 let text = |paths: Vec<Vec<u8>>| paths.iter().map(|path| path_text(path)).collect();
                 Answer::Changes { token: changes.token, paths: changes.paths.map(text) }
             }
-            Ask::Prefetch { .. } | Ask::LocksChanged => {
+            Ask::LocksChanged => {
+                self.started.gate.locks_changed();
+                Answer::Done
+            }
+            Ask::Prefetch { .. } => {
                 Answer::Failed { why: "this version of git-dits does not do that".into(), hint: None }
             }
             Ask::Unmount { force } => self.unmount(force),

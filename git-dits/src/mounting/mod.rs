@@ -4,19 +4,23 @@
 //! - [`launch`]: starting the process that serves a mount; [`daemon`]: its life; [`start`]: what it is made of.
 //! - [`desk`], [`answers`]: its end of the socket; [`control`]: that of commands and hooks.
 //! - [`base`], [`blobs`], [`index`], [`settings`]: what it has of Git: the tree of a commit, blobs, an index that needs no look at a file, settings.
+//! - [`gate`], [`autolock`]: who may write lockable files; [`outer_attributes`]: attribute files outside of the tree.
 //! - [`log`]: what happened; [`view`]: how all mounts of a repository are doing.
 
 pub mod answers;
+pub mod autolock;
 pub mod base;
 pub mod blobs;
 pub mod control;
 pub mod daemon;
 pub mod desk;
 pub mod dir;
+pub mod gate;
 pub mod index;
 pub mod launch;
 pub mod log;
 pub mod nothing;
+pub mod outer_attributes;
 pub mod settings;
 pub mod start;
 pub mod state;

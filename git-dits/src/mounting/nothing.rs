@@ -1,15 +1,14 @@
-//! Contents and leave to write, until they come from remotes and locks.
+//! Contents, until they come from remotes.
 //!
-//! A ghost cannot be read, and everything may be written.
+//! A ghost cannot be read.
 
 use bytes::Bytes;
 use dits_format::{ChunkId, Oid};
-use dits_mount::Fault;
-use dits_mount::outside::{ContentFault, Contents, Gate, Piece, Sink, Want};
+use dits_mount::outside::{ContentFault, Contents, Piece, Sink, Want};
 use std::fs::File;
 use std::ops::Range;
 
-/// No contents, and no locks.
+/// No contents.
 #[derive(Debug)]
 pub struct Nothing;
 
@@ -32,11 +31,5 @@ impl Contents for Nothing {
 
     fn whole(&self, _: &Oid) -> Option<File> {
         None
-    }
-}
-
-impl Gate for Nothing {
-    fn may_write(&self, _: &[u8]) -> Result<(), Fault> {
-        Ok(())
     }
 }

@@ -4,7 +4,9 @@
 
 use super::blobs::GitBlobs;
 use super::daemon::Options;
+use super::gate::{self, LockGate};
 use super::log::Log;
+use super::outer_attributes::OuterAttributes;
 use super::state::{Info, State};
 use super::{base, dir, index};
 use crate::report::{FATAL, Failure};
@@ -22,13 +24,16 @@ use dits_mount::read::Engine;
 use dits_repo::{Repository, linked, snapshot};
 use serde_json::{Value, json};
 use std::path::Path;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 /// The filesystem of a mount, and what else it is asked for.
 pub struct Started {
     /// The filesystem.
     pub mount: Arc<Mount>,
+    /// Who may write.
+    pub gate: Arc<LockGate>,
+    outer: Mutex<OuterAttributes>,
     session: OnceLock<Arc<Session>>,
 }
 
@@ -64,25 +69,37 @@ pub fn start(
         state.write(info)?;
     }
     let blobs = GitBlobs::new(&git, repository.hash, converted, state.folder());
+    let gate = gate::open(&repository, options.settings.clone(), log.clone());
+    let outer = Mutex::new(OuterAttributes::find(&repository, |name| std::env::var_os(name))?);
     let parts = Parts {
         nodes,
         overlay: (!options.read_only).then_some(overlay),
         engine: Engine::new(Arc::new(super::nothing::Nothing), dits_mount::read::Options::default()),
         blobs: Arc::new(WithLink { link: link.into(), blobs }),
-        gate: Arc::new(super::nothing::Nothing),
+        gate: gate.clone(),
         events: log,
         epoch: epoch(),
         clock: Box::new(clock),
     };
-    Ok(Started { mount: Arc::new(Mount::new(parts)), session: OnceLock::new() })
+    let started = Started { mount: Arc::new(Mount::new(parts)), gate, outer, session: OnceLock::new() };
+    started.look_outside();
+    Ok(started)
 }
 
 impl Started {
-    /// Mounts it at `dir`; what is written takes its room on the disk of `disk`.
-    pub fn serve(&self, dir: &Path, disk: &Path, read_only: bool) -> Result<Arc<Session>> {
-        let options = fuse::Options { read_only, disk: Some(disk.to_owned()), ..fuse::Options::default() };
+    /// Mounts it at `dir`.
+    pub fn serve(&self, dir: &Path, read_only: bool) -> Result<Arc<Session>> {
+        let options = fuse::Options { read_only, ..fuse::Options::default() };
         let session = Arc::new(fuse::serve(self.mount.clone(), dir, &options).map_err(refused)?);
         Ok(self.session.get_or_init(|| session).clone())
+    }
+
+    /// Takes in what has changed in attribute files outside of the tree: nothing else tells of them.
+    pub fn look_outside(&self) {
+        let changed = self.outer.lock().unwrap_or_else(PoisonError::into_inner).changed();
+        if let Some(outer) = changed {
+            self.mount.set_outer_attributes(&outer);
+        }
     }
 
     /// Whether remotes could be reached when one was last needed.

@@ -286,6 +286,8 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 #[cfg(all(test, target_os = "linux"))]
+mod full_tests;
+#[cfg(all(test, target_os = "linux"))]
 mod model;
 #[cfg(test)]
 pub(crate) mod tests;

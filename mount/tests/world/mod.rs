@@ -9,6 +9,7 @@
 use bytes::Bytes;
 use dits_format::{ChunkId, Oid};
 use dits_mount::attr::Time;
+use dits_mount::attributes::Outer;
 use dits_mount::base::{BaseEntry, BaseKind, BaseMeta};
 use dits_mount::fuse::{self, Options, Session, Unmount};
 use dits_mount::nodes::Nodes;
@@ -165,7 +166,7 @@ pub fn mount_of(base: Vec<BaseEntry>, state: Option<&Path>, world: &Arc<World>) 
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
         Time(now.as_nanos() as i64)
     };
-    Arc::new(Mount::new(Parts {
+    let mount = Mount::new(Parts {
         nodes,
         overlay,
         read_only: false,
@@ -175,7 +176,10 @@ pub fn mount_of(base: Vec<BaseEntry>, state: Option<&Path>, world: &Arc<World>) 
         events: world.clone(),
         epoch: "test".into(),
         clock: Box::new(now),
-    }))
+    });
+    let info = b"*.bin filter=dits\n*.locked lockable\n".to_vec();
+    mount.set_outer_attributes(&Outer { info, ..Outer::default() });
+    Arc::new(mount)
 }
 
 impl Mounted {
@@ -195,7 +199,6 @@ impl Mounted {
         std::fs::create_dir_all(&state).unwrap();
         let world = Arc::new(World::default());
         let mount = mount_of(base, (!options.read_only).then_some(&state), &world);
-        let options = Options { disk: Some(state), ..options };
         let session = fuse::serve(mount.clone(), &dir, &options)
             .unwrap_or_else(|error| panic!("{error}; only DITS_TEST_NO_FUSE=1 leaves this story out"));
         Some(Mounted { world, mount, session, top })
