@@ -73,7 +73,8 @@ pub fn start(
     let outer = Mutex::new(OuterAttributes::find(&repository, |name| std::env::var_os(name))?);
     let parts = Parts {
         nodes,
-        overlay: (!options.read_only).then_some(overlay),
+        overlay: Some(overlay),
+        read_only: options.read_only,
         engine: Engine::new(Arc::new(super::nothing::Nothing)),
         blobs: Arc::new(WithLink { link: link.into(), blobs }),
         gate: gate.clone(),
