@@ -229,7 +229,9 @@ impl Mount {
             }
             self.unpin(&mut state, ino);
             result?;
-            self.note(&state, ino);
+            if !is_only_older(&state.nodes, ino, set) {
+                self.note(&state, ino);
+            }
         }
         state.nodes.attr(ino)
     }

@@ -172,6 +172,24 @@ fn the_gate_is_asked_before_a_file_changes() {
 }
 
 #[test]
+fn another_time_alone_is_no_change_of_a_file_of_the_commit() {
+    let dir = tempfile::tempdir().unwrap();
+    let mount = mount(dir.path());
+    let ino = mount.with_nodes(|nodes| nodes.find(b"a/x.bin")).unwrap();
+    let start = mount.journal().since("").token;
+    let time = SetAttr { mtime: Some(Time::from_seconds(70)), ..SetAttr::default() };
+    assert_eq!(mount.set_attr(ino, &time).unwrap().meta.mtime, Time::from_seconds(70));
+    assert_eq!(mount.journal().since(&start).paths, Some(vec![]));
+    mount.set_attr(ino, &SetAttr { mode: Some(0o755), ..time }).unwrap();
+    assert_eq!(mount.journal().since(&start).paths, Some(vec![b"a/x.bin".to_vec()]));
+    let fh = mount.open(ino, WRITE).unwrap().fh;
+    mount.release(fh).unwrap();
+    let start = mount.journal().since("").token;
+    mount.set_attr(ino, &time).unwrap();
+    assert_eq!(mount.journal().since(&start).paths, Some(vec![b"a/x.bin".to_vec()]), "it was written");
+}
+
+#[test]
 fn each_change_is_in_the_journal() {
     let dir = tempfile::tempdir().unwrap();
     let mount = mount(dir.path());
