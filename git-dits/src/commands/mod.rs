@@ -18,6 +18,7 @@ pub mod env;
 mod fetch;
 mod filter_process;
 mod fsck;
+mod fsmonitor;
 mod gc;
 mod get;
 mod ghost;

@@ -33,6 +33,8 @@ impl Answers {
 
     /// Answers one question.
     pub fn answer(&self, ask: Ask, say: &mut Say<'_>) -> Answer {
+        // Git asks what has changed before it writes pointers.
+        self.started.look_outside();
         match ask {
             Ask::Status => Answer::Status(Box::new(self.status())),
             Ask::Changes { since } => {
@@ -51,7 +53,8 @@ impl Answers {
                 prefetch::answer_ranges(&self.started.contents, &files, say)
             }
             Ask::LocksChanged => {
-                Answer::Failed { why: "this version of git-dits does not do that".into(), hint: None }
+                self.started.gate.locks_changed();
+                Answer::Done
             }
             Ask::Unmount { force } => self.unmount(force),
         }

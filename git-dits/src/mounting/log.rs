@@ -111,6 +111,7 @@ impl Events for Log {
                 self.trouble(&format!("'{}' may not be written: {why}", path_text(&path)));
             }
             Event::Overlay { why } => self.trouble(&format!("cannot keep a change: {why}")),
+            Event::News { what } => self.trouble(&what),
             Event::Online => self.say("remotes can be reached again"),
         }
     }

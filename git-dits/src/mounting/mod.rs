@@ -5,9 +5,11 @@
 //! - [`desk`], [`answers`]: its end of the socket; [`control`]: that of commands and hooks.
 //! - [`base`], [`blobs`], [`index`], [`settings`]: what it has of Git: the tree of a commit, blobs, an index that needs no look at a file, settings.
 //! - [`contents`]: bytes of contents, from here and from remotes; [`whole`]: as files of their own; [`prefetch`]: before they are read.
+//! - [`gate`], [`autolock`]: who may write lockable files; [`outer_attributes`]: attribute files outside of the tree.
 //! - [`log`]: what happened; [`view`]: how all mounts of a repository are doing.
 
 pub mod answers;
+pub mod autolock;
 pub mod base;
 pub mod blobs;
 pub mod contents;
@@ -15,10 +17,11 @@ pub mod control;
 pub mod daemon;
 pub mod desk;
 pub mod dir;
+pub mod gate;
 pub mod index;
 pub mod launch;
 pub mod log;
-pub mod nothing;
+pub mod outer_attributes;
 pub mod prefetch;
 pub mod settings;
 pub mod start;

@@ -5,11 +5,13 @@
 use super::blobs::GitBlobs;
 use super::contents::StoreContents;
 use super::daemon::Options;
+use super::gate::{self, LockGate};
 use super::log::Log;
+use super::outer_attributes::OuterAttributes;
 use super::state::{Info, State};
 use super::{base, dir, index};
 use crate::report::{FATAL, Failure};
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 use bytes::Bytes;
 use dits_mount::Mount;
 use dits_mount::attr::Time;
@@ -17,22 +19,29 @@ use dits_mount::base::{BaseEntry, BaseKind};
 use dits_mount::fuse::{self, ServeError, Session};
 use dits_mount::nodes::Nodes;
 use dits_mount::ops::Parts;
-use dits_mount::outside::{BlobData, BlobId, Blobs, ContentFault, Event, Events};
+use dits_mount::outside::{BlobData, BlobId, Blobs, ContentFault};
 use dits_mount::overlay::Overlay;
-use dits_mount::read::Engine;
+use dits_mount::read::{self, Engine, Trace};
 use dits_remote::ranges::Told;
 use dits_repo::{Repository, linked, snapshot};
 use serde_json::{Value, json};
+use std::ffi::OsStr;
+use std::fs::File;
+use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 /// The filesystem of a mount, and what else it is asked for.
 pub struct Started {
     /// The filesystem.
     pub mount: Arc<Mount>,
-    /// Where its contents come from.
+    /// Where its contents come from, and how they are read.
     pub contents: Arc<StoreContents>,
+    engine: Arc<Engine>,
+    /// Who may write.
+    pub gate: Arc<LockGate>,
+    outer: Mutex<OuterAttributes>,
     session: OnceLock<Arc<Session>>,
 }
 
@@ -70,44 +79,73 @@ pub fn start(
     let blobs = GitBlobs::new(&git, repository.hash, converted, state.folder());
     let tells = log.clone();
     let tell = Arc::new(move |told: Told| match told {
-        Told::Online { .. } => {
-            tells.say(&told.to_string());
-            tells.happened(Event::Online);
-        }
+        Told::Online { .. } => tells.say(&told.to_string()),
         trouble => tells.trouble(&trouble.to_string()),
     });
+    let gate = gate::open(&repository, options.settings.clone(), log.clone());
+    let outer = Mutex::new(OuterAttributes::find(&repository, |name| std::env::var_os(name))?);
+    let reading =
+        read::Options { events: Some(log.clone()), trace: trace(&repository)?, ..Default::default() };
     let contents = StoreContents::open(repository, &options.settings, &state.folder(), tell)?;
     let contents = Arc::new(contents);
+    let engine = Engine::new(contents.clone(), reading);
     let parts = Parts {
         nodes,
-        overlay: (!options.read_only).then_some(overlay),
-        engine: Engine::new(contents.clone()),
+        overlay: Some(overlay),
+        read_only: options.read_only,
+        engine: engine.clone(),
         blobs: Arc::new(WithLink { link: link.into(), blobs }),
-        gate: Arc::new(super::nothing::Nothing),
+        gate: gate.clone(),
         events: log,
         epoch: epoch(),
         clock: Box::new(clock),
     };
-    Ok(Started { mount: Arc::new(Mount::new(parts)), contents, session: OnceLock::new() })
+    let mount = Arc::new(Mount::new(parts));
+    let started = Started { mount, contents, engine, gate, outer, session: OnceLock::new() };
+    started.look_outside();
+    Ok(started)
+}
+
+/// Where what is read is written down, if `dits.mount.trace` names a file.
+fn trace(repository: &Repository) -> Result<Option<Trace>> {
+    let key = "dits.mount.trace";
+    if repository.config(key)?.is_none() {
+        return Ok(None);
+    }
+    // Git knows what `~` means.
+    let path = repository.git.run(&["config", "--type=path", "-z", "--get", key])?;
+    let path = Path::new(OsStr::from_bytes(path.strip_suffix(b"\0").unwrap_or(&path))).to_owned();
+    let file = File::options().append(true).create(true).open(&path);
+    let file = file.with_context(|| format!("cannot write '{}', which '{key}' names", path.display()))?;
+    Ok(Some(Trace::new(Box::new(file))))
 }
 
 impl Started {
-    /// Mounts it at `dir`; what is written takes its room on the disk of `disk`.
-    pub fn serve(&self, dir: &Path, disk: &Path, read_only: bool) -> Result<Arc<Session>> {
-        let options = fuse::Options { read_only, disk: Some(disk.to_owned()), ..fuse::Options::default() };
+    /// Mounts it at `dir`.
+    pub fn serve(&self, dir: &Path, read_only: bool) -> Result<Arc<Session>> {
+        let options = fuse::Options { read_only, ..fuse::Options::default() };
         let session = Arc::new(fuse::serve(self.mount.clone(), dir, &options).map_err(refused)?);
         Ok(self.session.get_or_init(|| session).clone())
     }
 
+    /// Takes in what has changed in attribute files outside of the tree: nothing else tells of them.
+    pub fn look_outside(&self) {
+        let changed = self.outer.lock().unwrap_or_else(PoisonError::into_inner).changed();
+        if let Some(outer) = changed {
+            self.mount.set_outer_attributes(&outer);
+        }
+    }
+
     /// Whether remotes could be reached when one was last needed.
     pub fn is_online(&self) -> bool {
-        self.contents.ranges().is_online()
+        self.engine.is_online() && self.contents.ranges().is_online()
     }
 
     /// What was counted.
     pub fn stats(&self) -> Value {
         json!({
             "kernel": self.session.get().map(|session| session.stats()),
+            "reads": self.engine.stats(),
             "contents": self.contents.ranges().counts(),
         })
     }

@@ -159,7 +159,9 @@ impl Nodes {
         match (self.nodes.get_mut(&ino).map(|node| &mut node.body), made) {
             (Some(_), None) => {}
             (Some(Body::File(old)), Some(Made::File(source))) => *old = source.clone(),
-            (None, Some(made)) if ino.0 < self.next => drop(self.nodes.insert(ino, node_of(made, meta))),
+            (None, Some(made)) if (self.base_end..self.next).contains(&ino.0) => {
+                drop(self.nodes.insert(ino, node_of(made, meta)))
+            }
             _ => return Err(Misfit("a node is something else")),
         }
         self.changed(ino)?.meta = meta;

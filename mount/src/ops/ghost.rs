@@ -54,6 +54,11 @@ impl Mount {
         self.become_ghost(&mut state, ino, &pointer)
     }
 
+    /// Whether the bytes of a file changed otherwise than by writing since it was last opened.
+    pub fn is_stale(&self, ino: Ino) -> bool {
+        self.state().stale.contains(&ino)
+    }
+
     fn become_ghost(&self, state: &mut State, ino: Ino, pointer: &Pointer) -> Result<(), Fault> {
         let now = self.now();
         let meta = Meta { mtime: now.minus_nanoseconds(AGE), ctime: now, ..state.nodes.get(ino)?.meta };

@@ -229,7 +229,9 @@ impl Mount {
             }
             self.unpin(&mut state, ino);
             result?;
-            self.note(&state, ino);
+            if !is_only_older(&state.nodes, ino, set) {
+                self.note(&state, ino);
+            }
         }
         state.nodes.attr(ino)
     }
@@ -285,6 +287,8 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+#[cfg(all(test, target_os = "linux"))]
+mod full_tests;
 #[cfg(all(test, target_os = "linux"))]
 mod model;
 #[cfg(test)]

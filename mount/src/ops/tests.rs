@@ -3,7 +3,8 @@
 use super::*;
 use crate::attr::{Access, Creator, ROOT, Replace};
 use crate::base::{BaseEntry, BaseKind, BaseMeta};
-use crate::outside::{BlobData, BlobId, ContentFault, Contents, Piece, Priority, Sink};
+use crate::nodes::Source;
+use crate::outside::{BlobData, BlobId, ContentFault, Contents, Piece, Sink, Want};
 use bytes::Bytes;
 use dits_format::{ChunkId, Oid};
 use std::collections::BTreeMap;
@@ -38,10 +39,10 @@ impl Contents for World {
     fn has(&self, _: &ChunkId) -> bool {
         false
     }
-    fn fetch(&self, oid: &Oid, _: Range<u64>, _: Priority, sink: &mut Sink<'_>) -> Result<(), ContentFault> {
+    fn fetch(&self, oid: &Oid, _: Range<u64>, _: &Want, sink: &mut Sink<'_>) -> Result<(), ContentFault> {
         self.fetches.fetch_add(1, Ordering::Relaxed);
         let content = self.contents.get(&oid.0[0]).ok_or(ContentFault::Absent)?;
-        let piece = Piece { start: 0, skip: 0, bytes: content.len() as u32, id: ChunkId([0; 32]) };
+        let piece = Piece { start: 0, skip: 0, bytes: content.len() as u32, id: ChunkId(oid.0) };
         sink(piece, content.clone());
         Ok(())
     }
@@ -79,7 +80,7 @@ pub(super) fn mount_of(dir: &Path, base: Vec<BaseEntry>, world: &Arc<World>, clo
         nodes,
         overlay: Some(overlay),
         read_only: false,
-        engine: Engine::new(world.clone()),
+        engine: Engine::new(world.clone(), crate::read::Options::default()),
         blobs: world.clone(),
         gate: world.clone(),
         events: world.clone(),
@@ -171,6 +172,24 @@ fn the_gate_is_asked_before_a_file_changes() {
 }
 
 #[test]
+fn another_time_alone_is_no_change_of_a_file_of_the_commit() {
+    let dir = tempfile::tempdir().unwrap();
+    let mount = mount(dir.path());
+    let ino = mount.with_nodes(|nodes| nodes.find(b"a/x.bin")).unwrap();
+    let start = mount.journal().since("").token;
+    let time = SetAttr { mtime: Some(Time::from_seconds(70)), ..SetAttr::default() };
+    assert_eq!(mount.set_attr(ino, &time).unwrap().meta.mtime, Time::from_seconds(70));
+    assert_eq!(mount.journal().since(&start).paths, Some(vec![]));
+    mount.set_attr(ino, &SetAttr { mode: Some(0o755), ..time }).unwrap();
+    assert_eq!(mount.journal().since(&start).paths, Some(vec![b"a/x.bin".to_vec()]));
+    let fh = mount.open(ino, WRITE).unwrap().fh;
+    mount.release(fh).unwrap();
+    let start = mount.journal().since("").token;
+    mount.set_attr(ino, &time).unwrap();
+    assert_eq!(mount.journal().since(&start).paths, Some(vec![b"a/x.bin".to_vec()]), "it was written");
+}
+
+#[test]
 fn each_change_is_in_the_journal() {
     let dir = tempfile::tempdir().unwrap();
     let mount = mount(dir.path());
@@ -197,7 +216,7 @@ fn writing_in_a_ghost_fetches_nothing_until_the_rest_is_read() {
         assert_eq!(&mount.read(opened.fh, 16, 99).unwrap()[..], b"S an");
         assert_eq!((mount.try_read(opened.fh, 0, 5), fetches()), (None, 0));
         assert_eq!(&mount.read(opened.fh, 0, 99).unwrap()[..], b"what W remote haS an");
-        assert_eq!(fetches(), 2, "once before and once behind what was written");
+        assert_eq!(fetches(), 1, "what is before and behind what was written is in one chunk");
     }
     let mount = mount_with(dir.path(), &world);
     assert_eq!(read_all(&mount, "a/x.bin"), b"what W remote haS an", "after a restart without a close");
@@ -290,4 +309,91 @@ fn a_read_only_mount_shows_the_overlay_and_changes_nothing() {
     assert_eq!(mount.rename((ROOT, b"new"), (ROOT, b"b"), Replace::Yes), Err(Fault::ReadOnly));
     assert_eq!(mount.set_attr(file, &time), Err(Fault::ReadOnly));
     assert_eq!(mount.write(opened.fh, 0, b"x"), Err(Fault::BadHandle));
+}
+
+#[test]
+fn times_change_with_what_they_are_of() {
+    let dir = tempfile::tempdir().unwrap();
+    let mount = mount(dir.path());
+    let (old, now) = (Time::from_seconds(5), Time::from_seconds(100));
+    let times = |path: &str| {
+        let meta = mount.attr(ino(&mount, path)).unwrap().meta;
+        (meta.mtime, meta.ctime)
+    };
+    let x = ino(&mount, "a/x.bin");
+    let mode = |mode| SetAttr { mode: Some(mode), ..SetAttr::default() };
+    mount.set_attr(x, &SetAttr::default()).unwrap();
+    assert_eq!(times("a/x.bin"), (old, old));
+    mount.set_attr(x, &mode(0o644)).unwrap();
+    assert_eq!(times("a/x.bin"), (old, now), "to the same mode, as elsewhere");
+    mount.rename((ino(&mount, "a"), b"x.bin"), (ROOT, b"y.txt"), Replace::Yes).unwrap();
+    assert_eq!((times("a"), times(""), times("y.txt")), ((now, now), (now, now), (old, now)));
+    mount.set_attr(x, &SetAttr { mtime: Some(old), ..SetAttr::default() }).unwrap();
+    let opened = mount.open(x, WRITE).unwrap();
+    mount.set_attr(x, &SetAttr { bytes: Some(17), ..SetAttr::default() }).unwrap();
+    assert_eq!(times("y.txt"), (now, now), "cut to what it was");
+    assert!(matches!(&mount.state().source(x), Ok(Source::Ghost { .. })), "with nothing copied");
+    mount.release(opened.fh).unwrap();
+}
+
+#[test]
+fn folders_count_the_folders_in_them() {
+    let dir = tempfile::tempdir().unwrap();
+    let mount = mount(dir.path());
+    let links = |path: &str| mount.attr(ino(&mount, path)).unwrap().links;
+    mount.make_dir(ROOT, b"b", BY).unwrap();
+    let c = mount.make_dir(ino(&mount, "a"), b"c", BY).unwrap().ino;
+    assert_eq!((links(""), links("a"), links("b")), (4, 3, 2));
+    mount.rename((ino(&mount, "a"), b"c"), (ino(&mount, "b"), b"d"), Replace::Yes).unwrap();
+    mount.rename((ROOT, b"readme"), (ino(&mount, "b"), b"d"), Replace::Exchange).unwrap();
+    assert_eq!((links(""), links("a"), links("b"), mount.attr(c).unwrap().links), (5, 2, 2, 2));
+    mount.remove_dir(ROOT, b"readme").unwrap();
+    assert_eq!(links(""), 4);
+}
+
+#[test]
+fn a_name_is_bytes_and_case_counts() {
+    let dir = tempfile::tempdir().unwrap();
+    let names: [&[u8]; 5] = [b"\xff\xfe", b"A", b"a\\b\n", "\u{e9}".as_bytes(), "e\u{301}".as_bytes()];
+    {
+        let mount = mount(dir.path());
+        for name in names {
+            mount.make_dir(ROOT, name, BY).unwrap();
+        }
+        let create = |name: &[u8]| mount.create(ROOT, name, WRITE, BY, true).map(|_| ());
+        assert_eq!(create(&[b'x'; 255]), Ok(()));
+        assert_eq!(create(&[b'x'; 256]), Err(Fault::NameTooLong));
+        assert_eq!(
+            (create(b"x/y"), create(b"x\0"), create(b"..")),
+            (Err(Fault::Invalid), Err(Fault::Invalid), Err(Fault::Exists))
+        );
+    }
+    let mount = mount(dir.path());
+    assert!(names.iter().all(|name| mount.lookup(ROOT, name).is_ok()));
+    assert_eq!(mount.lookup(ROOT, b"b"), Err(Fault::NotFound));
+}
+
+#[test]
+fn a_file_in_too_many_parts_is_filled_from_what_it_was() {
+    const SIZE: u64 = 400_000;
+    let (dir, most) = (tempfile::tempdir().unwrap(), 1u64 << 16);
+    let contents = BTreeMap::from([(9, Bytes::from(vec![9; SIZE as usize]))]);
+    let world = Arc::new(World { contents, ..World::default() });
+    let what = BaseKind::Ghost { oid: Oid([9; 32]), bytes: SIZE, executable: false };
+    let base = || vec![BaseEntry { path: b"x".to_vec(), what: what.clone() }];
+    let mut expected = vec![9; SIZE as usize];
+    {
+        let mount = mount_of(dir.path(), base(), &world, || Time::from_seconds(100));
+        let fh = mount.open(ino(&mount, "x"), WRITE).unwrap().fh;
+        for part in 0..most + 10 {
+            mount.write(fh, part * 5, b"w").unwrap();
+            expected[part as usize * 5] = b'w';
+        }
+        let state = mount.state();
+        let Ok(Source::Sparse(sparse)) = state.source(ino(&mount, "x")) else { panic!("it has holes") };
+        assert!(sparse.written.count() as u64 <= most);
+    }
+    let mount = mount_of(dir.path(), base(), &world, || Time::from_seconds(100));
+    assert!(read_all(&mount, "x") == expected);
+    assert!(std::fs::metadata(dir.path().join("log")).unwrap().len() < 3 << 20, "it was made shorter");
 }
