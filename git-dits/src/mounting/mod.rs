@@ -4,8 +4,8 @@
 //! - [`launch`]: starting the process that serves a mount; [`daemon`]: its life; [`start`]: what it is made of.
 //! - [`desk`], [`answers`]: its end of the socket; [`control`]: that of commands and hooks.
 //! - [`base`], [`blobs`], [`index`], [`settings`]: what it has of Git: the tree of a commit, blobs, an index that needs no look at a file, settings.
-//! - [`contents`]: bytes of contents, from here and from remotes; [`whole`]: as files of their own; [`prefetch`]: before they are read.
 //! - [`gate`], [`autolock`]: who may write lockable files; [`outer_attributes`]: attribute files outside of the tree.
+//! - [`contents`]: bytes of contents, from here and from remotes; [`whole`]: as files of their own; [`prefetch`]: before they are read.
 //! - [`log`]: what happened; [`view`]: how all mounts of a repository are doing.
 
 pub mod answers;

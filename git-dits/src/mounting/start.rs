@@ -20,14 +20,12 @@ use dits_mount::fuse::{self, ServeError, Session};
 use dits_mount::nodes::Nodes;
 use dits_mount::ops::Parts;
 use dits_mount::outside::{BlobData, BlobId, Blobs, ContentFault};
-use dits_mount::overlay::Overlay;
-use dits_mount::read::{self, Engine, Trace};
+use dits_mount::overlay::{Overlay, OverlayError};
+use dits_mount::read::{self, Engine};
 use dits_remote::ranges::Told;
 use dits_repo::{Repository, linked, snapshot};
 use serde_json::{Value, json};
-use std::ffi::OsStr;
 use std::fs::File;
-use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -36,11 +34,11 @@ use std::time::{SystemTime, UNIX_EPOCH};
 pub struct Started {
     /// The filesystem.
     pub mount: Arc<Mount>,
-    /// Where its contents come from, and how they are read.
-    pub contents: Arc<StoreContents>,
-    engine: Arc<Engine>,
     /// Who may write.
     pub gate: Arc<LockGate>,
+    /// Where its contents come from.
+    pub contents: Arc<StoreContents>,
+    engine: Arc<Engine>,
     outer: Mutex<OuterAttributes>,
     session: OnceLock<Arc<Session>>,
 }
@@ -69,7 +67,7 @@ pub fn start(
     let place = entries.partition_point(|entry| entry.path[..] < LINK[..]);
     entries.insert(place, link_entry(link.len() as u64));
     let mut nodes = Nodes::new(entries, &info.meta());
-    let overlay = Overlay::open(&state.folder(), &mut nodes)?;
+    let overlay = Overlay::open(&state.folder(), &mut nodes).map_err(|error| unusable(state, error))?;
     if !info.is_indexed {
         stage("Filling git's index");
         index::fill(&repository.index, repository.hash, &nodes)?;
@@ -77,18 +75,11 @@ pub fn start(
         state.write(info)?;
     }
     let blobs = GitBlobs::new(&git, repository.hash, converted, state.folder());
-    let tells = log.clone();
-    let tell = Arc::new(move |told: Told| match told {
-        Told::Online { .. } => tells.say(&told.to_string()),
-        trouble => tells.trouble(&trouble.to_string()),
-    });
     let gate = gate::open(&repository, options.settings.clone(), log.clone());
     let outer = Mutex::new(OuterAttributes::find(&repository, |name| std::env::var_os(name))?);
-    let reading =
-        read::Options { events: Some(log.clone()), trace: trace(&repository)?, ..Default::default() };
-    let contents = StoreContents::open(repository, &options.settings, &state.folder(), tell)?;
-    let contents = Arc::new(contents);
-    let engine = Engine::new(contents.clone(), reading);
+    let contents = Arc::new(contents(repository, options, state, log.clone())?);
+    let trace = options.trace.as_deref().map(trace).transpose()?;
+    let engine = Engine::new(contents.clone(), read::Options { trace, ..read::Options::default() });
     let parts = Parts {
         nodes,
         overlay: Some(overlay),
@@ -100,30 +91,36 @@ pub fn start(
         epoch: epoch(),
         clock: Box::new(clock),
     };
-    let mount = Arc::new(Mount::new(parts));
-    let started = Started { mount, contents, engine, gate, outer, session: OnceLock::new() };
+    let (mount, session) = (Arc::new(Mount::new(parts)), OnceLock::new());
+    let started = Started { mount, gate, contents, engine, outer, session };
     started.look_outside();
     Ok(started)
 }
 
-/// Where what is read is written down, if `dits.mount.trace` names a file.
-fn trace(repository: &Repository) -> Result<Option<Trace>> {
-    let key = "dits.mount.trace";
-    if repository.config(key)?.is_none() {
-        return Ok(None);
-    }
-    // Git knows what `~` means.
-    let path = repository.git.run(&["config", "--type=path", "-z", "--get", key])?;
-    let path = Path::new(OsStr::from_bytes(path.strip_suffix(b"\0").unwrap_or(&path))).to_owned();
-    let file = File::options().append(true).create(true).open(&path);
-    let file = file.with_context(|| format!("cannot write '{}', which '{key}' names", path.display()))?;
-    Ok(Some(Trace::new(Box::new(file))))
+/// The file that is to hold what was read.
+fn trace(path: &Path) -> Result<read::Trace> {
+    let file = File::create(path).with_context(|| format!("cannot create '{}'", path.display()))?;
+    Ok(read::Trace::new(Box::new(file)))
+}
+
+/// Contents as they are here and at remotes; what happens to these goes to the log.
+fn contents(
+    repository: Repository,
+    options: &Options,
+    state: &State,
+    log: Arc<Log>,
+) -> Result<StoreContents> {
+    let tell = Arc::new(move |told: Told| match told {
+        Told::Online { .. } => log.say(&told.to_string()),
+        trouble => log.trouble(&trouble.to_string()),
+    });
+    StoreContents::open(repository, &options.settings, &state.folder(), tell)
 }
 
 impl Started {
-    /// Mounts it at `dir`.
-    pub fn serve(&self, dir: &Path, read_only: bool) -> Result<Arc<Session>> {
-        let options = fuse::Options { read_only, ..fuse::Options::default() };
+    /// Mounts it at `dir`; what is written takes its room on the disk of `disk`.
+    pub fn serve(&self, dir: &Path, disk: &Path, read_only: bool) -> Result<Arc<Session>> {
+        let options = fuse::Options { read_only, disk: Some(disk.to_owned()), ..fuse::Options::default() };
         let session = Arc::new(fuse::serve(self.mount.clone(), dir, &options).map_err(refused)?);
         Ok(self.session.get_or_init(|| session).clone())
     }
@@ -138,14 +135,14 @@ impl Started {
 
     /// Whether remotes could be reached when one was last needed.
     pub fn is_online(&self) -> bool {
-        self.engine.is_online() && self.contents.ranges().is_online()
+        self.contents.ranges().is_online()
     }
 
     /// What was counted.
     pub fn stats(&self) -> Value {
         json!({
-            "kernel": self.session.get().map(|session| session.stats()),
             "reads": self.engine.stats(),
+            "kernel": self.session.get().map(|session| session.stats()),
             "contents": self.contents.ranges().counts(),
         })
     }
@@ -181,6 +178,12 @@ pub fn check() -> Result<()> {
 fn refused(error: ServeError) -> anyhow::Error {
     let hint = error.hint();
     Failure { text: crate::report::text(&error.into()), hint, code: FATAL }.into()
+}
+
+/// What was changed cannot be told for sure, so nothing is mounted, and nothing taken away.
+fn unusable(state: &State, error: OverlayError) -> anyhow::Error {
+    let hint = state.rescue();
+    Failure::new(crate::report::text(&error.into()), hint).into()
 }
 
 /// A name that no earlier process of this mount had.
