@@ -40,6 +40,7 @@ mod post_checkout;
 mod post_commit;
 mod post_merge;
 mod pre_push;
+mod prefetch;
 mod prune;
 mod pull;
 mod push;
@@ -92,6 +93,7 @@ enum Command {
     Fetch(fetch::Args),
     Pull(pull::Args),
     Get(get::Args),
+    Prefetch(prefetch::Args),
     Checkout(checkout::Args),
     Hydrate(hydrate::Args),
     Ghost(ghost::Args),
@@ -177,6 +179,7 @@ impl Command {
             Command::Fetch(args) => fetch::run(args),
             Command::Pull(args) => pull::run(args),
             Command::Get(args) => get::run(args),
+            Command::Prefetch(args) => prefetch::run(args),
             Command::Checkout(args) => checkout::run(args),
             Command::Hydrate(args) => hydrate::run(args),
             Command::Ghost(args) => ghost::run(args),

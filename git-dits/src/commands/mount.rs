@@ -16,6 +16,7 @@ use dits_repo::linked::{self, Head};
 use dits_repo::{Git, RepoError, Repository};
 use rustix::fs::Mode;
 use serde_json::json;
+use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -39,6 +40,9 @@ pub struct Args {
     /// Let nothing be written
     #[arg(long)]
     read_only: bool,
+    /// Write down in FILE what is read, for 'git dits prefetch --from-trace'
+    #[arg(long, value_name = "FILE")]
+    trace: Option<PathBuf>,
     /// Stay, and tell what happens; Ctrl-C unmounts
     #[arg(long)]
     foreground: bool,
@@ -127,6 +131,7 @@ fn serve(context: &Context, args: &Args, state: &State) -> Result<()> {
         let options = daemon::Options {
             settings: context.settings.clone(),
             read_only: args.read_only,
+            trace: args.trace.clone(),
             foreground: true,
         };
         return daemon::serve(state, &options, &mut |word| {
@@ -135,7 +140,14 @@ fn serve(context: &Context, args: &Args, state: &State) -> Result<()> {
             }
         });
     }
-    launch::start(state, args.read_only, &mut |text| stage(text))?;
+    let mut flags: Vec<OsString> = Vec::new();
+    if args.read_only {
+        flags.push("--read-only".into());
+    }
+    if let Some(file) = &args.trace {
+        flags.extend(["--trace".into(), context.cwd.join(file).into()]);
+    }
+    launch::start(state, &flags, &mut |text| stage(text))?;
     let dir = state.dir().context("git does not know the folder of the mount")?;
     fs::symlink_metadata(dir.join(".git")).with_context(|| format!("'{}' does not answer", dir.display()))?;
     if args.json {
@@ -157,20 +169,31 @@ fn said_by_git(error: RepoError) -> anyhow::Error {
     }
 }
 
+/// Whether worktrees have settings of their own, in lower case.
+const OWN_SETTINGS: &str = "extensions.worktreeconfig";
+
 /// What was there before a worktree was made.
 struct Before {
     branches: Vec<u8>,
     dir_is_there: bool,
+    /// Whether worktrees have settings of their own, or would change what is shared if they had not.
+    keeps_settings: bool,
 }
 
 impl Before {
     fn look(repository: &Repository, dir: &Path) -> Result<Before> {
-        Ok(Before { branches: branches(&repository.git)?, dir_is_there: dir.exists() })
+        let is_set = |key| repository.config(key).map(|value| value.is_some());
+        let keeps_settings =
+            is_set(OWN_SETTINGS)? || repository.worktree.is_none() || is_set("core.worktree")?;
+        Ok(Before { branches: branches(&repository.git)?, dir_is_there: dir.exists(), keeps_settings })
     }
 
     /// Takes the worktree, and a branch that was made for it, away again. What fails here is not told: why nothing could be mounted is.
     fn restore(&self, repository: &Repository, dir: &Path) {
         let _ = linked::remove(repository, dir);
+        if !self.keeps_settings {
+            let _ = repository.git.run(&["config", "--local", "--unset", OWN_SETTINGS]);
+        }
         if self.dir_is_there {
             let _ = fs::create_dir(dir);
         }

@@ -20,14 +20,21 @@ pub struct Args {
     /// Let nothing be written
     #[arg(long)]
     read_only: bool,
+    /// Write down in this file what is read
+    #[arg(long)]
+    trace: Option<PathBuf>,
 }
 
 /// Runs the command.
 pub fn run(args: &Args) -> Result<ExitCode> {
     // The terminal of whoever mounts may close, and Ctrl-C there is not meant for this.
     rustix::process::setsid()?;
-    let options =
-        Options { settings: context::settings(false), read_only: args.read_only, foreground: false };
+    let options = Options {
+        settings: context::settings(false),
+        read_only: args.read_only,
+        trace: args.trace.clone(),
+        foreground: false,
+    };
     // Whoever started this may be gone by now.
     let mut say = |word: &Word| drop(serde_json::to_string(word).map(|line| report::line(&line)));
     match daemon::serve(&State::of(&args.git_dir), &options, &mut say) {

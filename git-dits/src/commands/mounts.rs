@@ -75,10 +75,23 @@ fn life(view: &View, dir: &str) -> String {
 /// Numbers, a line for each group of them.
 fn stats(out: &mut String, stats: &Value) {
     for (group, values) in stats.as_object().into_iter().flatten() {
-        let values: Vec<String> = match values {
-            Value::Object(values) => values.iter().map(|(name, value)| format!("{name} {value}")).collect(),
-            value => vec![value.to_string()],
-        };
-        let _ = writeln!(out, "  {group}: {}", values.join(", "));
+        let mut words = Vec::new();
+        flatten(&mut words, "", values);
+        let _ = writeln!(out, "  {group}: {}", words.join(", "));
+    }
+}
+
+/// `NAME VALUE`, and `NAME.PART VALUE` for what has parts; zeros are left out.
+fn flatten(words: &mut Vec<String>, name: &str, value: &Value) {
+    match value {
+        Value::Object(parts) => {
+            for (part, value) in parts {
+                let dot = if name.is_empty() { "" } else { "." };
+                flatten(words, &format!("{name}{dot}{part}"), value);
+            }
+        }
+        value if value.as_f64() == Some(0.0) || value.is_null() => {}
+        Value::String(text) => words.push(format!("{name} {text}")),
+        value => words.push(format!("{name} {value}")),
     }
 }

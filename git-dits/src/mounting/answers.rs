@@ -6,7 +6,7 @@ use super::daemon::End;
 use super::desk::Say;
 use super::log::Log;
 use super::start::Started;
-use super::system;
+use super::{prefetch, system};
 use dits_mount::control::{Answer, Ask, Status, path_text};
 use dits_mount::fuse::Unmount;
 use dits_mount::nodes::{Body, Source};
@@ -32,7 +32,7 @@ impl Answers {
     }
 
     /// Answers one question.
-    pub fn answer(&self, ask: Ask, _say: &mut Say<'_>) -> Answer {
+    pub fn answer(&self, ask: Ask, say: &mut Say<'_>) -> Answer {
         // Git asks what has changed before it writes pointers.
         self.started.look_outside();
         match ask {
@@ -42,12 +42,19 @@ impl Answers {
                 let text = |paths: Vec<Vec<u8>>| paths.iter().map(|path| path_text(path)).collect();
                 Answer::Changes { token: changes.token, paths: changes.paths.map(text) }
             }
+            Ask::Prefetch { paths, whole } => {
+                let items = self.started.mount.with_nodes(|nodes| prefetch::below(nodes, &paths));
+                prefetch::answer(&self.started.contents, items, whole, say)
+            }
+            Ask::PrefetchRanges { ranges } => {
+                let files = self.started.mount.with_nodes(|nodes| {
+                    prefetch::named(&ranges, |path| prefetch::below(nodes, &[path_text(path)]).ok()?.pop())
+                });
+                prefetch::answer_ranges(&self.started.contents, &files, say)
+            }
             Ask::LocksChanged => {
                 self.started.gate.locks_changed();
                 Answer::Done
-            }
-            Ask::Prefetch { .. } => {
-                Answer::Failed { why: "this version of git-dits does not do that".into(), hint: None }
             }
             Ask::Unmount { force } => self.unmount(force),
         }

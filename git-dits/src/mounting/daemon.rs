@@ -46,10 +46,11 @@ pub enum End {
 #[derive(Debug)]
 pub struct Options {
     /// For talking to remotes.
-    #[expect(dead_code, reason = "contents come from remotes with the next change")]
     pub settings: Settings,
     /// Whether nothing may be written.
     pub read_only: bool,
+    /// File that is to hold what was read.
+    pub trace: Option<PathBuf>,
     /// Whether what happens is told on standard error too.
     pub foreground: bool,
 }
@@ -67,7 +68,7 @@ pub fn serve(state: &State, options: &Options, say: &mut dyn FnMut(&Word)) -> Re
     watch_signals(sender.clone())?;
     let mut stage = |text: &str| say(&Word::Stage { text: text.to_owned() });
     let started = start::start(state, &mut info, options, log.clone(), &mut stage)?;
-    let session = started.serve(&dir, options.read_only)?;
+    let session = started.serve(&dir, &state.folder(), options.read_only)?;
     let started = Arc::new(started);
     (info.pid, info.read_only) = (Some(std::process::id()), options.read_only);
     let live = Live { state, dir, started, log, held };
@@ -132,7 +133,7 @@ impl Live<'_> {
 
     /// Makes all that was written durable, and gives the lock back.
     fn end(self, info: &mut super::state::Info) {
-        let synced = self.started.mount.sync_names().context("cannot write the overlay");
+        let synced = self.started.mount.sync_all().context("cannot write the overlay");
         info.pid = None;
         for result in [synced, self.state.write(info), self.state.unprotect()] {
             if let Err(error) = result {

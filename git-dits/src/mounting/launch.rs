@@ -9,6 +9,7 @@ use crate::report::{self, FAILED, Failure};
 use anyhow::{Context as _, Result};
 use dits_repo::git::LOCAL;
 use serde::{Deserialize, Serialize};
+use std::ffi::OsString;
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read};
 use std::process::{Child, Command, Stdio};
@@ -50,9 +51,9 @@ impl Word {
     }
 }
 
-/// Starts the process that serves a mount; returns when it answers.
-pub fn start(state: &State, read_only: bool, stage: &mut dyn FnMut(&str)) -> Result<()> {
-    let mut child = spawn(state, read_only)?;
+/// Starts the process that serves a mount, with these arguments more; returns when it answers.
+pub fn start(state: &State, flags: &[OsString], stage: &mut dyn FnMut(&str)) -> Result<()> {
+    let mut child = spawn(state, flags)?;
     let (sender, receiver) = mpsc::channel();
     let stdout = child.stdout.take().context("a pipe was asked for")?;
     std::thread::spawn(move || {
@@ -80,7 +81,7 @@ pub fn start(state: &State, read_only: bool, stage: &mut dyn FnMut(&str)) -> Res
     }
 }
 
-fn spawn(state: &State, read_only: bool) -> Result<Child> {
+fn spawn(state: &State, flags: &[OsString]) -> Result<Child> {
     let exe = std::env::current_exe().context("cannot find this program's own file")?;
     let path = state.log();
     let log = File::options().create(true).append(true).open(&path);
@@ -88,9 +89,7 @@ fn spawn(state: &State, read_only: bool) -> Result<Child> {
     let mut command = Command::new(exe);
     // It must not keep a folder busy, nor see what the environment says of the repository around us.
     command.arg("mount-serve").arg(state.git_dir()).current_dir("/");
-    if read_only {
-        command.arg("--read-only");
-    }
+    command.args(flags);
     for name in LOCAL {
         command.env_remove(name);
     }

@@ -3,6 +3,7 @@
 //! The base has one file more than the commit: `.git`, as `git worktree add` wrote it, by which Git finds its own folder.
 
 use super::blobs::GitBlobs;
+use super::contents::StoreContents;
 use super::daemon::Options;
 use super::gate::{self, LockGate};
 use super::log::Log;
@@ -10,7 +11,7 @@ use super::outer_attributes::OuterAttributes;
 use super::state::{Info, State};
 use super::{base, dir, index};
 use crate::report::{FATAL, Failure};
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 use bytes::Bytes;
 use dits_mount::Mount;
 use dits_mount::attr::Time;
@@ -19,10 +20,12 @@ use dits_mount::fuse::{self, ServeError, Session};
 use dits_mount::nodes::Nodes;
 use dits_mount::ops::Parts;
 use dits_mount::outside::{BlobData, BlobId, Blobs, ContentFault};
-use dits_mount::overlay::Overlay;
-use dits_mount::read::Engine;
+use dits_mount::overlay::{Overlay, OverlayError};
+use dits_mount::read::{self, Engine};
+use dits_remote::ranges::Told;
 use dits_repo::{Repository, linked, snapshot};
 use serde_json::{Value, json};
+use std::fs::File;
 use std::path::Path;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -33,6 +36,9 @@ pub struct Started {
     pub mount: Arc<Mount>,
     /// Who may write.
     pub gate: Arc<LockGate>,
+    /// Where its contents come from.
+    pub contents: Arc<StoreContents>,
+    engine: Arc<Engine>,
     outer: Mutex<OuterAttributes>,
     session: OnceLock<Arc<Session>>,
 }
@@ -61,7 +67,7 @@ pub fn start(
     let place = entries.partition_point(|entry| entry.path[..] < LINK[..]);
     entries.insert(place, link_entry(link.len() as u64));
     let mut nodes = Nodes::new(entries, &info.meta());
-    let overlay = Overlay::open(&state.folder(), &mut nodes)?;
+    let overlay = Overlay::open(&state.folder(), &mut nodes).map_err(|error| unusable(state, error))?;
     if !info.is_indexed {
         stage("Filling git's index");
         index::fill(&repository.index, repository.hash, &nodes)?;
@@ -71,25 +77,50 @@ pub fn start(
     let blobs = GitBlobs::new(&git, repository.hash, converted, state.folder());
     let gate = gate::open(&repository, options.settings.clone(), log.clone());
     let outer = Mutex::new(OuterAttributes::find(&repository, |name| std::env::var_os(name))?);
+    let contents = Arc::new(contents(repository, options, state, log.clone())?);
+    let trace = options.trace.as_deref().map(trace).transpose()?;
+    let engine = Engine::new(contents.clone(), read::Options { trace, ..read::Options::default() });
     let parts = Parts {
         nodes,
-        overlay: (!options.read_only).then_some(overlay),
-        engine: Engine::new(Arc::new(super::nothing::Nothing)),
+        overlay: Some(overlay),
+        read_only: options.read_only,
+        engine: engine.clone(),
         blobs: Arc::new(WithLink { link: link.into(), blobs }),
         gate: gate.clone(),
         events: log,
         epoch: epoch(),
         clock: Box::new(clock),
     };
-    let started = Started { mount: Arc::new(Mount::new(parts)), gate, outer, session: OnceLock::new() };
+    let (mount, session) = (Arc::new(Mount::new(parts)), OnceLock::new());
+    let started = Started { mount, gate, contents, engine, outer, session };
     started.look_outside();
     Ok(started)
 }
 
+/// The file that is to hold what was read.
+fn trace(path: &Path) -> Result<read::Trace> {
+    let file = File::create(path).with_context(|| format!("cannot create '{}'", path.display()))?;
+    Ok(read::Trace::new(Box::new(file)))
+}
+
+/// Contents as they are here and at remotes; what happens to these goes to the log.
+fn contents(
+    repository: Repository,
+    options: &Options,
+    state: &State,
+    log: Arc<Log>,
+) -> Result<StoreContents> {
+    let tell = Arc::new(move |told: Told| match told {
+        Told::Online { .. } => log.say(&told.to_string()),
+        trouble => log.trouble(&trouble.to_string()),
+    });
+    StoreContents::open(repository, &options.settings, &state.folder(), tell)
+}
+
 impl Started {
-    /// Mounts it at `dir`.
-    pub fn serve(&self, dir: &Path, read_only: bool) -> Result<Arc<Session>> {
-        let options = fuse::Options { read_only, ..fuse::Options::default() };
+    /// Mounts it at `dir`; what is written takes its room on the disk of `disk`.
+    pub fn serve(&self, dir: &Path, disk: &Path, read_only: bool) -> Result<Arc<Session>> {
+        let options = fuse::Options { read_only, disk: Some(disk.to_owned()), ..fuse::Options::default() };
         let session = Arc::new(fuse::serve(self.mount.clone(), dir, &options).map_err(refused)?);
         Ok(self.session.get_or_init(|| session).clone())
     }
@@ -104,12 +135,16 @@ impl Started {
 
     /// Whether remotes could be reached when one was last needed.
     pub fn is_online(&self) -> bool {
-        true
+        self.contents.ranges().is_online()
     }
 
     /// What was counted.
     pub fn stats(&self) -> Value {
-        json!({ "kernel": self.session.get().map(|session| session.stats()) })
+        json!({
+            "reads": self.engine.stats(),
+            "kernel": self.session.get().map(|session| session.stats()),
+            "contents": self.contents.ranges().counts(),
+        })
     }
 }
 
@@ -143,6 +178,12 @@ pub fn check() -> Result<()> {
 fn refused(error: ServeError) -> anyhow::Error {
     let hint = error.hint();
     Failure { text: crate::report::text(&error.into()), hint, code: FATAL }.into()
+}
+
+/// What was changed cannot be told for sure, so nothing is mounted, and nothing taken away.
+fn unusable(state: &State, error: OverlayError) -> anyhow::Error {
+    let hint = state.rescue();
+    Failure::new(crate::report::text(&error.into()), hint).into()
 }
 
 /// A name that no earlier process of this mount had.

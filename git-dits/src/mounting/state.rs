@@ -161,13 +161,7 @@ impl State {
         let failed = || format!("cannot read '{}'", path.display());
         let length = fs::metadata(&path).with_context(failed)?.len();
         let text = if length <= INFO_BYTES_MAX { fs::read(&path).with_context(failed)? } else { Vec::new() };
-        let damaged = || {
-            let hint = format!(
-                "what was changed is in '{}'; copy it before anything else",
-                self.folder().join("upper").display()
-            );
-            Failure::new(format!("'{}' is damaged", path.display()), hint)
-        };
+        let damaged = || Failure::new(format!("'{}' is damaged", path.display()), self.rescue());
         let Versioned { version, .. } =
             serde_json::from_slice::<Versioned<Nothing>>(&text).map_err(|_| damaged())?;
         if version != VERSION {
@@ -178,6 +172,15 @@ impl State {
         }
         let info = serde_json::from_slice::<Versioned<Info>>(&text).map_err(|_| damaged())?;
         Ok(info.info)
+    }
+
+    /// What to do when what is kept cannot be used.
+    pub fn rescue(&self) -> String {
+        let upper = self.folder().join("upper");
+        format!(
+            "the files that were written are in '{}', named by numbers: copy them; 'git worktree remove --force' ends this mount",
+            upper.display()
+        )
     }
 
     /// Replaces what is known of it.

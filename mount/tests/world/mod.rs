@@ -15,7 +15,7 @@ use dits_mount::fuse::{self, Options, Session, Unmount};
 use dits_mount::nodes::Nodes;
 use dits_mount::ops::Parts;
 use dits_mount::outside::{
-    BlobData, BlobId, Blobs, ContentFault, Contents, Event, Events, Gate, Piece, Priority, Sink,
+    BlobData, BlobId, Blobs, ContentFault, Contents, Event, Events, Gate, Piece, Sink, Want,
 };
 use dits_mount::overlay::Overlay;
 use dits_mount::read::Engine;
@@ -77,13 +77,7 @@ impl Contents for World {
         false
     }
 
-    fn fetch(
-        &self,
-        oid: &Oid,
-        range: Range<u64>,
-        _: Priority,
-        sink: &mut Sink<'_>,
-    ) -> Result<(), ContentFault> {
+    fn fetch(&self, oid: &Oid, range: Range<u64>, _: &Want, sink: &mut Sink<'_>) -> Result<(), ContentFault> {
         self.waiting.fetch_add(1, Ordering::SeqCst);
         let held = self.held.lock().unwrap();
         let (held, late) = self.let_go.wait_timeout_while(held, DEADLINE, |held| *held).unwrap();
@@ -178,7 +172,7 @@ pub fn mount_of(base: Vec<BaseEntry>, state: Option<&Path>, world: &Arc<World>) 
         nodes,
         overlay,
         read_only: false,
-        engine: Engine::new(world.clone()),
+        engine: Engine::new(world.clone(), dits_mount::read::Options::default()),
         blobs: world.clone(),
         gate: world.clone(),
         events: world.clone(),
