@@ -283,13 +283,6 @@ impl Mount {
     }
 }
 
-/// Whether a file of a commit gets another time and nothing else: Git would read all of it to see that it is the same.
-fn is_only_older(nodes: &Nodes, ino: Ino, set: &SetAttr) -> bool {
-    let is_written =
-        |node: &crate::nodes::Node| !matches!(&node.body, Body::File(source) if !source.is_upper());
-    *set == SetAttr { mtime: set.mtime, ..SetAttr::default() } && !nodes.get(ino).is_ok_and(is_written)
-}
-
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
