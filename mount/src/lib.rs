@@ -26,6 +26,8 @@ mod fault;
 #[cfg(all(feature = "fuse", target_os = "linux"))]
 pub mod fuse;
 pub mod journal;
+#[cfg(feature = "winfsp")]
+pub mod winfsp;
 #[cfg(feature = "nfs")]
 pub mod nfs;
 pub mod nodes;
