@@ -14,6 +14,9 @@
 //! made durable first, and everything deferred is hydrated in one go. Files that the user does not want
 //! ([`Policy`], `dits.fetchinclude`, `dits.fetchexclude`) stay ghosts, and Git's index learns their stat data, so
 //! that no later status reads them.
+//!
+//! In a mount nothing is hydrated: a file is its content as soon as Git has written the pointer, and what Git has seen of it then stays
+//! true. Modes are the mount's own.
 
 use crate::once;
 use crate::protocol::{self, Answer, Handler, HandlerError, ProtocolError, Request};
@@ -42,6 +45,8 @@ pub const INLINE_BYTES_MAX: u64 = 16 << 20;
 pub struct Policy {
     /// Leave pointers in the working tree and hydrate nothing.
     pub skip_smudge: bool,
+    /// The working tree is a mount that is being served: a pointer that is written there is a file with its content.
+    pub in_mount: bool,
     /// Lock Git's index only where that cannot be helped (Git's own `GIT_OPTIONAL_LOCKS=0`).
     pub no_optional_locks: bool,
 }
@@ -130,8 +135,10 @@ pub fn run<R: Read, W: Write>(
     served?;
     let raw = filter.raw();
     filter.settle_whole(critical);
-    filter.hydrate(critical);
-    filter.set_modes(&raw, critical);
+    if !policy.in_mount {
+        filter.hydrate(critical);
+        filter.set_modes(&raw, critical);
+    }
     filter.settle_sizes(critical);
     Ok(filter.report)
 }

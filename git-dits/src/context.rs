@@ -48,9 +48,25 @@ impl Context {
         Ok(Context { cwd, repository, settings: settings(interactive) })
     }
 
+    /// The same as [`Context::find`]; outside of every repository that around `dir`, which may be a mount or another worktree.
+    pub fn find_around(dir: &std::path::Path) -> Result<Context> {
+        let at_dir = |error: anyhow::Error| {
+            let cwd = cwd()?;
+            let around = Repository::of(&git_at(&cwd.join(dir)));
+            let repository = around.map_err(|_| error)?;
+            Ok(Context { cwd, repository, settings: settings(false) })
+        };
+        Context::find(false).or_else(at_dir)
+    }
+
     /// Git where the user is: pathspecs mean there what the user meant.
     pub fn git_here(&self) -> Git {
         git_at(&self.cwd)
+    }
+
+    /// Whether somebody wants to hear of progress.
+    pub fn tells_progress(&self) -> bool {
+        self.settings.terminal || self.repository.setting_bool(FORCE_PROGRESS).unwrap_or(false)
     }
 
     /// Tells progress where it is wanted: on a terminal, where it is forced, in a file for programs.

@@ -15,6 +15,7 @@ mod lfs_name;
 mod lockable;
 mod locking;
 mod logs;
+mod mounting;
 mod outcome;
 mod portable;
 mod presets;

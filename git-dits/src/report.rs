@@ -16,8 +16,8 @@ pub use dits_remote::meter::human_bytes;
 
 /// Exit code of a failed command.
 pub const FAILED: u8 = 2;
-/// Exit code where there is no repository, or none of the kind needed; Git's own.
-const NO_REPOSITORY: u8 = 128;
+/// Exit code where nothing can be begun: no repository, or none of the kind needed; Git's own.
+pub const FATAL: u8 = 128;
 /// 128 + SIGPIPE.
 const CLOSED: u8 = 141;
 
@@ -28,12 +28,19 @@ pub struct Failure {
     pub text: String,
     /// What to do about it, if anything.
     pub hint: Option<String>,
+    /// How the command exits.
+    pub code: u8,
 }
 
 impl Failure {
     /// A failure with a hint.
     pub fn new(text: impl Into<String>, hint: impl Into<String>) -> Failure {
-        Failure { text: text.into(), hint: Some(hint.into()) }
+        Failure { text: text.into(), hint: Some(hint.into()), code: FAILED }
+    }
+
+    /// The same where Git itself says "fatal": nothing was begun.
+    pub fn fatal(text: impl Into<String>, hint: impl Into<String>) -> Failure {
+        Failure { code: FATAL, ..Failure::new(text, hint) }
     }
 }
 
@@ -105,14 +112,22 @@ pub fn failure(failed: &Error) -> ExitCode {
     if failed.chain().any(|cause| matches!(cause.downcast_ref(), Some(RepoError::NotARepository))) {
         // The exact words that users and tools of git-lfs know.
         notice("Not in a Git repository.");
-        return ExitCode::from(NO_REPOSITORY);
+        return ExitCode::from(FATAL);
     }
     error(&text(failed));
     if let Some(text) = failed.chain().find_map(hint_for) {
         hint(&text);
     }
-    let bare = failed.chain().any(|cause| matches!(cause.downcast_ref(), Some(RepoError::Bare)));
-    ExitCode::from(if bare { NO_REPOSITORY } else { FAILED })
+    ExitCode::from(code(failed))
+}
+
+/// How a command exits that failed so.
+pub fn code(failed: &Error) -> u8 {
+    let of = |cause: &(dyn StdError + 'static)| match cause.downcast_ref::<RepoError>() {
+        Some(RepoError::NotARepository | RepoError::Bare) => Some(FATAL),
+        _ => cause.downcast_ref::<Failure>().map(|failure| failure.code),
+    };
+    failed.chain().find_map(of).unwrap_or(FAILED)
 }
 
 /// Reports why content could not be fetched.

@@ -11,7 +11,6 @@ use dits_remote::lock_changes::RefUpdate;
 use dits_remote::lock_check::Hit;
 use dits_remote::{LockPlace, lock_release};
 use dits_repo::lockable::Scope;
-use dits_repo::settings::UNLOCK_ON_PUSH;
 
 /// Notes which locks go when `updates` have landed at `remote`.
 pub fn note(
@@ -22,10 +21,8 @@ pub fn note(
     ours: &[Hit],
 ) -> Result<()> {
     let Some(place) = place.filter(|_| !ours.is_empty()) else { return Ok(()) };
-    if context.repository.setting_bool(UNLOCK_ON_PUSH)? {
-        lock_release::note(&context.repository, remote, &place, updates, ours)?;
-    }
-    Ok(())
+    let going = lock_release::going(&context.repository, &place.name(), ours.to_vec())?;
+    Ok(lock_release::note(&context.repository, remote, &place, updates, &going)?)
 }
 
 /// Lets go what was noted and has landed.
@@ -33,9 +30,11 @@ pub fn settle(context: &Context) {
     match lock_release::settle(&context.repository, &context.settings) {
         Ok(gone) if gone.is_empty() => {}
         Ok(gone) => {
+            // What cannot be read now could be read when it was settled.
+            let reason = lock_release::reason(&context.repository).unwrap_or_default();
             gone.iter().for_each(|lock| {
                 let path = lock.path.as_str().replace(char::is_control, "?");
-                report::notice(&format!("Unlocked {path} (dits.unlockonpush)"));
+                report::notice(&format!("Unlocked {path} ({reason})"));
             });
             let places: Vec<LockPath> = gone.into_iter().map(|lock| lock.path).collect();
             if let Err(error) = lockable::refresh(context, Scope::Places(&places)) {

@@ -3,7 +3,7 @@
 //! A server of ours has the last word when refs move ([`Early`] only spares the upload of what it will refuse). Where Git's objects go elsewhere
 //! nobody looks again ([`Elsewhere`]): an update that is refused here goes nowhere, whatever flags Git was given.
 //!
-//! With `dits.unlockOnPush` the pusher's own locks on what has landed go. The push is done by then, so what fails is only told.
+//! With `dits.unlockOnPush`, or where a mount took them by itself, the pusher's own locks on what has landed go. The push is done by then, so what fails is only told.
 
 use crate::contents::Context;
 use anyhow::{Result, ensure};
@@ -14,7 +14,6 @@ use dits_remote::lock_gate::{self, Verify};
 use dits_remote::locks::LockError;
 use dits_remote::{Direction, Endpoint, LockPeer, LockPlace, Remote, endpoint, lock_release};
 use dits_repo::Repository;
-use dits_repo::settings::UNLOCK_ON_PUSH;
 use dits_sync::Address;
 use std::io::Write;
 use std::path::Path;
@@ -43,7 +42,8 @@ impl Early {
         bytes: u64,
     ) -> Result<()> {
         let repository = Repository::find(Path::new("."))?;
-        let unlocks = repository.setting_bool(UNLOCK_ON_PUSH)?;
+        let server = name_of(address);
+        let unlocks = lock_release::may_any_go(&repository, &server)?;
         let early = || {
             Ok::<_, anyhow::Error>(lock_gate::setting(&repository, &[&address.to_string()])? != Verify::Skip)
         };
@@ -59,13 +59,13 @@ impl Early {
                 lock_gate::told(dits_remote::lock_check::Verdict { elsewhere: Vec::new(), ..verdict });
             return tell(&refused.words, true);
         }
-        self.ours = if unlocks { verdict.ours } else { Vec::new() };
+        self.ours = lock_release::going(&repository, &server, verdict.ours)?;
         Ok(())
     }
 
     /// Lets go what has landed in `refs`.
     pub fn landed(&self, remote: &mut Remote, address: &Address, refs: &[String]) -> Result<()> {
-        let server = format!("{}/{}", address.authority(), address.repository);
+        let server = name_of(address);
         let release = |branch: &Branch, ids: &[dits_lock::LockId]| -> Result<Vec<Lock>, LockError> {
             let mut gone = Ok(Vec::new());
             remote.locks(&lock_release::question(branch, ids), &mut |answer| {
@@ -105,10 +105,10 @@ impl Elsewhere {
         });
         let checked = lock_gate::check(&repository, &endpoint, updates, has, true, &context.settings)?;
         tell(&checked.words, checked.refused)?;
-        if repository.setting_bool(UNLOCK_ON_PUSH)? {
-            self.ours = checked.ours;
-        }
         (self.place, self.peer) = checked.asked.unzip();
+        if let Some(place) = &self.place {
+            self.ours = lock_release::going(&repository, &place.name(), checked.ours)?;
+        }
         Ok(())
     }
 
@@ -143,11 +143,20 @@ fn tell(words: &[String], refused: bool) -> Result<()> {
     Ok(())
 }
 
+/// Name of a server in what the clone knows about locks.
+fn name_of(address: &Address) -> String {
+    format!("{}/{}", address.authority(), address.repository)
+}
+
 fn let_go(
     ours: &[Hit],
     refs: &[String],
     mut release: impl FnMut(&Branch, &[dits_lock::LockId]) -> Result<Vec<Lock>, LockError>,
 ) -> Result<()> {
+    if ours.is_empty() {
+        return Ok(());
+    }
+    let reason = lock_release::reason(&Repository::find(Path::new("."))?)?;
     let mut stderr = std::io::stderr().lock();
     for name in refs {
         let ids = lock_release::of_branch(ours, name);
@@ -156,7 +165,7 @@ fn let_go(
             Ok(gone) => {
                 for lock in gone {
                     let path = lock.path.as_str().replace(char::is_control, "?");
-                    writeln!(stderr, "Unlocked {path} (dits.unlockonpush)")?;
+                    writeln!(stderr, "Unlocked {path} ({reason})")?;
                 }
             }
             Err(error) => writeln!(stderr, "warning: locks of what was pushed are still held: {error}")?,

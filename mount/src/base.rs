@@ -15,6 +15,16 @@ pub struct BaseEntry {
     pub what: BaseKind,
 }
 
+impl BaseEntry {
+    /// Adds to a hash what the numbers of nodes depend on. Sizes do not count: they are another in other settings of Git.
+    pub(crate) fn hash(&self, into: &mut blake3::Hasher) {
+        let is_folder = matches!(self.what, BaseKind::Submodule);
+        into.update(&(self.path.len() as u64).to_le_bytes())
+            .update(&self.path)
+            .update(&[u8::from(is_folder)]);
+    }
+}
+
 /// What is at a path.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum BaseKind {

@@ -26,6 +26,11 @@ pub enum Ask {
         /// Whether they are to be files of their own here, which are read as fast as any.
         whole: bool,
     },
+    /// The same of ranges of files.
+    PrefetchRanges {
+        /// Which.
+        ranges: Vec<FileRange>,
+    },
     /// Ends the mount.
     Unmount {
         /// Even when files are open for writing.
@@ -33,6 +38,17 @@ pub enum Ask {
     },
     /// The locks of this clone changed: who may write is looked at again.
     LocksChanged,
+}
+
+/// Bytes of a file, as a line of a trace has them.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FileRange {
+    /// The file, from the top of the mount, escaped as in [`path_text`].
+    pub path: String,
+    /// First byte.
+    pub start: u64,
+    /// Behind the last one.
+    pub end: u64,
 }
 
 /// An answer.

@@ -58,6 +58,9 @@ pub enum Fault {
     /// Not a symbolic link, or a handle that is not open.
     #[error("bad file descriptor")]
     BadHandle,
+    /// The file has another number now: who has its name looks it up again.
+    #[error("stale file handle")]
+    Stale,
 }
 
 impl From<std::io::Error> for Fault {

@@ -5,6 +5,7 @@
 //! the journal is never larger than the tree; above [`PATHS_MAX`] it starts a new epoch.
 
 use std::collections::{BTreeMap, HashMap};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// Paths that are kept.
@@ -12,7 +13,10 @@ pub const PATHS_MAX: usize = 1 << 20;
 
 /// Changed paths, in order of their last change.
 #[derive(Debug)]
-pub struct Journal(Mutex<Inner>);
+pub struct Journal {
+    inner: Mutex<Inner>,
+    asked: AtomicU64,
+}
 
 #[derive(Debug)]
 struct Inner {
@@ -35,12 +39,13 @@ impl Journal {
     /// An empty journal; no other had this `epoch` (without a colon).
     pub fn new(epoch: &str) -> Journal {
         let (by_path, by_number) = Default::default();
-        Journal(Mutex::new(Inner { epoch: epoch.to_owned(), last: 0, by_path, by_number }))
+        let inner = Inner { epoch: epoch.to_owned(), last: 0, by_path, by_number };
+        Journal { inner: Mutex::new(inner), asked: AtomicU64::new(1) }
     }
 
     /// Notes a change of `path`; of a folder and everything below when it ends in `/`.
     pub fn note(&self, path: &[u8]) {
-        let mut inner = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
         let inner = &mut *inner;
         if inner.by_path.len() >= PATHS_MAX && !inner.by_path.contains_key(path) {
             inner.by_path.clear();
@@ -55,9 +60,15 @@ impl Journal {
         inner.by_number.insert(inner.last, path);
     }
 
+    /// A number that is another after each question. A path that was noted since the last one need not be noted again.
+    pub fn asked(&self) -> u64 {
+        self.asked.load(Ordering::SeqCst)
+    }
+
     /// What changed since `token`.
     pub fn since(&self, token: &str) -> Changes {
-        let inner = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
+        self.asked.fetch_add(1, Ordering::SeqCst);
         let known = token
             .rsplit_once(':')
             .filter(|(epoch, _)| *epoch == inner.epoch)

@@ -35,6 +35,8 @@ pub mod ops;
 pub mod outside;
 pub mod overlay;
 pub mod read;
+mod sys;
 
 pub use fault::Fault;
 pub use ops::Mount;
+pub use sys::Space;

@@ -9,8 +9,9 @@ use dits_format::{ChunkId, Oid};
 use serde::{Deserialize, Serialize};
 use std::fs::File;
 use std::ops::Range;
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 
-/// Git's name of a blob, in bytes: 20 or 32.
+/// What [`Blobs`] know a blob by: Git's name of it in bytes, 20 or 32; more where its bytes are converted for a working tree.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct BlobId(pub Box<[u8]>);
 
@@ -27,6 +28,13 @@ pub struct Piece {
     pub id: ChunkId,
 }
 
+impl Piece {
+    /// Where it lies in its content.
+    pub fn range(&self) -> Range<u64> {
+        self.start..self.start + u64::from(self.bytes)
+    }
+}
+
 /// How much a fetch matters. Later ones wait.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Priority {
@@ -40,10 +48,50 @@ pub enum Priority {
     Background,
 }
 
+impl Priority {
+    /// The most urgent first.
+    pub const ALL: [Priority; 4] =
+        [Priority::Blocking, Priority::Playhead, Priority::Ahead, Priority::Background];
+}
+
+/// How much a fetch is wanted. Changes while it runs.
+#[derive(Debug)]
+pub struct Want {
+    priority: AtomicU8,
+    over: AtomicBool,
+}
+
+impl Want {
+    /// Wanted this much.
+    pub fn new(priority: Priority) -> Want {
+        Want { priority: AtomicU8::new(priority as u8), over: AtomicBool::new(false) }
+    }
+
+    /// How much it matters now.
+    pub fn priority(&self) -> Priority {
+        Priority::ALL[usize::from(self.priority.load(Ordering::Relaxed))]
+    }
+
+    /// Somebody came who needs it at least this much.
+    pub fn raise(&self, priority: Priority) {
+        self.priority.fetch_min(priority as u8, Ordering::Relaxed);
+    }
+
+    /// Nobody wants it any more: it is to end soon.
+    pub fn end(&self) {
+        self.over.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether nobody wants it any more.
+    pub fn is_over(&self) -> bool {
+        self.over.load(Ordering::Relaxed)
+    }
+}
+
 /// Why a content cannot be read.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ContentFault {
-    /// No remote can be reached; another time it may work.
+    /// No remote at all can be reached; another time it may work.
     #[error("no remote can be reached: {0}")]
     Offline(String),
     /// Every remote answered, and none has it.
@@ -63,10 +111,9 @@ pub enum ContentFault {
 /// Takes chunks as they come: which piece, and all bytes of its chunk. Ends the fetch when it says no.
 pub type Sink<'a> = dyn FnMut(Piece, Bytes) -> bool + Send + 'a;
 
-/// Contents and their chunks. Every chunk that comes out was checked against its id.
+/// Contents and their chunks. Every chunk that comes out was checked against its id, and holds no more memory than its bytes.
 pub trait Contents: Send + Sync {
-    /// The pieces that cover `range` of a content, in order, as far as that can be told without the network; `None` when
-    /// it cannot.
+    /// The pieces that cover `range` of a content, in order; `None` when not all of them can be told without the network.
     fn pieces(&self, oid: &Oid, range: Range<u64>) -> Result<Option<Vec<Piece>>, ContentFault>;
 
     /// A chunk that is on this machine.
@@ -75,13 +122,14 @@ pub trait Contents: Send + Sync {
     /// Whether a chunk is on this machine, without reading it.
     fn has(&self, id: &ChunkId) -> bool;
 
-    /// Fetches the chunks that cover `range` of a content from wherever they are, in order, and keeps them on this machine.
-    /// Ends within a bounded time when nothing comes.
+    /// Fetches the chunks that cover `range` of a content from wherever they are, in order and without a gap, and keeps them
+    /// on this machine if it can. What comes before something that is absent or damaged is given out before the error. Ends
+    /// within a bounded time when nothing comes, and soon when `want` is over.
     fn fetch(
         &self,
         oid: &Oid,
         range: Range<u64>,
-        priority: Priority,
+        want: &Want,
         sink: &mut Sink<'_>,
     ) -> Result<(), ContentFault>;
 
@@ -140,6 +188,11 @@ pub enum Event {
     Overlay {
         /// What went wrong.
         why: String,
+    },
+    /// What the user should hear about locks, for people.
+    News {
+        /// What happened.
+        what: String,
     },
     /// Remotes can be reached again.
     Online,

@@ -4,6 +4,8 @@
 
 mod world;
 
+use dits_format::Oid;
+use dits_format::pointer::Pointer;
 use dits_mount::fuse::{Options, Unmount, UnmountError};
 use rustix::fs::{CWD, RenameFlags, renameat_with};
 use std::fs::{self, File, OpenOptions};
@@ -107,7 +109,7 @@ fn names_are_made_moved_and_removed() {
     fs::remove_file(path("readme/film")).unwrap();
     fs::remove_dir(path("readme")).unwrap();
     assert_eq!(fs::hard_link(path("d"), path("e")).unwrap_err().kind(), ErrorKind::PermissionDenied);
-    assert_eq!(fs::remove_file(path("level.locked")).unwrap_err().kind(), ErrorKind::PermissionDenied);
+    assert_eq!(rename("level.locked", "free", RenameFlags::empty()).unwrap_err(), rustix::io::Errno::ACCESS);
     assert_eq!(names(&path("")), ["bin", "d", "latest", "level.locked"]);
 }
 
@@ -172,4 +174,41 @@ fn a_mount_in_use_is_only_detached() {
     drop(file);
     let ended = mounted.session.wait_for(DEADLINE);
     assert!(matches!(ended, Some(Ok(()))), "{ended:?}");
+}
+
+#[test]
+fn pointer_text_is_a_content_at_once() {
+    let Some(mounted) = project() else { return };
+    let text = Pointer::new(Oid([3; 32]), FILM_BYTES).encode();
+    let path = mounted.path("new.bin");
+    let mut file = File::create_new(&path).unwrap();
+    file.write_all(&text).unwrap();
+    let told = file.metadata().unwrap();
+    assert_eq!(told.len(), FILM_BYTES, "what Git asks while it has the file open");
+    drop(file);
+    let later = fs::metadata(&path).unwrap();
+    assert_eq!((later.len(), later.modified().unwrap()), (FILM_BYTES, told.modified().unwrap()));
+    assert_eq!(fs::read(&path).unwrap().len() as u64, FILM_BYTES, "not the text that the kernel had");
+    // Moved into place, and read by one who does not ask for its size first.
+    fs::write(mounted.path("new.tmp"), &text).unwrap();
+    assert_eq!(fs::read(mounted.path("new.tmp")).unwrap(), text);
+    let (from, to) = (mounted.path("new.tmp"), mounted.path("moved.bin"));
+    renameat_with(CWD, from, CWD, to, RenameFlags::empty()).unwrap();
+    let mut end = [0];
+    File::open(mounted.path("moved.bin")).unwrap().read_exact_at(&mut end, FILM_BYTES - 1).unwrap();
+    assert_eq!(end, [byte_at(FILM_BYTES - 1)]);
+    let get = |path: &Path, name: &str| {
+        let mut room = [0; 100];
+        rustix::fs::getxattr(path, name, &mut room)
+            .map(|length| String::from_utf8_lossy(&room[..length]).into_owned())
+    };
+    assert_eq!(get(&path, "user.dits.oid"), Ok(format!("blake3:{}", "03".repeat(32))));
+    assert_eq!(get(&path, "user.dits.state"), Ok("ghost".to_owned()));
+    assert_eq!(get(&mounted.path("readme"), "user.dits.oid"), Err(rustix::io::Errno::NODATA));
+    let flags = rustix::fs::XattrFlags::empty();
+    let set = rustix::fs::setxattr(&path, "user.mine", b"1", flags);
+    assert_eq!(set, Err(rustix::io::Errno::OPNOTSUPP));
+    let mut list = [0; 100];
+    let length = rustix::fs::listxattr(&path, &mut list).unwrap();
+    assert_eq!(&list[..length], b"user.dits.oid\0user.dits.state\0");
 }

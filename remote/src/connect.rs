@@ -17,7 +17,7 @@ use dits_net::connection::WireBytes;
 use dits_repo::{Git, RepoError, Repository};
 use dits_store::{ChunkRead, ChunkWrite, FolderError};
 use dits_sync::address::AddressError;
-use dits_sync::client::{Client, GitReader, GitWriter, Observer, Pull, Push, Report};
+use dits_sync::client::{CONNECT_MAX, Client, GitReader, GitWriter, Observer, Pull, Push, Report};
 use dits_sync::message::Purpose;
 use dits_sync::push::PushItem;
 use dits_sync::{Address, SyncError, Tally};
@@ -60,7 +60,7 @@ pub enum RemoteError {
 }
 
 /// What `.netrc` gives for this server, if there is such a file.
-fn netrc_token(settings: &Settings, address: &Address) -> Option<String> {
+pub(crate) fn netrc_token(settings: &Settings, address: &Address) -> Option<String> {
     netrc::token(&netrc_text(settings)?, &address.host, address.user.as_deref())
 }
 
@@ -97,7 +97,7 @@ pub struct Remote {
 impl Remote {
     /// Connects to `address`; `git` is asked for credentials.
     pub fn connect(git: &Git, address: Address, settings: &Settings) -> Result<Remote, RemoteError> {
-        let (client, told) = dial(git, &address, settings)?;
+        let (client, told) = dial(git, &address, settings, CONNECT_MAX)?;
         let given = told.or_else(|| netrc_token(settings, &address));
         let (git, settings) = (git.clone(), settings.clone());
         let first_use = client.first_use().map(ToString::to_string);
@@ -307,7 +307,7 @@ impl Remote {
             if self.client.is_open() && !anew {
                 return Ok(());
             }
-            match dial(&self.git, &self.address, &self.settings) {
+            match dial(&self.git, &self.address, &self.settings, CONNECT_MAX) {
                 Ok((client, _)) => {
                     let wire = self.client.wire();
                     self.earlier = WireBytes { tx: self.earlier.tx + wire.tx, rx: self.earlier.rx + wire.rx };
@@ -348,10 +348,16 @@ impl Remote {
     }
 }
 
-/// A new connection, and the token that settings tell.
-fn dial(git: &Git, address: &Address, settings: &Settings) -> Result<(Client, Option<String>), RemoteError> {
+/// A new connection, and the token that settings tell. Resolving and handshake take at most `within`.
+pub(crate) fn dial(
+    git: &Git,
+    address: &Address,
+    settings: &Settings,
+    within: Duration,
+) -> Result<(Client, Option<String>), RemoteError> {
     let started = Instant::now();
-    let (options, told) = options(git, address, settings)?;
+    let (mut options, told) = options(git, address, settings)?;
+    options.deadline = within;
     let client = proxy_login::connect(git, address, options, settings.interactive)?;
     settings.trace.event(
         "connected",
@@ -365,7 +371,7 @@ fn dial(git: &Git, address: &Address, settings: &Settings) -> Result<(Client, Op
 }
 
 /// A number from 0 to 1 that differs from process to process and from call to call.
-fn chance() -> f64 {
+pub(crate) fn chance() -> f64 {
     RandomState::new().hash_one(0) as f64 / u64::MAX as f64
 }
 

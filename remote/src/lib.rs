@@ -4,7 +4,7 @@
 //! pushes, pulls). [`endpoint`] says where a Git remote has its content; [`Remote`] is one server with the token
 //! question settled by [`login`] (and [`agent`]), connected anew when the connection is lost ([`retry`]), [`Peer`] that or a
 //! folder; [`locks`] asks about locks, [`upload`] sends contents, [`verify`] looks whether they are there; [`RemoteSource`] brings chunks
-//! for hydration from whichever remote has them; [`Trace`] writes what happened for scripts and tests;
+//! for hydration from whichever remote has them, [`Ranges`] parts of contents for readers; [`Trace`] writes what happened for scripts and tests;
 //! [`Meter`] draws progress on a terminal, and for programs; [`hint()`] says what to do about an error. Prints nothing by itself.
 
 pub mod agent;
@@ -34,6 +34,7 @@ pub mod peer;
 pub mod progress;
 pub mod proofs;
 mod proxy_login;
+pub mod ranges;
 pub mod retry;
 pub mod settings;
 pub mod source;
@@ -49,6 +50,7 @@ pub use locks::{LockError, LockPeer, LockPlace};
 pub use meter::Meter;
 pub use peer::Peer;
 pub use progress::Progress;
+pub use ranges::Ranges;
 pub use settings::Settings;
 pub use source::RemoteSource;
 pub use trace::Trace;

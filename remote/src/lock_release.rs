@@ -1,4 +1,5 @@
-//! `dits.unlockOnPush`: giving back one's own locks on what was pushed to their branch.
+//! `dits.unlockOnPush`: giving back one's own locks on what was pushed to their branch. Those that a mount took by itself go without that setting
+//! too ([`going`]).
 //!
 //! Where the push is seen to end well, they go at once ([`release`]). From a `pre-push` hook it is not: then it is noted which are to go
 //! ([`note`]), and [`settle`] lets them go once the tracking ref contains the commit.
@@ -10,8 +11,10 @@ use crate::locks::{LockError, LockPeer, LockPlace};
 use dits_lock::ask::{Release, Released, Which};
 use dits_lock::{Answer, Ask, Branch, Lock, LockId};
 use dits_repo::locks::LockCache;
+use dits_repo::settings::{MOUNT_AUTOLOCK, UNLOCK_ON_PUSH};
 use dits_repo::unlocks::{self, Unlocks};
 use dits_repo::{RepoError, Repository};
+use std::collections::HashSet;
 
 /// What is asked so that locks of `branch` go. What waits for a change to arrive elsewhere stays.
 pub fn question(branch: &Branch, ids: &[LockId]) -> Ask {
@@ -36,6 +39,35 @@ pub fn of_branch(ours: &[Hit], branch: &str) -> Vec<LockId> {
     ids.sort_unstable();
     ids.dedup();
     ids
+}
+
+/// Those of `ours`, locks kept by `server`, that are to go once what they are on is pushed. One that a mount took stays while its file
+/// has changes that are not committed: its owner is still at work.
+pub fn going(repository: &Repository, server: &str, mut ours: Vec<Hit>) -> Result<Vec<Hit>, RepoError> {
+    if ours.is_empty() || repository.setting_bool(UNLOCK_ON_PUSH)? {
+        return Ok(ours);
+    }
+    let cache = LockCache::load(repository)?;
+    let auto = cache.servers.get(server).map(|known| &known.auto);
+    ours.retain(|hit| auto.is_some_and(|auto| auto.contains(&hit.lock.id)));
+    if !ours.is_empty() && repository.worktree.is_some() {
+        let changed = repository.git.run(&["diff-files", "--name-only", "-z"])?;
+        let changed: HashSet<&[u8]> = changed.split(|byte| *byte == 0).collect();
+        ours.retain(|hit| !changed.contains(hit.path.as_bytes()));
+    }
+    Ok(ours)
+}
+
+/// Whether any lock kept by `server` may be to go when something is pushed.
+pub fn may_any_go(repository: &Repository, server: &str) -> Result<bool, RepoError> {
+    Ok(repository.setting_bool(UNLOCK_ON_PUSH)?
+        || LockCache::load(repository)?.servers.get(server).is_some_and(|known| !known.auto.is_empty()))
+}
+
+/// The setting by which locks go.
+pub fn reason(repository: &Repository) -> Result<&'static str, RepoError> {
+    let all = repository.setting_bool(UNLOCK_ON_PUSH)?;
+    Ok(if all { UNLOCK_ON_PUSH.key } else { MOUNT_AUTOLOCK.key })
 }
 
 /// Lets the locks `ids` of `branch` go.

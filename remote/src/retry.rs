@@ -76,8 +76,7 @@ impl Retry {
         if self.in_vain >= TRIES_MAX {
             return Next::GiveUp;
         }
-        let pause = PAUSE_FIRST * (1 << (self.in_vain - 1).min(10));
-        let pause = pause.min(PAUSE_MAX).mul_f64(1.0 - chance.clamp(0.0, 1.0) / 2.0);
+        let pause = pause(self.in_vain, chance);
         Next::Again { pause, number: self.tries + 1, anew: self.in_vain > 1 }
     }
 
@@ -92,6 +91,12 @@ impl Retry {
             }
         }
     }
+}
+
+/// The pause behind so many tries in a row without progress, at least one.
+pub fn pause(in_vain: u32, chance: f64) -> Duration {
+    let pause = PAUSE_FIRST * (1 << in_vain.saturating_sub(1).min(10));
+    pause.min(PAUSE_MAX).mul_f64(1.0 - chance.clamp(0.0, 1.0) / 2.0)
 }
 
 /// Whether a failure may pass by itself.

@@ -27,6 +27,8 @@ pub struct RemoteSource<'a> {
     has_local: bool,
     /// Similar contents, by those that are wanted.
     bases: HashMap<Oid, Oid>,
+    /// See [`priority`].
+    priority: u8,
 }
 
 /// No remote to fetch from.
@@ -44,12 +46,18 @@ impl<'a> RemoteSource<'a> {
             only: None,
             has_local: false,
             bases: HashMap::new(),
+            priority: priority::NORMAL,
         }
     }
 
     /// The same, from these addresses and no others.
     pub fn only(self, addresses: Vec<Location>) -> RemoteSource<'a> {
         RemoteSource { only: Some(addresses), ..self }
+    }
+
+    /// The same for something that nobody waits for.
+    pub fn in_background(self) -> RemoteSource<'a> {
+        RemoteSource { priority: priority::BACKGROUND, ..self }
     }
 }
 
@@ -180,7 +188,7 @@ impl RemoteSource<'_> {
         let pull = Pull {
             items: oids.iter().map(item).collect(),
             cold: self.store.chunks_known() + store.chunks_known() == 0,
-            priority: priority::NORMAL,
+            priority: self.priority,
         };
         let absent = remote.pull(&store, &pull, &mut |tally: Tally| {
             let Tally { chunks, chunk_bytes: bytes, needed_bytes: bytes_total, .. } = tally;

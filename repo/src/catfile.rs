@@ -9,6 +9,8 @@ use dits_format::limits::POINTER_BYTES_MAX;
 use dits_format::pointer::{Parsed, parse};
 use std::collections::{BTreeSet, HashMap};
 
+const SIZES: [&str; 3] = ["cat-file", "--batch-check", "--buffer"];
+
 /// Reads all `ids` (hex) that are blobs small enough to be pointers, and says what they are. Ordinary
 /// content is left out.
 pub fn pointers<'a>(
@@ -37,12 +39,10 @@ pub fn each_small<'a>(
     }
     // A blob that Git would first have to fetch from a promisor is large, or its pointer was fetched.
     let git = git.with_env("GIT_NO_LAZY_FETCH", "1");
-    let list = |ids: &mut dyn Iterator<Item = &str>| ids.flat_map(|id| [id, "\n"]).collect::<String>();
-    let check = ["cat-file", "--batch-check", "--buffer"];
-    let sizes = match git.run_with_input(&check, list(&mut ids.iter().copied()).as_bytes()) {
+    let sizes = match git.run_with_input(&SIZES, list(ids.iter().copied()).as_bytes()) {
         // Git 2.39 ends at the first object that it would have to fetch. What is here can be listed.
         Err(RepoError::Git { stderr, .. }) if stderr.contains("promisor remote") => {
-            git.run(&[&check[..], &["--batch-all-objects", "--unordered"]].concat())?
+            git.run(&[&SIZES[..], &["--batch-all-objects", "--unordered"]].concat())?
         }
         sizes => sizes?,
     };
@@ -51,8 +51,46 @@ pub fn each_small<'a>(
     if small.peek().is_none() {
         return Ok(());
     }
-    let out = git.run_with_input(&["cat-file", "--batch", "--buffer"], list(&mut small).as_bytes())?;
+    self::each(&git, small, each)
+}
+
+/// Sizes of all `ids` (hex) that are here.
+pub fn sizes<'a>(
+    git: &Git,
+    ids: impl IntoIterator<Item = &'a str>,
+) -> Result<HashMap<String, u64>, RepoError> {
+    let ids: BTreeSet<&str> = ids.into_iter().collect();
+    let out = git.run_with_input(&SIZES, list(ids).as_bytes())?;
+    let size = |line: &str| match line.split(' ').collect::<Vec<_>>()[..] {
+        [_, "missing"] => None,
+        [id, _, size] => size.parse().ok().map(|size| Ok((id.to_owned(), size))),
+        _ => Some(Err(RepoError::Output("cat-file --batch-check"))),
+    };
+    String::from_utf8_lossy(&out).lines().filter_map(size).collect()
+}
+
+/// Shows the bytes of all `ids` (hex), which are here.
+pub fn each<'a>(
+    git: &Git,
+    ids: impl IntoIterator<Item = &'a str>,
+    each: &mut dyn FnMut(&str, &[u8]),
+) -> Result<(), RepoError> {
+    let ids: BTreeSet<&str> = ids.into_iter().collect();
+    if ids.is_empty() {
+        return Ok(());
+    }
+    let out = git.run_with_input(&["cat-file", "--batch", "--buffer"], list(ids).as_bytes())?;
     parse_batch(&out, each).ok_or(RepoError::Output("cat-file --batch"))
+}
+
+fn list<'a>(ids: impl IntoIterator<Item = &'a str>) -> String {
+    ids.into_iter().flat_map(|id| [id, "\n"]).collect()
+}
+
+/// The bytes that hex digits stand for.
+pub(crate) fn id_bytes(hex: &str) -> Option<Vec<u8>> {
+    let digits = hex.as_bytes().chunks(2);
+    digits.map(|two| u8::from_str_radix(std::str::from_utf8(two).ok()?, 16).ok()).collect()
 }
 
 /// The id of `<id> blob <size>` when the size can be a pointer's.

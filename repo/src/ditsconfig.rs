@@ -16,13 +16,14 @@ pub const NAME: &str = ".ditsconfig";
 /// Bytes of a file that is looked at.
 const BYTES_MAX: u64 = 1 << 20;
 /// Keys that may come from the repository, in lower case.
-const SAFE: [&str; 11] = [
+const SAFE: [&str; 12] = [
     "dits.allowincompletepush",
     "dits.fetchexclude",
     "dits.fetchinclude",
     "dits.lockbranch",
     "dits.locksverify",
     "dits.lockurl",
+    "dits.mount.autolock",
     "dits.portablenames",
     "dits.pushurl",
     "dits.threshold",

@@ -34,6 +34,17 @@ pub enum RepoError {
     /// A pathspec matches nothing that Git tracks; in Git's words.
     #[error("{0}")]
     Unmatched(String),
+    /// A path of a tree that no working tree may have.
+    #[error("invalid path '{0}'")]
+    InvalidPath(String),
+    /// An object that a tree names is not here.
+    #[error("cannot read '{path}': object {id} is missing")]
+    MissingObject {
+        /// Path in the tree, as text.
+        path: String,
+        /// Git's name of it.
+        id: String,
+    },
     /// A file that once was a pointer and is damaged.
     #[error("'{path}' is a git-dits pointer that {damage}")]
     DamagedPointer {

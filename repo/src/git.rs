@@ -20,8 +20,8 @@ pub struct Git {
     elsewhere: bool,
 }
 
-/// Variables that are about one repository.
-const LOCAL: [&str; 7] = [
+/// Variables of the environment that are about one repository.
+pub const LOCAL: [&str; 7] = [
     "GIT_DIR",
     "GIT_WORK_TREE",
     "GIT_COMMON_DIR",

@@ -9,7 +9,7 @@ use crate::{RepoError, Repository};
 use dits_lock::{Lock, LockId};
 use dits_store::{StoreError, durable};
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 /// Bytes of the file.
@@ -32,6 +32,9 @@ pub struct Known {
     /// Locks of this user, as far as this clone has heard.
     #[serde(default)]
     pub own: Vec<Lock>,
+    /// Those of them that a mount took by itself (`dits.mount.autolock`).
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub auto: BTreeSet<LockId>,
     /// The last list of all locks.
     #[serde(default)]
     pub listed: Vec<Lock>,
@@ -41,14 +44,25 @@ pub struct Known {
 }
 
 impl Known {
-    /// Takes in a lock of this user.
+    /// Takes in a lock of this user, who asked for it: one that a mount had taken is his own from now on.
     pub fn gained(&mut self, lock: Lock) {
         self.lost(lock.id);
         self.own.push(lock);
     }
 
+    /// Takes in a lock that a mount took by itself. One that the user had before stays what it was.
+    pub fn gained_by_mount(&mut self, lock: Lock) {
+        let is_users = self.own.iter().any(|own| own.id == lock.id) && !self.auto.contains(&lock.id);
+        let id = lock.id;
+        self.gained(lock);
+        if !is_users {
+            self.auto.insert(id);
+        }
+    }
+
     /// Takes in that a lock is gone.
     pub fn lost(&mut self, id: LockId) {
+        self.auto.remove(&id);
         self.own.retain(|own| own.id != id);
     }
 }
@@ -92,7 +106,8 @@ impl LockCache {
     }
 }
 
-fn path(repository: &Repository) -> PathBuf {
+/// The file.
+pub fn path(repository: &Repository) -> PathBuf {
     repository.common_dir.join("dits").join("locks.json")
 }
 
@@ -114,6 +129,18 @@ mod tests {
         LockCache::update(&repository, gain).unwrap();
         LockCache::update(&repository, gain).unwrap();
         assert_eq!(LockCache::load(&repository).unwrap().own().collect::<Vec<_>>(), [&lock]);
+        let change = |change: fn(&mut Known, Lock)| {
+            let auto = |cache: &mut LockCache| {
+                let known = cache.servers.get_mut("s").unwrap();
+                change(known, lock.clone());
+                !known.auto.is_empty()
+            };
+            LockCache::update(&repository, auto).unwrap()
+        };
+        assert!(!change(Known::gained_by_mount), "the user had it before");
+        assert!(!change(|known, lock| known.lost(lock.id)) && change(Known::gained_by_mount));
+        assert!(change(Known::gained_by_mount), "renewed");
+        assert!(!change(Known::gained), "the user wants it too");
         std::fs::write(path(&repository), "{").unwrap();
         assert_eq!(LockCache::load(&repository).unwrap(), LockCache::default());
     }

@@ -4,6 +4,7 @@
 //! index as it was then, so it is started again when the index file has changed since. In a conflict each side
 //! counts: one pointer among them is enough. Objects that are not here are no file to us, and are not fetched.
 
+use crate::catfile::id_bytes;
 use crate::threshold::Recorded;
 use crate::{Git, RepoError, Repository};
 use dits_format::limits::POINTER_BYTES_MAX;
@@ -98,7 +99,7 @@ impl Running {
         let line = self.line()?;
         let mut words = line.split(' ');
         match (words.next(), words.next(), words.next().and_then(|size| size.parse().ok())) {
-            (Some(id), Some("blob"), Some(size)) => Ok(Some((from_hex(id).ok_or(BROKEN)?, size))),
+            (Some(id), Some("blob"), Some(size)) => Ok(Some((id_bytes(id).ok_or(BROKEN)?, size))),
             (Some(_), Some(_), _) => Ok(None),
             _ => Err(BROKEN),
         }
@@ -124,11 +125,6 @@ impl Running {
         self.answers.read_line(&mut line).map_err(RepoError::Content)?;
         line.strip_suffix('\n').map(str::to_owned).ok_or(BROKEN)
     }
-}
-
-fn from_hex(text: &str) -> Option<Vec<u8>> {
-    let digits = text.as_bytes().chunks_exact(2);
-    digits.map(|two| u8::from_str_radix(std::str::from_utf8(two).ok()?, 16).ok()).collect()
 }
 
 impl Drop for Running {

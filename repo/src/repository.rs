@@ -89,6 +89,11 @@ impl Repository {
         self.git_dir.join("dits").join("hydrate")
     }
 
+    /// Whether the working tree is one of `git dits mount`.
+    pub fn is_mount(&self) -> bool {
+        self.git_dir.join("dits").join("mount").is_dir()
+    }
+
     /// Value of a configuration variable, the last one where there are several. `key` in lower case except
     /// for a subsection.
     pub fn config(&self, key: &str) -> Result<Option<String>, RepoError> {

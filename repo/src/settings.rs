@@ -44,6 +44,8 @@ pub const PRUNE_VERIFY_REMOTE: Setting<bool> = Setting::new("dits.pruneverifyrem
 pub const PRUNE_VERIFY_UNREACHABLE: Setting<bool> = Setting::new("dits.pruneverifyunreachablealways", false);
 /// Whether locks are given back once what they were for is pushed.
 pub const UNLOCK_ON_PUSH: Setting<bool> = Setting::new("dits.unlockonpush", false);
+/// Whether a mount takes the lock of a lockable file that is opened for writing.
+pub const MOUNT_AUTOLOCK: Setting<bool> = Setting::new("dits.mount.autolock", false);
 /// Whether lockable files that Git ignores are read-only too.
 pub const LOCK_IGNORED_FILES: Setting<bool> = Setting::new("dits.lockignoredfiles", false);
 /// Whether lockable files are read-only without a lock.

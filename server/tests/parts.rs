@@ -9,9 +9,9 @@ use common::*;
 use dits_format::{ChunkId, Kind, Oid};
 use dits_store::{ChunkRead, MemoryStore, PackStore};
 use dits_sync::SyncError;
-use dits_sync::client::Push;
+use dits_sync::client::{Client, Parts, Push};
 use dits_sync::message::{Reason, priority};
-use dits_sync::range::RangeItem;
+use dits_sync::range::{InStore, RangeItem};
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -32,7 +32,13 @@ fn a_part_of_a_content_comes_without_the_rest() {
     let lost = Oid::of(b"lost");
     let piece = PIECE as u64;
     let items = vec![item(pushed.oid, 1000 * piece + 5..1001 * piece + 5), item(lost, 0..1)];
-    let ranged = client.range(&rig.token, &here, items, priority::URGENT).unwrap();
+    let fetch = |client: &Client, items| {
+        let mut land = InStore::new(&here).unwrap();
+        let ranged = client.range(&rig.token, &mut land, Parts::new(items, priority::URGENT), &|| false);
+        land.keep().unwrap();
+        ranged
+    };
+    let ranged = fetch(&client, items).unwrap();
     assert_eq!((ranged.report.tally.chunks, &ranged.absent[..]), (2, &[lost][..]));
     assert!(ranged.report.wire.0 < 300, "{:?}", ranged.report.wire);
     let id = |n: usize| ChunkId::of(Kind::Data, &bytes[n * PIECE..(n + 1) * PIECE]);
@@ -44,14 +50,13 @@ fn a_part_of_a_content_comes_without_the_rest() {
     // Once the way is known, only chunks come.
     let again =
         RangeItem { manifest: Some(manifest.clone()), ..item(pushed.oid, 1000 * piece..1000 * piece + 1) };
-    let ranged = client.range(&rig.token, &here, vec![again], priority::URGENT).unwrap();
+    let ranged = fetch(&client, vec![again]).unwrap();
     assert!(ranged.report.wire.1 < piece + 100, "{:?}", ranged.report.wire);
     let beyond = vec![item(pushed.oid, 0..bytes.len() as u64 + 1)];
-    let refused = client.range(&rig.token, &here, beyond, priority::URGENT);
+    let refused = fetch(&client, beyond);
     assert!(matches!(refused, Err(SyncError::Refused { reason: Reason::BadRequest, .. })), "{refused:?}");
     let elsewhere = rig.client("other/a");
-    let absent =
-        elsewhere.range(&rig.token, &here, vec![item(pushed.oid, 0..1)], priority::NORMAL).unwrap().absent;
+    let absent = fetch(&elsewhere, vec![item(pushed.oid, 0..1)]).unwrap().absent;
     assert_eq!(absent, [pushed.oid], "a realm knows nothing of another");
 }
 

@@ -36,6 +36,8 @@ use tokio::time::timeout;
 mod extras;
 mod side_by_side;
 
+pub use extras::{Parts, Ranged};
+
 /// How long connecting may take, resolving and handshake together.
 pub const CONNECT_MAX: Duration = Duration::from_secs(10);
 
@@ -264,6 +266,17 @@ impl Client {
         machine: &mut M,
         observe: Observer<'_>,
     ) -> Result<Report, SyncError> {
+        self.run_until(hello, machine, observe, std::future::pending())
+    }
+
+    /// The same, unless `end` ends it.
+    fn run_until<M: Machine>(
+        &self,
+        hello: Hello,
+        machine: &mut M,
+        observe: Observer<'_>,
+        end: impl Future<Output = SyncError>,
+    ) -> Result<Report, SyncError> {
         let started = Instant::now();
         // Who waits for news of locks wants little, and may wait long.
         let slowest = self.limits.slow.filter(|_| hello.purpose != Purpose::Locks);
@@ -273,6 +286,7 @@ impl Client {
             let driven = tokio::select! {
                 driven = drive(machine, channel, observe) => driven,
                 slow = watch(slowest, &activity) => Err(slow),
+                over = end => Err(over),
             };
             let mut spent = self.spent.lock().unwrap_or_else(PoisonError::into_inner);
             (spent.0, spent.1) = (spent.0 + wire.bytes().0, spent.1 + wire.bytes().1);

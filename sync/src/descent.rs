@@ -52,6 +52,11 @@ impl Descent {
         None
     }
 
+    /// Where in the stream what [`Descent::next`] gave last ends.
+    pub fn passed(&self) -> u64 {
+        self.stack.last().map_or(0, |(.., at)| *at)
+    }
+
     /// Goes on below the node that [`Descent::next`] gave last, whose bytes these are.
     ///
     /// # Errors

@@ -164,13 +164,15 @@ pub async fn drive<M: Machine>(
     // Also what came right before it broke.
     (run.observe)(run.machine.tally());
     if let Err(error) = &result
-        && !matches!(error, SyncError::Refused { .. } | SyncError::Lost(_))
+        && !matches!(error, SyncError::Refused { .. } | SyncError::Lost(_) | SyncError::Stopped)
     {
         let _ = run.write(error.to_refusal().parts()).await;
     }
     match &result {
         // Nobody to wait for: what arrived is to be kept now.
         Err(SyncError::Lost(_)) => run.send.abandon(),
+        Err(_) if !run.machine.needs_last_word() => run.send.abandon(),
+        Ok(()) if !run.machine.needs_last_word() => run.send.end().await,
         _ => run.send.finish().await,
     }
     reader.abort();

@@ -43,6 +43,11 @@ pub trait Machine: Send {
     fn silence_max(&self) -> Duration {
         SILENCE_MAX
     }
+
+    /// Whether, when this end is done, the stream is over only when the peer has all that was said.
+    fn needs_last_word(&self) -> bool {
+        true
+    }
 }
 
 /// Counts of one stream, for progress and reports.
@@ -154,6 +159,9 @@ pub enum SyncError {
         /// For so long.
         time: Duration,
     },
+    /// Whoever wanted it wants no more.
+    #[error("nobody wants it any more")]
+    Stopped,
     /// The peer said nothing for too long.
     #[error("no answer for {} seconds", .0.as_secs())]
     Silence(Duration),

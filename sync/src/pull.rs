@@ -199,11 +199,7 @@ impl Machine for Giver {
                 Ok(())
             }
             Message::Range { oid, start, end, tree } if !self.asked_all => {
-                match self.gives(&oid)? {
-                    true => self.ranges.add(&*self.store, &oid, start..end, tree)?,
-                    false => self.ranges.add_absent(oid)?,
-                }
-                Ok(())
+                self.ranges.add(&*self.store, &oid, start..end, tree)
             }
             Message::Need(bits) => self.sender.need(&bits),
             Message::Again(oids) => self.sender.again(&oids),

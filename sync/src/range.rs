@@ -3,7 +3,7 @@
 //! `Range` names bytes of a content. The answer is `Nodes` (the manifest, then each node on the way to these bytes before
 //! what is below it; empty if the asker has them), then `Chunks`: the whole chunks that cover the range, in order. So the
 //! first byte is there after one round trip. The ranger holds every node against the one above it and every
-//! chunk against the node, keeps all of it in its store, bound to nothing, and cannot tell whether the manifest is that of
+//! chunk against the node, hands it to its [`Land`] at once, and cannot tell whether the manifest is that of
 //! the oid: only who has all bytes can.
 //!
 //! Answers come one range after the other and nothing in between. Nothing is held but the way down to the next chunk,
@@ -13,12 +13,15 @@ use crate::descent::{Descent, Step, read};
 use crate::machine::SyncError;
 use crate::message::Message;
 use bytes::Bytes;
+use dits_format::tree::Entry;
 use dits_format::{ChunkId, Kind, Manifest, Oid};
-use dits_store::{ChunkRead, content};
+use dits_store::{ChunkRead, StoreError, content};
 use std::collections::VecDeque;
 use std::ops::Range;
 
+mod land;
 mod ranger;
+pub use land::{InStore, Land, Part};
 pub use ranger::{RangeItem, Ranger};
 
 /// Ranges of one stream that wait for their turn.
@@ -29,7 +32,16 @@ const BYTES_TARGET: usize = 256 << 10;
 /// The way to the chunks that cover a range of a content, through one stream after the other.
 #[derive(Debug)]
 struct Route {
-    parts: VecDeque<Descent>,
+    parts: VecDeque<Run>,
+}
+
+/// The part of a route that lies in one extent.
+#[derive(Debug)]
+struct Run {
+    way: Descent,
+    /// Of the whole extent: where it begins in the content, and where it lies in its stream.
+    start: u64,
+    within: Range<u64>,
 }
 
 impl Route {
@@ -44,7 +56,9 @@ impl Route {
             let (from, to) = (range.start.max(at), range.end.min(at + extent.bytes));
             if from < to {
                 let within = extent.offset + (from - at)..extent.offset + (to - at);
-                parts.push_back(Descent::new(&manifest.streams[extent.stream as usize], within));
+                let way = Descent::new(&manifest.streams[extent.stream as usize], within);
+                let within = extent.offset..extent.offset + extent.bytes;
+                parts.push_back(Run { way, start: at, within });
             }
             at += extent.bytes;
         }
@@ -53,7 +67,7 @@ impl Route {
 
     fn next(&mut self) -> Option<Step> {
         loop {
-            match self.parts.front_mut()?.next() {
+            match self.parts.front_mut()?.way.next() {
                 Some(step) => return Some(step),
                 None => drop(self.parts.pop_front()),
             }
@@ -61,7 +75,17 @@ impl Route {
     }
 
     fn current(&mut self) -> &mut Descent {
-        self.parts.front_mut().expect("it gave the last step")
+        &mut self.parts.front_mut().expect("it gave the last step").way
+    }
+
+    /// What the chunk that [`Route::next`] gave last is of the content.
+    fn part_of(&self, chunk: &Entry) -> Part {
+        let Run { way, start, within } = self.parts.front().expect("it gave the last step");
+        let end = way.passed();
+        let begin = end - chunk.bytes;
+        let (from, to) = (begin.max(within.start), end.min(within.end));
+        let (skip, bytes) = ((from - begin) as u32, (to - from) as u32);
+        Part { id: chunk.id, start: start + (from - within.start), skip, bytes }
     }
 }
 
@@ -86,7 +110,8 @@ struct Giving {
 }
 
 impl Ranges {
-    /// Takes a question about a content that is whole here.
+    /// Takes a question. Only the part that is asked for must be here: to look for all of a large content would take longer
+    /// than to answer.
     pub fn add(
         &mut self,
         store: &dyn ChunkRead,
@@ -94,14 +119,16 @@ impl Ranges {
         range: Range<u64>,
         tree: bool,
     ) -> Result<(), SyncError> {
-        let known = content::find(store, oid)?.ok_or(SyncError::MissingContent { oid: *oid })?;
-        Route::new(&known.manifest, &range)?;
-        self.wait(Waiting::Range { manifest: known.binding.manifest, range, tree })
-    }
-
-    /// Takes a question about one that is not.
-    pub fn add_absent(&mut self, oid: Oid) -> Result<(), SyncError> {
-        self.wait(Waiting::Absent(oid))
+        let known = match content::find(store, oid) {
+            Err(error @ StoreError::Io { .. }) => return Err(error.into()),
+            // What is damaged cannot be had here.
+            known => known.unwrap_or(None),
+        };
+        let Some(known) = known else { return self.wait(Waiting::Absent(*oid)) };
+        self.wait(match is_here(store, Route::new(&known.manifest, &range)?)? {
+            true => Waiting::Range { manifest: known.binding.manifest, range, tree },
+            false => Waiting::Absent(*oid),
+        })
     }
 
     fn wait(&mut self, question: Waiting) -> Result<(), SyncError> {
@@ -152,6 +179,26 @@ impl Ranges {
             }
         }
     }
+}
+
+/// Whether there is all of it.
+fn is_here(store: &dyn ChunkRead, mut route: Route) -> Result<bool, SyncError> {
+    let mut node = Vec::new();
+    while let Some(step) = route.next() {
+        let (entry, level) = match step {
+            Step::Chunk(entry) if store.has(&entry.id)? => continue,
+            Step::Chunk(_) => return Ok(false),
+            Step::Node(entry, level) => (entry, level),
+        };
+        let opened = read(store, &entry.id, Kind::Node, &mut node)
+            .and_then(|()| Ok(route.current().open(entry, level, &node)?));
+        match opened {
+            Err(error @ SyncError::Store(StoreError::Io { .. })) => return Err(error),
+            Err(_) => return Ok(false),
+            Ok(()) => {}
+        }
+    }
+    Ok(true)
 }
 
 /// The next nodes on the way behind those that are there already, and whether these are the last.

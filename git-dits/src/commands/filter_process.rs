@@ -4,10 +4,11 @@
 //! is no terminal: tools read it together with content. The exit code reaches nobody (Git ignores it), so
 //! what went wrong is said in words. Pointers stay in the working tree with `--skip`, `GIT_DITS_SKIP_SMUDGE` or
 //! `GIT_LFS_SKIP_SMUDGE` (which CI systems set to say "no content"), and where `dits.fetchinclude` and
-//! `dits.fetchexclude` say so.
+//! `dits.fetchexclude` say so. In a mount that is being served they are files at once, and nothing is left to do here.
 
 use super::update;
 use crate::context::{self, Context, guard_signals};
+use crate::mounting::state::State;
 use crate::{lockable, outcome, report};
 use anyhow::Result;
 use clap::Parser;
@@ -62,6 +63,7 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     };
     let policy = Policy {
         skip_smudge: args.skip || context::skip_smudge(),
+        in_mount: State::of(&context.repository.git_dir).is_served(),
         no_optional_locks: std::env::var_os("GIT_OPTIONAL_LOCKS").is_some()
             && !context::env_is_true("GIT_OPTIONAL_LOCKS"),
     };
@@ -78,7 +80,7 @@ pub fn run(args: &Args) -> Result<ExitCode> {
         // Whoever adds content will push it, to a remote of whatever kind.
         update::hooks_by_the_way(&context.repository, &[ClientHook::PrePush]);
     }
-    if done.cleaned > 0 || done.smudged > 0 {
+    if !policy.in_mount && (done.cleaned > 0 || done.smudged > 0) {
         see_to_lockable(&context.repository, done.smudged > 0, &critical);
     }
     tell(&context, done)

@@ -1,12 +1,13 @@
 //! `git dits hook NAME`: what Git's hooks call.
 //!
-//! Those of a server. `pre-receive` runs inside `git receive-pack`, before any ref moves, and refuses
+//! `fsmonitor` is that of a mount ([`super::fsmonitor`]); the others are those of a server. `pre-receive` runs inside `git receive-pack`, before any ref moves, and refuses
 //! refs whose content is not whole in the server's store. The server says where that is with `DITS_STORE`, where the
 //! contents of the repository are listed with `DITS_CONTENTS`, and where to note a yes with `DITS_PUSH`. Then it asks the server about
 //! locks, at the socket in `DITS_LOCKS`; without one, in a push that no server carries, locks are not looked at. `post-receive` writes
 //! down which refs moved, in the audit log of the server in `DITS_SERVER`, under the name that the server gave. Each hands over to
 //! a hook of the repository's owner.
 
+use super::fsmonitor;
 use crate::{context, report};
 use anyhow::{Context, Result};
 use clap::{Parser, Subcommand};
@@ -50,11 +51,13 @@ enum Hook {
         #[arg(long, value_name = "FILE")]
         then: Option<PathBuf>,
     },
+    Fsmonitor(fsmonitor::Args),
 }
 
 /// Runs the hook.
 pub fn run(args: &Args) -> Result<ExitCode> {
     let (then, done) = match &args.hook {
+        Hook::Fsmonitor(args) => return fsmonitor::run(args),
         Hook::PreReceive { then } => (then, pre_receive as fn(&[u8]) -> Result<bool>),
         Hook::PostReceive { then } => (then, post_receive as fn(&[u8]) -> Result<bool>),
     };

@@ -18,6 +18,7 @@ pub mod env;
 mod fetch;
 mod filter_process;
 mod fsck;
+mod fsmonitor;
 mod gc;
 mod get;
 mod ghost;
@@ -31,11 +32,15 @@ mod logs;
 mod ls_files;
 mod man;
 mod migrate;
+mod mount;
+mod mount_serve;
+mod mounts;
 mod pointer;
 mod post_checkout;
 mod post_commit;
 mod post_merge;
 mod pre_push;
+mod prefetch;
 mod prune;
 mod pull;
 mod push;
@@ -45,6 +50,7 @@ mod status;
 mod track;
 mod uninstall;
 mod unlock;
+mod unmount;
 mod untrack;
 mod update;
 mod verify_push;
@@ -87,9 +93,13 @@ enum Command {
     Fetch(fetch::Args),
     Pull(pull::Args),
     Get(get::Args),
+    Prefetch(prefetch::Args),
     Checkout(checkout::Args),
     Hydrate(hydrate::Args),
     Ghost(ghost::Args),
+    Mount(mount::Args),
+    Unmount(unmount::Args),
+    Mounts(mounts::Args),
     Whereis(whereis::Args),
     Check(check::Args),
     Push(push::Args),
@@ -121,6 +131,8 @@ enum Command {
     FilterProcess(filter_process::Args),
     #[command(hide = true)]
     Hook(hook::Args),
+    #[command(hide = true)]
+    MountServe(mount_serve::Args),
     #[command(hide = true)]
     PrePush(pre_push::Args),
     #[command(hide = true)]
@@ -167,9 +179,13 @@ impl Command {
             Command::Fetch(args) => fetch::run(args),
             Command::Pull(args) => pull::run(args),
             Command::Get(args) => get::run(args),
+            Command::Prefetch(args) => prefetch::run(args),
             Command::Checkout(args) => checkout::run(args),
             Command::Hydrate(args) => hydrate::run(args),
             Command::Ghost(args) => ghost::run(args),
+            Command::Mount(args) => mount::run(args),
+            Command::Unmount(args) => unmount::run(args),
+            Command::Mounts(args) => mounts::run(args),
             Command::Whereis(args) => whereis::run(args),
             Command::Check(args) => check::run(args),
             Command::Push(args) => push::run(args),
@@ -197,6 +213,7 @@ impl Command {
             Command::Demo(args) => demo::run(args),
             Command::FilterProcess(args) => filter_process::run(args),
             Command::Hook(args) => hook::run(args),
+            Command::MountServe(args) => mount_serve::run(args),
             Command::PrePush(args) => pre_push::run(args),
             Command::PostCheckout(args) => post_checkout::run(args),
             Command::PostMerge(args) => post_merge::run(args),

@@ -42,7 +42,7 @@ pub fn denial(denial: &Denial, wanted: &str, now: u64) -> (String, Option<String
 }
 
 /// Who has a lock that is in the way of `wanted`.
-fn held(lock: &Lock, wanted: &str, now: u64) -> String {
+pub fn held(lock: &Lock, wanted: &str, now: u64) -> String {
     let what = if lock.path.as_str() == wanted { "it".to_owned() } else { format!("'{}'", lock.path) };
     let reason = lock.reason.as_ref().map(|reason| format!(": {}", plain(reason))).unwrap_or_default();
     let (owner, branch) = (plain(&lock.owner), &lock.branch);

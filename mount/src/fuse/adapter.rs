@@ -2,7 +2,7 @@
 //!
 //! Requests that are answered from memory are answered at once. Those that read bytes go to `readers`; those that write, ask the
 //! gate or copy a file up go to `workers`, so that no writer waits behind slow reads. What is not here (hard links, devices, locks,
-//! `ioctl`, own attributes) the kernel does itself or refuses.
+//! `ioctl`) the kernel does itself or refuses.
 
 use super::counts::Kind;
 use super::dirs::Told;
@@ -10,12 +10,11 @@ use super::pool::Pool;
 use super::served::Served;
 use super::{answer, convert, tune};
 use crate::Fault;
-use crate::attr::{Creator, Fh, Replace, SetAttr};
-use crate::ops::Opened;
+use crate::attr::{Fh, Replace, SetAttr};
 use fuser::{
     BsdFileFlags, Errno, FileHandle, Filesystem, FopenFlags, INodeNo, KernelConfig, LockOwner, OpenFlags,
     RenameFlags, ReplyAttr, ReplyCreate, ReplyData, ReplyDirectory, ReplyDirectoryPlus, ReplyEmpty,
-    ReplyEntry, ReplyOpen, ReplyStatfs, ReplyWrite, Request, TimeOrNow, WriteFlags,
+    ReplyEntry, ReplyOpen, ReplyStatfs, ReplyWrite, ReplyXattr, Request, TimeOrNow, WriteFlags,
 };
 use rustix::fs::{FileType, OFlags};
 use std::ffi::OsStr;
@@ -25,8 +24,8 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::SystemTime;
 
-/// The bit of a folder whose group all that is made in it gets.
-const SET_GROUP: u16 = 0o2000;
+/// Bytes of reads that are answered at once, if they are here. More may be on a slow disk.
+const AT_ONCE_BYTES_MAX: u32 = 128 << 10;
 
 /// What the kernel talks to.
 #[derive(Debug)]
@@ -35,13 +34,6 @@ pub(super) struct Adapter(pub(super) Arc<Served>);
 impl Adapter {
     fn count(&self, kind: Kind) {
         self.0.counts.add(kind);
-    }
-
-    /// Who makes something in `parent`; the kernel has taken the umask off already.
-    fn creator(&self, request: &Request, parent: INodeNo, mode: u32) -> Creator {
-        let folder = self.0.mount.with_nodes(|nodes| nodes.get(convert::ino(parent)).map(|node| node.meta));
-        let group = folder.ok().filter(|meta| meta.mode & SET_GROUP != 0).map(|meta| meta.gid);
-        Creator { uid: request.uid(), gid: group.unwrap_or(request.gid()), mode: (mode & 0o7777) as u16 }
     }
 
     /// Has a thread of `pool` do this, or does it here when very many wait.
@@ -57,17 +49,9 @@ impl Adapter {
     }
 }
 
-/// What the kernel may do with an open file.
-fn opened_flags(opened: &Opened, writes: bool) -> FopenFlags {
-    let mut flags = FopenFlags::empty();
-    flags.set(FopenFlags::FOPEN_KEEP_CACHE, opened.keep_cache);
-    flags.set(FopenFlags::FOPEN_NOFLUSH, !writes);
-    flags
-}
-
 impl Filesystem for Adapter {
     fn init(&mut self, _: &Request, config: &mut KernelConfig) -> io::Result<()> {
-        tune::agree(config);
+        self.0.offer_passthrough(tune::agree(config));
         Ok(())
     }
 
@@ -86,7 +70,7 @@ impl Filesystem for Adapter {
 
     fn setattr(
         &self,
-        _: &Request,
+        request: &Request,
         ino: INodeNo,
         mode: Option<u32>,
         uid: Option<u32>,
@@ -103,11 +87,12 @@ impl Filesystem for Adapter {
         reply: ReplyAttr,
     ) {
         self.count(Kind::Setattr);
-        let mode = mode.map(|mode| (mode & 0o7777) as u16);
         let mtime = mtime.map(|time| convert::time(time, self.0.mount.now()));
-        let set = SetAttr { mode, uid, gid, bytes, mtime };
-        let job = move |served: &Served| answer::attr(reply, served.mount.set_attr(convert::ino(ino), &set));
-        // A new size may have the whole file fetched.
+        let (ino, set) =
+            (convert::ino(ino), SetAttr { mode: mode.map(convert::mode), uid, gid, bytes, mtime });
+        let is_root = request.uid() == 0;
+        let job = move |served: &Served| answer::attr(reply, served.set_attr(ino, set, is_root));
+        // A new size asks the gate.
         if bytes.is_some() { self.work(job) } else { job(&self.0) }
     }
 
@@ -133,7 +118,7 @@ impl Filesystem for Adapter {
         if FileType::from_raw_mode(mode) != FileType::RegularFile {
             return reply.error(Errno::EPERM);
         }
-        let by = self.creator(request, parent, mode);
+        let by = self.0.creator(request, parent, mode);
         let access = convert::access(OpenFlags(0));
         let made = self.0.mount.create(convert::ino(parent), name.as_bytes(), access, by, true);
         let closed = made.and_then(|(attr, opened)| self.0.mount.release(opened.fh).map(|()| attr));
@@ -150,7 +135,7 @@ impl Filesystem for Adapter {
         reply: ReplyEntry,
     ) {
         self.count(Kind::Mkdir);
-        let by = self.creator(request, parent, mode);
+        let by = self.0.creator(request, parent, mode);
         answer::entry(reply, self.0.mount.make_dir(convert::ino(parent), name.as_bytes(), by));
     }
 
@@ -169,7 +154,7 @@ impl Filesystem for Adapter {
 
     fn symlink(&self, request: &Request, parent: INodeNo, name: &OsStr, target: &Path, reply: ReplyEntry) {
         self.count(Kind::Symlink);
-        let by = self.creator(request, parent, 0o777);
+        let by = self.0.creator(request, parent, 0o777);
         let (parent, target) = (convert::ino(parent), target.as_os_str().as_bytes());
         answer::entry(reply, self.0.mount.make_link(parent, name.as_bytes(), target, by));
     }
@@ -191,23 +176,18 @@ impl Filesystem for Adapter {
             RenameFlags::RENAME_EXCHANGE => Replace::Exchange,
             _ => return reply.error(Errno::EINVAL),
         };
+        let (from, to) = (convert::ino(from), convert::ino(to));
         let (name, new_name) = (name.to_owned(), new_name.to_owned());
         self.work(move |served| {
-            let from = (convert::ino(from), name.as_bytes());
-            let to = (convert::ino(to), new_name.as_bytes());
-            answer::done(reply, served.mount.rename(from, to, replace));
+            served.rename((from, name.as_bytes()), (to, new_name.as_bytes()), replace, reply);
         });
     }
 
     fn open(&self, _: &Request, ino: INodeNo, flags: OpenFlags, reply: ReplyOpen) {
         self.count(Kind::Open);
-        let access = convert::access(flags);
-        let writes = access.write || access.truncate;
-        let job = move |served: &Served| match served.mount.open(convert::ino(ino), access) {
-            Ok(opened) => reply.opened(FileHandle(opened.fh.0), opened_flags(&opened, writes)),
-            Err(fault) => reply.error(convert::errno(fault)),
-        };
-        if writes { self.work(job) } else { job(&self.0) }
+        let (ino, access) = (convert::ino(ino), convert::access(flags));
+        let job = move |served: &Served| served.open(ino, access, reply);
+        if access.write || access.truncate { self.work(job) } else { job(&self.0) }
     }
 
     fn create(
@@ -221,21 +201,9 @@ impl Filesystem for Adapter {
         reply: ReplyCreate,
     ) {
         self.count(Kind::Create);
-        let (by, access) = (self.creator(request, parent, mode), convert::access(OpenFlags(flags)));
-        let new = convert::has(flags, OFlags::EXCL);
-        match self.0.mount.create(convert::ino(parent), name.as_bytes(), access, by, new) {
-            Ok((attr, opened)) => {
-                let flags = opened_flags(&opened, access.write || access.truncate);
-                reply.created(
-                    &answer::FOR_EVER,
-                    &convert::attr(&attr),
-                    answer::FIRST,
-                    FileHandle(opened.fh.0),
-                    flags,
-                );
-            }
-            Err(fault) => reply.error(convert::errno(fault)),
-        }
+        let (by, access) = (self.0.creator(request, parent, mode), convert::access(OpenFlags(flags)));
+        let is_new = convert::has(flags, OFlags::EXCL);
+        self.0.create((convert::ino(parent), name.as_bytes()), access, by, is_new, reply);
     }
 
     fn read(
@@ -250,10 +218,13 @@ impl Filesystem for Adapter {
         reply: ReplyData,
     ) {
         self.count(Kind::Read);
-        let job = move |served: &Served| match served.mount.read(Fh(fh.0), offset, bytes) {
-            Ok(bytes) => reply.data(&bytes),
-            Err(fault) => reply.error(convert::errno(fault)),
-        };
+        let fh = Fh(fh.0);
+        let at_once =
+            if bytes <= AT_ONCE_BYTES_MAX { self.0.mount.try_read(fh, offset, bytes) } else { None };
+        if let Some(result) = at_once {
+            return answer::bytes(reply, result);
+        }
+        let job = move |served: &Served| answer::bytes(reply, served.mount.read(fh, offset, bytes));
         self.later(|served| &served.readers, job);
     }
 
@@ -272,8 +243,9 @@ impl Filesystem for Adapter {
         self.count(Kind::Write);
         // Pages of a mapping are written where they lie, through whatever handle there is.
         let appends = convert::has(flags.0, OFlags::APPEND) && !how.contains(WriteFlags::FUSE_WRITE_CACHE);
+        let keeps_set_id = !how.contains(WriteFlags::FUSE_WRITE_KILL_SUIDGID);
         let (served, bytes, file) = (self.0.clone(), bytes.to_vec(), (convert::ino(ino), Fh(fh.0)));
-        let job = move || served.write(file, offset, &bytes, appends, reply);
+        let job = move || served.write(file, offset, &bytes, (appends, keeps_set_id), reply);
         // It is only for the disk here that a write waits; when all others do, so may this thread.
         if let Err(job) = self.0.workers.run_now(Box::new(job)) {
             job();
@@ -288,7 +260,7 @@ impl Filesystem for Adapter {
     fn release(
         &self,
         _: &Request,
-        _: INodeNo,
+        ino: INodeNo,
         fh: FileHandle,
         _: OpenFlags,
         _: Option<LockOwner>,
@@ -296,7 +268,7 @@ impl Filesystem for Adapter {
         reply: ReplyEmpty,
     ) {
         self.count(Kind::Release);
-        self.work(move |served| answer::done(reply, served.mount.release(Fh(fh.0))));
+        self.work(move |served| answer::done(reply, served.release(convert::ino(ino), Fh(fh.0))));
     }
 
     fn fsync(&self, _: &Request, _: INodeNo, fh: FileHandle, _: bool, reply: ReplyEmpty) {
@@ -365,23 +337,57 @@ impl Filesystem for Adapter {
         self.work(move |served| answer::done(reply, served.mount.sync_names()));
     }
 
+    fn getxattr(&self, _: &Request, ino: INodeNo, name: &OsStr, room: u32, reply: ReplyXattr) {
+        self.count(Kind::Getxattr);
+        let (ino, name) = (convert::ino(ino), name.as_bytes().to_vec());
+        // How much of a large content is here takes many looks.
+        let job = move |served: &Served| answer::xattr(reply, room, served.mount.xattr(ino, &name));
+        self.later(|served| &served.readers, job);
+    }
+
+    fn listxattr(&self, _: &Request, ino: INodeNo, room: u32, reply: ReplyXattr) {
+        self.count(Kind::Listxattr);
+        answer::names(reply, room, self.0.mount.xattrs(convert::ino(ino)));
+    }
+
+    fn setxattr(
+        &self,
+        _: &Request,
+        ino: INodeNo,
+        _: &OsStr,
+        _: &[u8],
+        _flags: i32,
+        _position: u32,
+        reply: ReplyEmpty,
+    ) {
+        self.count(Kind::Setxattr);
+        answer::done(reply, self.0.mount.change_xattr(convert::ino(ino)));
+    }
+
+    fn removexattr(&self, _: &Request, ino: INodeNo, _: &OsStr, reply: ReplyEmpty) {
+        self.count(Kind::Removexattr);
+        answer::done(reply, self.0.mount.change_xattr(convert::ino(ino)));
+    }
+
     fn statfs(&self, _: &Request, _: INodeNo, reply: ReplyStatfs) {
         self.count(Kind::Statfs);
-        let room = self.0.disk.as_ref().map(rustix::fs::statvfs);
-        let name_bytes = crate::attr::NAME_BYTES_MAX as u32;
-        match room {
-            Some(Ok(room)) => reply.statfs(
-                room.f_blocks,
-                room.f_bfree,
-                room.f_bavail,
-                room.f_files,
-                room.f_ffree,
-                room.f_bsize as u32,
-                name_bytes,
-                room.f_frsize as u32,
-            ),
-            Some(Err(error)) => reply.error(Errno::from_i32(error.raw_os_error())),
-            None => reply.statfs(0, 0, 0, 0, 0, 4096, name_bytes, 4096),
-        }
+        answer::space(reply, self.0.mount.space());
+    }
+
+    fn fallocate(
+        &self,
+        _: &Request,
+        _: INodeNo,
+        fh: FileHandle,
+        offset: u64,
+        bytes: u64,
+        mode: i32,
+        reply: ReplyEmpty,
+    ) {
+        self.count(Kind::Fallocate);
+        let Some(what) = convert::allocate(mode) else { return reply.error(Errno::EOPNOTSUPP) };
+        self.work(move |served| {
+            answer::done(reply, served.mount.allocate(Fh(fh.0), offset, bytes, what));
+        });
     }
 }

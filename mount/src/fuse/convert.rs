@@ -4,8 +4,9 @@
 
 use crate::Fault;
 use crate::attr::{Access, Attr, Ino, Kind, Time};
+use crate::ops::Allocate;
 use fuser::{Errno, FileAttr, FileType, INodeNo, OpenAccMode, OpenFlags, TimeOrNow};
-use rustix::fs::OFlags;
+use rustix::fs::{FallocateFlags, OFlags};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// What programs should read and write at a time.
@@ -16,6 +17,7 @@ const SECTOR_BYTES: u64 = 512;
 pub(super) fn errno(fault: Fault) -> Errno {
     match fault {
         Fault::NotFound => Errno::ENOENT,
+        Fault::Stale => Errno::ESTALE,
         Fault::Exists => Errno::EEXIST,
         Fault::NotDirectory => Errno::ENOTDIR,
         Fault::IsDirectory => Errno::EISDIR,
@@ -114,6 +116,32 @@ pub(super) fn access(flags: OpenFlags) -> Access {
     }
 }
 
+/// Permission bits.
+pub(super) fn mode(mode: u32) -> u16 {
+    (mode & 0o7777) as u16
+}
+
+/// The bits that are left when somebody writes a file, or it gets another owner: without those by which who runs it becomes that owner.
+pub(super) fn without_set_id(mode: u16) -> u16 {
+    const SET_USER: u16 = 0o4000;
+    const SET_GROUP: u16 = 0o2000;
+    const GROUP_RUNS: u16 = 0o010;
+    // Without leave to run, the bit of the group means something else.
+    mode & !SET_USER & if mode & GROUP_RUNS == 0 { !0 } else { !SET_GROUP }
+}
+
+/// What `fallocate` is to do; `None` for what nobody does here.
+pub(super) fn allocate(mode: i32) -> Option<Allocate> {
+    let flags = FallocateFlags::from_bits_retain(mode.cast_unsigned());
+    let keep_size = flags.contains(FallocateFlags::KEEP_SIZE);
+    match flags - FallocateFlags::KEEP_SIZE {
+        what if what.is_empty() => Some(Allocate::Room { keep_size }),
+        FallocateFlags::ZERO_RANGE => Some(Allocate::Zeros { keep_size }),
+        FallocateFlags::PUNCH_HOLE if keep_size => Some(Allocate::Zeros { keep_size }),
+        _ => None,
+    }
+}
+
 /// Whether flags of `open` have these.
 pub(super) fn has(flags: i32, wanted: OFlags) -> bool {
     OFlags::from_bits_retain(flags.cast_unsigned()).contains(wanted)
@@ -141,5 +169,12 @@ mod tests {
         let flags = OFlags::WRONLY | OFlags::APPEND | OFlags::TRUNC;
         let expected = Access { read: false, write: true, truncate: true, append: false };
         assert_eq!(access(OpenFlags(flags.bits().cast_signed())), expected);
+    }
+
+    #[test]
+    fn only_bits_that_make_somebody_else_go() {
+        for (mode, left) in [(0o6755, 0o755), (0o2745, 0o2745), (0o2755, 0o755), (0o1644, 0o1644)] {
+            assert_eq!(without_set_id(mode), left, "{mode:o}");
+        }
     }
 }

@@ -18,6 +18,7 @@ kinds! {
     Unlink "unlink", Rmdir "rmdir", Symlink "symlink", Rename "rename", Open "open", Read "read", Write "write",
     Flush "flush", Release "release", Fsync "fsync", Opendir "opendir", Readdir "readdir",
     Readdirplus "readdirplus", Releasedir "releasedir", Fsyncdir "fsyncdir", Statfs "statfs", Create "create",
+    Getxattr "getxattr", Listxattr "listxattr", Setxattr "setxattr", Removexattr "removexattr", Fallocate "fallocate",
 }
 
 /// Requests so far.

@@ -2,6 +2,7 @@
 //!
 //! - `attach`: a connection to the kernel, mounted at a folder; `detach`: ending mounts, also those of dead processes.
 //! - `adapter`: each request of the kernel as an operation of [`Mount`]; `convert`, `answer`: its words; `served`: what that takes.
+//! - `opening`, `passthrough`: which way the kernel reads a file; `changing`: what it must hear of.
 //! - `dirs`: open folders; `pool`: threads for requests that may block; `counts`: how many came.
 //! - `tune`: what is agreed with the kernel, and its read-ahead.
 //!
@@ -14,10 +15,13 @@
 mod adapter;
 mod answer;
 mod attach;
+mod changing;
 mod convert;
 mod counts;
 mod detach;
 mod dirs;
+mod opening;
+mod passthrough;
 mod pool;
 mod served;
 mod tune;
@@ -46,8 +50,6 @@ pub struct Options {
     pub read_only: bool,
     /// Other users see the mount, too. For users that are not root, `/etc/fuse.conf` must allow it.
     pub allow_other: bool,
-    /// The folder whose disk takes what is written: its free room is that of the mount.
-    pub disk: Option<PathBuf>,
     /// The kernel's device.
     pub device: PathBuf,
     /// What mounts for those who may not.
@@ -59,7 +61,6 @@ impl Default for Options {
         Options {
             read_only: false,
             allow_other: false,
-            disk: None,
             device: "/dev/fuse".into(),
             helper: "fusermount3".into(),
         }
@@ -112,7 +113,7 @@ fn start(
     how: How,
 ) -> Result<Session, ServeError> {
     let failed = |error: std::io::Error| ServeError::Failed { why: error.to_string() };
-    let served = Served::new(mount, options.disk.clone());
+    let served = Served::new(mount);
     let acl = if options.allow_other { fuser::SessionACL::All } else { fuser::SessionACL::Owner };
     let mut config = fuser::Config::default();
     let cores = thread::available_parallelism().map_or(LOOPS_LEAST, usize::from);
@@ -169,6 +170,7 @@ impl Session {
             "requests": self.served.requests(),
             "mounted-by": match self.how { How::System => "mount", How::Helper => "fusermount3" },
             "read-ahead": self.read_ahead.to_string(),
+            "passthrough": self.served.passthrough.state().to_string(),
         })
     }
 }

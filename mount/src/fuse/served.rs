@@ -2,44 +2,43 @@
 //!
 //! Shared by the threads that take requests and those that do the work.
 
-use super::convert;
 use super::counts::Counts;
 use super::dirs::Dirs;
+use super::passthrough::Passthrough;
 use super::pool::Pool;
 use crate::Mount;
-use crate::attr::{Fh, Ino};
-use fuser::{INodeNo, Notifier, ReplyWrite};
-use std::path::PathBuf;
+use crate::attr::Ino;
+use fuser::{INodeNo, Notifier};
 use std::sync::{Arc, OnceLock};
 
 /// Reads that wait for bytes at a time; also bounds the memory for what they read.
 const READERS_MAX: usize = 128;
 /// Writes, opens and other changes at a time.
 const WORKERS_MAX: usize = 32;
+
 /// A mount, and what serving it takes.
 #[derive(Debug)]
 pub(super) struct Served {
     pub(super) mount: Arc<Mount>,
-    /// The folder whose disk takes what is written.
-    pub(super) disk: Option<PathBuf>,
     pub(super) dirs: Dirs,
     /// For requests that wait for bytes.
     pub(super) readers: Pool,
     /// For requests that change something.
     pub(super) workers: Pool,
     pub(super) counts: Counts,
+    pub(super) passthrough: Passthrough,
     notifier: OnceLock<Notifier>,
 }
 
 impl Served {
-    pub(super) fn new(mount: Arc<Mount>, disk: Option<PathBuf>) -> Arc<Served> {
+    pub(super) fn new(mount: Arc<Mount>) -> Arc<Served> {
         Arc::new(Served {
             mount,
-            disk,
             dirs: Dirs::default(),
             readers: Pool::new("dits-read", READERS_MAX),
             workers: Pool::new("dits-work", WORKERS_MAX),
             counts: Counts::default(),
+            passthrough: Passthrough::default(),
             notifier: OnceLock::new(),
         })
     }
@@ -55,31 +54,10 @@ impl Served {
 
     /// Tells the kernel that what it has of a file is wrong. Not to be called before the request that made it so was answered: the
     /// kernel would wait for that answer.
-    fn forget_bytes(&self, ino: Ino) {
+    pub(super) fn forget_bytes(&self, ino: Ino) {
         if let Some(notifier) = self.notifier.get() {
             // An error means that it has nothing of it.
             let _nothing_there = notifier.inval_inode(INodeNo(ino.0), 0, 0);
-        }
-    }
-
-    /// Writes where the kernel says; at the end when it says so of a file whose size it has not heard of yet.
-    pub(super) fn write(
-        &self,
-        (ino, fh): (Ino, Fh),
-        offset: u64,
-        bytes: &[u8],
-        appends: bool,
-        reply: ReplyWrite,
-    ) {
-        let end = if appends { self.mount.attr(ino).map(|attr| attr.bytes) } else { Ok(offset) };
-        match end.and_then(|at| self.mount.write(fh, at, bytes).map(|written| (at, written))) {
-            Ok((at, written)) => {
-                reply.written(written);
-                if at != offset {
-                    self.forget_bytes(ino);
-                }
-            }
-            Err(fault) => reply.error(convert::errno(fault)),
         }
     }
 }

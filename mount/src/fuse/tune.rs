@@ -27,10 +27,15 @@ const WANTED: &[InitFlags] = &[
     // Attributes are in memory: sending them with the names spares a request for each.
     InitFlags::FUSE_DO_READDIRPLUS,
     InitFlags::FUSE_CACHE_SYMLINKS,
+    // Else each write is preceded by a question for an attribute that nothing here has.
+    InitFlags::FUSE_HANDLE_KILLPRIV_V2,
 ];
 
-/// Answers the kernel's offer.
-pub(super) fn agree(config: &mut KernelConfig) {
+/// On how many filesystems on top of each other the kernel may read past us.
+const STACK_DEPTH: u32 = 1;
+
+/// Answers the kernel's offer; says whether it can read files of this machine past us.
+pub(super) fn agree(config: &mut KernelConfig) -> bool {
     for wanted in WANTED {
         let _older_kernel = config.add_capabilities(*wanted);
     }
@@ -38,6 +43,8 @@ pub(super) fn agree(config: &mut KernelConfig) {
     let _taken = config.set_max_write(REQUEST_BYTES_MAX).or_else(|most| config.set_max_write(most));
     let _taken = config.set_max_readahead(REQUEST_BYTES_MAX).or_else(|most| config.set_max_readahead(most));
     let _taken = config.set_max_background(AHEAD_MAX);
+    config.add_capabilities(InitFlags::FUSE_PASSTHROUGH).is_ok()
+        && config.set_max_stack_depth(STACK_DEPTH).is_ok()
 }
 
 /// How far the kernel reads ahead.

@@ -26,6 +26,7 @@ pub fn status(fault: Fault) -> nfsstat3 {
         Fault::TooLarge => nfsstat3::NFS3ERR_FBIG,
         Fault::NotSupported | Fault::NoData => nfsstat3::NFS3ERR_NOTSUPP,
         Fault::BadHandle => nfsstat3::NFS3ERR_BADHANDLE,
+        Fault::Stale => nfsstat3::NFS3ERR_STALE,
         Fault::Io | Fault::Busy => nfsstat3::NFS3ERR_IO,
     }
 }

@@ -3,8 +3,8 @@
 //! These values are what the log of the overlay holds: adding a variant at the end keeps old logs readable, anything else does not
 //! (the encoding numbers variants and fields by their place).
 
-use super::{Misfit, Node, Nodes};
-use crate::attr::{Ino, Meta};
+use super::Ranges;
+use crate::attr::{Ino, Meta, Time};
 use crate::outside::BlobId;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -42,6 +42,41 @@ pub enum Source {
         /// Its bytes; after a restart the file itself says.
         bytes: u64,
     },
+    /// A file of the overlay with holes through which a blob or a content shows.
+    Sparse(Box<Sparse>),
+}
+
+/// A file of which parts were written.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Sparse {
+    /// What it was.
+    pub below: Below,
+    /// So many bytes from the start show what it was, where nothing was written; what is behind them are zeros.
+    pub kept: u64,
+    /// Its size.
+    pub bytes: u64,
+    /// What was written within `kept`. [`Change::Wrote`] tells of it.
+    #[serde(skip)]
+    pub written: Ranges,
+}
+
+/// What shows through the holes of a file.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Below {
+    /// A blob of Git.
+    Blob {
+        /// Git's name of it.
+        id: BlobId,
+        /// Its bytes.
+        bytes: u64,
+    },
+    /// A content.
+    Ghost {
+        /// BLAKE3 of the content.
+        oid: [u8; 32],
+        /// Its bytes.
+        bytes: u64,
+    },
 }
 
 impl Source {
@@ -49,12 +84,37 @@ impl Source {
     pub fn bytes(&self) -> u64 {
         match self {
             Source::Blob { bytes, .. } | Source::Ghost { bytes, .. } | Source::Upper { bytes } => *bytes,
+            Source::Sparse(sparse) => sparse.bytes,
         }
     }
 
     /// Whether the overlay has a file for it.
     pub fn is_upper(&self) -> bool {
-        matches!(self, Source::Upper { .. })
+        matches!(self, Source::Upper { .. } | Source::Sparse(_))
+    }
+
+    /// The same file for who writes in it: with nothing written yet.
+    pub fn for_writing(&self) -> Source {
+        let below = match self.clone() {
+            Source::Blob { id, bytes } if bytes > 0 => Below::Blob { id, bytes },
+            Source::Ghost { oid, bytes } if bytes > 0 => Below::Ghost { oid, bytes },
+            Source::Blob { bytes, .. } | Source::Ghost { bytes, .. } => return Source::Upper { bytes },
+            upper => return upper,
+        };
+        let bytes = self.bytes();
+        Source::Sparse(Box::new(Sparse { below, kept: bytes, bytes, written: Ranges::default() }))
+    }
+}
+
+impl Sparse {
+    /// Whether nothing of what it was shows any more.
+    pub fn is_covered(&self) -> bool {
+        self.written.cover(0..self.kept)
+    }
+
+    /// Whether writing this range would change nothing that a restart has to know of.
+    pub fn knows(&self, start: u64, end: u64) -> bool {
+        end <= self.bytes && self.written.cover(start..end.min(self.kept))
     }
 }
 
@@ -107,7 +167,7 @@ pub enum Change {
         /// Whether both change places.
         exchange: bool,
         /// New times of both folders.
-        time: crate::attr::Time,
+        time: Time,
     },
     /// Owner, mode or times.
     Meta {
@@ -125,94 +185,67 @@ pub enum Change {
         /// Its times now.
         meta: Meta,
     },
+    /// Another size of a [`Sparse`] file.
+    Resize {
+        /// The file.
+        ino: Ino,
+        /// Its size; what is cut off never shows again.
+        bytes: u64,
+    },
+    /// Bytes of a [`Sparse`] file were written.
+    Wrote {
+        /// The file.
+        ino: Ino,
+        /// The first one.
+        start: u64,
+        /// The one behind the last.
+        end: u64,
+    },
+    /// A file gets another number, and the old one is removed: who reads the old bytes past the mount goes on with them.
+    Renew {
+        /// The old number.
+        ino: Ino,
+        /// The new one, which no node had before.
+        new: Ino,
+    },
+    /// Which base the changes are for. The first of a log.
+    Base {
+        /// What [`Nodes::base_print`](super::Nodes::base_print) says of it.
+        print: [u8; 16],
+        /// The next number that a node may have.
+        next: u64,
+    },
+    /// Nodes of the base that are no more.
+    Gone {
+        /// The first.
+        first: Ino,
+        /// How many.
+        count: u64,
+    },
+    /// How a node is, whatever it was: a short cut for all changes so far. Its folder is in its own place already.
+    Place {
+        /// The node.
+        ino: Ino,
+        /// The folder it is in.
+        parent: Ino,
+        /// Its name there.
+        name: Box<[u8]>,
+        /// What it is; `None` when it is what it was in the base.
+        made: Option<Made>,
+        /// Owner, mode, times.
+        meta: Meta,
+    },
 }
 
-impl Nodes {
-    /// Makes a change.
-    ///
-    /// # Errors
-    /// [`Misfit`] when it is none that [`plan`](super::plan) could have made for these nodes; then nothing has changed.
-    pub fn apply(&mut self, change: &Change) -> Result<(), Misfit> {
-        match change {
-            Change::Make { ino, parent, name, made, meta } => {
-                if ino.0 < self.next || self.nodes.contains_key(ino) {
-                    return Err(Misfit("a number is used twice"));
-                }
-                if self.entries(*parent)?.contains_key(name) {
-                    return Err(Misfit("a name is taken"));
-                }
-                let body = match made.clone() {
-                    Made::Directory => Body::Directory(BTreeMap::new()),
-                    Made::File(source) => Body::File(source),
-                    Made::Symlink(target) => Body::Symlink(target),
-                };
-                self.next = ino.0;
-                self.insert(Node { parent: *parent, name: name.clone(), is_linked: true, body, meta: *meta });
-                self.touch(*parent, meta.ctime);
-            }
-            Change::Remove { parent, name, meta } => {
-                let ino = self.entries(*parent)?.remove(name).ok_or(Misfit("a removed name is not there"))?;
-                self.unlink(ino, meta.ctime);
-                self.touch(*parent, meta.ctime);
-            }
-            Change::Move { from, name, to, new_name, exchange, time } => {
-                self.entries(*to)?;
-                let ino = self.entries(*from)?.remove(name).ok_or(Misfit("a moved name is not there"))?;
-                let earlier = self.entries(*to)?.insert(new_name.clone(), ino);
-                self.place(ino, *to, new_name);
-                match earlier {
-                    Some(other) if *exchange => {
-                        self.entries(*from)?.insert(name.clone(), other);
-                        self.place(other, *from, name);
-                    }
-                    Some(other) if other != ino => self.unlink(other, *time),
-                    _ => {}
-                }
-                for folder in [*from, *to] {
-                    self.touch(folder, *time);
-                }
-                if let Some(node) = self.nodes.get_mut(&ino) {
-                    node.meta.ctime = *time;
-                }
-            }
-            Change::Meta { ino, meta } => self.node(*ino)?.meta = *meta,
-            Change::Source { ino, source, meta } => {
-                let node = self.node(*ino)?;
-                let Body::File(old) = &mut node.body else { return Err(Misfit("a folder gets bytes")) };
-                *old = source.clone();
-                node.meta = *meta;
-            }
-        }
-        Ok(())
-    }
-
-    fn node(&mut self, ino: Ino) -> Result<&mut Node, Misfit> {
-        self.nodes.get_mut(&ino).ok_or(Misfit("a node is not there"))
-    }
-
-    fn entries(&mut self, folder: Ino) -> Result<&mut BTreeMap<Box<[u8]>, Ino>, Misfit> {
-        match &mut self.node(folder)?.body {
-            Body::Directory(entries) => Ok(entries),
-            _ => Err(Misfit("a file has entries")),
-        }
-    }
-
-    fn touch(&mut self, folder: Ino, time: crate::attr::Time) {
-        if let Some(node) = self.nodes.get_mut(&folder) {
-            (node.meta.mtime, node.meta.ctime) = (time, time);
-        }
-    }
-
-    fn unlink(&mut self, ino: Ino, time: crate::attr::Time) {
-        if let Some(node) = self.nodes.get_mut(&ino) {
-            node.is_linked = false;
-            node.meta.ctime = time;
-        }
-    }
-
-    fn place(&mut self, ino: Ino, parent: Ino, name: &[u8]) {
-        if let Some(node) = self.nodes.get_mut(&ino) {
-            (node.parent, node.name) = (parent, name.into());
+impl Change {
+    /// The node whose attributes or bytes change, if that is all.
+    pub fn subject(&self) -> Option<Ino> {
+        match self {
+            Change::Meta { ino, .. }
+            | Change::Source { ino, .. }
+            | Change::Resize { ino, .. }
+            | Change::Wrote { ino, .. } => Some(*ino),
+            _ => None,
         }
     }
 }

@@ -7,12 +7,16 @@
 //! Always holds: every node but the root is in exactly one folder under one name, or in none after its removal, when it lives until
 //! [`Nodes::forget`]; numbers are not used twice.
 //!
-//! Memory: about 250 bytes a node beside its name.
+//! Memory: about 350 bytes a node beside its name.
 
+mod apply;
 mod change;
 mod plan;
+mod ranges;
+mod snapshot;
 
-pub use change::{Body, Change, Made, Source};
+pub use change::{Below, Body, Change, Made, Source, Sparse};
+pub use ranges::Ranges;
 
 use crate::Fault;
 use crate::attr::{Attr, Ino, Kind, Meta, ROOT, Time};
@@ -31,6 +35,10 @@ pub struct Node {
     pub name: Box<[u8]>,
     /// Whether it is still there.
     pub is_linked: bool,
+    /// Whether it is as it was in the base.
+    is_base: bool,
+    /// Folders in it.
+    folders: u32,
     /// What it is.
     pub body: Body,
     /// Owner, mode, times.
@@ -41,7 +49,11 @@ pub struct Node {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Nodes {
     nodes: HashMap<Ino, Node>,
+    /// The next number that a node may have.
     next: u64,
+    /// Behind the last number of the base.
+    base_end: u64,
+    base_print: [u8; 16],
 }
 
 /// A change that does not fit the nodes: the log belongs to another base, or is damaged.
@@ -52,18 +64,15 @@ pub struct Misfit(pub &'static str);
 impl Nodes {
     /// The nodes of a base, whose entries come sorted by path. The same entries give the same numbers.
     pub fn new(base: impl IntoIterator<Item = BaseEntry>, meta: &BaseMeta) -> Nodes {
-        let folder = |parent, name| Node {
-            parent,
-            name,
-            is_linked: true,
-            body: Body::Directory(BTreeMap::new()),
-            meta: base_meta(meta, 0o777),
-        };
+        let folder = || base_node(Body::Directory(BTreeMap::new()), base_meta(meta, 0o777));
         let mut nodes =
-            Nodes { nodes: HashMap::from([(ROOT, folder(ROOT, Box::default()))]), next: ROOT.0 + 1 };
+            Nodes { nodes: HashMap::new(), next: ROOT.0 + 1, base_end: 0, base_print: Default::default() };
+        nodes.nodes.insert(ROOT, folder());
+        let mut print = blake3::Hasher::new();
         // The folders down to the last entry: neighbours share them.
         let mut way: Vec<(Box<[u8]>, Ino)> = Vec::new();
         for entry in base {
+            entry.hash(&mut print);
             let mut names = entry.path.split(|byte| *byte == b'/');
             let name = names.next_back().unwrap_or_default();
             let mut depth = 0;
@@ -71,7 +80,7 @@ impl Nodes {
                 if way.get(depth).is_none_or(|(there, _)| **there != *part) {
                     way.truncate(depth);
                     let parent = way.last().map_or(ROOT, |(_, ino)| *ino);
-                    let ino = nodes.insert(folder(parent, part.into()));
+                    let ino = nodes.insert(parent, part, folder());
                     way.push((part.into(), ino));
                 }
                 depth += 1;
@@ -79,23 +88,27 @@ impl Nodes {
             way.truncate(depth);
             let parent = way.last().map_or(ROOT, |(_, ino)| *ino);
             let (body, mode) = body_of(entry.what);
-            let meta = base_meta(meta, mode);
             let is_folder = matches!(body, Body::Directory(_));
-            let ino = nodes.insert(Node { parent, name: name.into(), is_linked: true, body, meta });
+            let ino = nodes.insert(parent, name, base_node(body, base_meta(meta, mode)));
             if is_folder {
                 way.push((name.into(), ino));
             }
         }
+        nodes.base_end = nodes.next;
+        nodes.base_print.copy_from_slice(&print.finalize().as_bytes()[..16]);
         nodes
     }
 
-    fn insert(&mut self, node: Node) -> Ino {
+    /// A number that another base has not.
+    pub fn base_print(&self) -> [u8; 16] {
+        self.base_print
+    }
+
+    fn insert(&mut self, parent: Ino, name: &[u8], node: Node) -> Ino {
         let ino = Ino(self.next);
         self.next += 1;
-        if let Some(Body::Directory(entries)) = self.nodes.get_mut(&node.parent).map(|node| &mut node.body) {
-            entries.insert(node.name.clone(), ino);
-        }
         self.nodes.insert(ino, node);
+        self.attach(ino, parent, name);
         ino
     }
 
@@ -141,31 +154,47 @@ impl Nodes {
     }
 
     /// What `stat` shows of a node.
+    ///
+    /// A ghost takes as much of the disk as its content would: programs take a file without blocks for one without content
+    /// (`tar --sparse` does, and would keep zeros of it).
     pub fn attr(&self, ino: Ino) -> Result<Attr, Fault> {
         let node = self.get(ino)?;
         let (kind, bytes, disk_bytes, links) = match &node.body {
-            Body::Directory(entries) => {
-                let is_folder =
-                    |ino: &&Ino| matches!(self.nodes.get(ino), Some(Node { body: Body::Directory(_), .. }));
-                (Kind::Directory, 0, 0, 2 + entries.values().filter(is_folder).count() as u32)
-            }
-            Body::Symlink(target) => (Kind::Symlink, target.len() as u64, 0, 1),
+            Body::Directory(_) => (Kind::Directory, 0, 0, if node.is_linked { 2 + node.folders } else { 0 }),
+            Body::Symlink(target) => (Kind::Symlink, target.len() as u64, 0, u32::from(node.is_linked)),
             Body::File(source) => {
-                let on_disk =
-                    if source.is_upper() { source.bytes().next_multiple_of(BLOCK_BYTES) } else { 0 };
+                let on_disk = source.bytes().next_multiple_of(BLOCK_BYTES);
                 (Kind::File, source.bytes(), on_disk, u32::from(node.is_linked))
             }
         };
         Ok(Attr { ino, kind, bytes, disk_bytes, links, meta: node.meta })
     }
 
-    /// Sets size and times of a file whose bytes are in the overlay: nothing that the log needs to know, as that file itself says so.
+    /// Sets the size of a file that was written, and its times: nothing that the log needs to know, as the file of the overlay itself
+    /// says so, and other records do of the size of a [`Sparse`].
     pub fn note_written(&mut self, ino: Ino, bytes: u64, time: Time) {
-        if let Some(Node { body: Body::File(Source::Upper { bytes: size }), meta, .. }) =
-            self.nodes.get_mut(&ino)
-        {
-            *size = bytes;
+        if let Some(Node { body: Body::File(source), meta, .. }) = self.nodes.get_mut(&ino) {
+            if let Source::Upper { bytes: size } = source {
+                *size = bytes;
+            }
             (meta.mtime, meta.ctime) = (time, time);
+        }
+    }
+
+    /// Takes over what the file of the overlay says after a restart.
+    pub fn note_found(&mut self, ino: Ino, bytes: u64, time: Time) {
+        let Ok(Node { meta, .. }) = self.get(ino) else { return };
+        let ctime = if meta.mtime == time { meta.ctime } else { meta.ctime.max(time) };
+        self.note_written(ino, bytes, time);
+        if let Some(node) = self.nodes.get_mut(&ino) {
+            node.meta.ctime = ctime;
+        }
+    }
+
+    /// Forgets what was written in a file with holes, since it is not there.
+    pub fn note_lost(&mut self, ino: Ino) {
+        if let Some(Node { body: Body::File(Source::Sparse(sparse)), .. }) = self.nodes.get_mut(&ino) {
+            sparse.written = Ranges::default();
         }
     }
 
@@ -184,6 +213,11 @@ impl Nodes {
 
 fn base_meta(base: &BaseMeta, mode: u16) -> Meta {
     Meta { mode: mode & !base.umask, uid: base.uid, gid: base.gid, mtime: base.mtime, ctime: base.mtime }
+}
+
+/// A node of the base in no folder yet.
+fn base_node(body: Body, meta: Meta) -> Node {
+    Node { parent: ROOT, name: Box::default(), is_linked: true, is_base: true, folders: 0, body, meta }
 }
 
 /// Body and mode before the umask.

@@ -59,18 +59,17 @@ impl Nodes {
         }
         let there = self.folder(to)?.get(new_name).copied();
         let is_folder = |ino| self.get(ino).map(|node| matches!(node.body, Body::Directory(_)));
-        if is_folder(ino)? && self.is_below(to, ino) {
-            return Err(Fault::Invalid);
-        }
         match (there, replace) {
             (Some(_), Replace::No) => return Err(Fault::Exists),
             (None, Replace::Exchange) => return Err(Fault::NotFound),
+            _ if is_folder(ino)? && self.is_below(to, ino) => return Err(Fault::Invalid),
             (Some(other), _) if other == ino => return Ok(None),
             (Some(other), Replace::Exchange) => {
                 if is_folder(other)? && self.is_below(from, other) {
                     return Err(Fault::Invalid);
                 }
             }
+            (Some(other), Replace::Yes) if self.is_below(from, other) => return Err(Fault::NotEmpty),
             (Some(other), Replace::Yes) => match (is_folder(ino)?, is_folder(other)?) {
                 (true, false) => return Err(Fault::NotDirectory),
                 (false, true) => return Err(Fault::IsDirectory),
@@ -84,7 +83,7 @@ impl Nodes {
     }
 
     /// Whether `ino` is `folder` or anywhere below it.
-    fn is_below(&self, mut ino: Ino, folder: Ino) -> bool {
+    pub(super) fn is_below(&self, mut ino: Ino, folder: Ino) -> bool {
         while ino != folder {
             match self.nodes.get(&ino) {
                 Some(node) if ino != ROOT => ino = node.parent,
@@ -94,19 +93,23 @@ impl Nodes {
         true
     }
 
-    /// Attributes are set, the size apart. `None` when nothing changes.
+    /// Attributes are set, the size apart. `None` when none is.
     pub fn set(&self, ino: Ino, set: &SetAttr, now: Time) -> Result<Option<Change>, Fault> {
-        let old = self.get(ino)?.meta;
-        let mut meta = old;
+        let mut meta = self.get(ino)?.meta;
+        if set.mode.is_none() && set.uid.is_none() && set.gid.is_none() && set.mtime.is_none() {
+            return Ok(None);
+        }
         meta.mode = set.mode.map_or(meta.mode, |mode| mode & 0o7777);
         meta.uid = set.uid.unwrap_or(meta.uid);
         meta.gid = set.gid.unwrap_or(meta.gid);
         meta.mtime = set.mtime.unwrap_or(meta.mtime);
-        if meta == old {
-            return Ok(None);
-        }
         meta.ctime = now;
         Ok(Some(Change::Meta { ino, meta }))
+    }
+
+    /// A file gets another number.
+    pub fn renew(&self, ino: Ino) -> Change {
+        Change::Renew { ino, new: Ino(self.next) }
     }
 }
 

@@ -4,17 +4,16 @@
 
 use super::{Mount, State};
 use crate::Fault;
+use crate::attr::Ino;
 use crate::attributes::{Attributes, FILE_BYTES_MAX, Outer};
-use crate::nodes::{Body, Source};
+use crate::nodes::Source;
 use crate::outside::{BlobData, BlobId, Event};
 use dits_format::Oid;
-use std::fs::File;
 use std::io::Read;
-use std::sync::Arc;
 
 /// Where the text of an attribute file is.
 enum Text {
-    Upper(Arc<File>),
+    Written(Ino),
     Blob(BlobId),
 }
 
@@ -33,13 +32,10 @@ impl Mount {
         let mut text = Vec::new();
         // One more, so that what is too large is seen to be.
         let upto = FILE_BYTES_MAX + 1;
-        match self.text_place(&mut self.state_mut(), path)? {
+        let place = text_place(&self.state(), path);
+        match place {
             None => return Ok(None),
-            // Its place is that of whoever writes it: read by offsets.
-            Some(Text::Upper(file)) => {
-                let bytes = self.told(file.metadata())?.len().min(upto);
-                text = self.told(super::files::read_file(&file, 0, bytes as u32))?.into();
-            }
+            Some(Text::Written(ino)) => text = self.peek(ino, upto as u32)?.into(),
             Some(Text::Blob(id)) => match self.blobs.read(&id, path) {
                 Ok(BlobData::Memory(bytes)) => text = bytes.into(),
                 Ok(BlobData::File(file)) => {
@@ -54,14 +50,14 @@ impl Mount {
         }
         Ok(Some(text))
     }
+}
 
-    /// As for Git, a link is no attribute file; nor is a ghost, whose text nobody here knows.
-    fn text_place(&self, state: &mut State, path: &[u8]) -> Result<Option<Text>, Fault> {
-        let Ok(ino) = state.nodes.find(path) else { return Ok(None) };
-        Ok(match &state.nodes.get(ino)?.body {
-            Body::File(Source::Upper { .. }) => Some(Text::Upper(self.upper(state, ino)?)),
-            Body::File(Source::Blob { id, .. }) => Some(Text::Blob(id.clone())),
-            _ => None,
-        })
+/// As for Git, a link is no attribute file; nor is a ghost, whose text nobody here knows.
+fn text_place(state: &State, path: &[u8]) -> Option<Text> {
+    let ino = state.nodes.find(path).ok()?;
+    match state.source(ino).ok()? {
+        source if source.is_upper() => Some(Text::Written(ino)),
+        Source::Blob { id, .. } => Some(Text::Blob(id.clone())),
+        _ => None,
     }
 }

@@ -6,33 +6,41 @@
 //!
 //! Who may do what by owner and mode is not checked here: kernels do that from the attributes (`default_permissions`).
 
-mod files;
 mod ghost;
+mod keep;
 mod marks;
 mod names;
+mod open;
+mod read;
+mod state;
+mod write;
 mod xattrs;
 
-pub use files::{Backing, Opened};
+pub use open::Opened;
+pub use state::Backing;
+pub use write::Allocate;
 
 use crate::Fault;
-use crate::attr::{Access, Attr, DirEntry, Fh, Ino, Kind, SetAttr, Time};
+use crate::attr::{Attr, DirEntry, Ino, Kind, SetAttr, Time};
 use crate::attributes;
 use crate::journal::Journal;
 use crate::nodes::{Body, Change, Nodes};
 use crate::outside::{Blobs, Event, Events, Gate};
 use crate::overlay::Overlay;
-use crate::read::{Engine, Stream};
-use std::collections::{HashMap, HashSet};
+use crate::read::Engine;
+use state::State;
 use std::fmt;
-use std::fs::File;
-use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 /// What a mount is made of.
 pub struct Parts {
     /// The base with the overlay's changes.
     pub nodes: Nodes,
-    /// Where changes go; `None` makes the mount read-only.
+    /// Where changes go; without one the mount is read-only.
     pub overlay: Option<Overlay>,
+    /// Whether the overlay is shown, and not changed.
+    pub read_only: bool,
     /// Where contents are read.
     pub engine: Arc<Engine>,
     /// Git's blobs.
@@ -51,6 +59,8 @@ pub struct Parts {
 pub struct Mount {
     state: RwLock<State>,
     overlay: Option<Mutex<Overlay>>,
+    read_only: bool,
+    offers_backing: AtomicBool,
     engine: Arc<Engine>,
     blobs: Arc<dyn Blobs>,
     gate: Arc<dyn Gate>,
@@ -66,39 +76,6 @@ impl fmt::Debug for Mount {
     }
 }
 
-/// Nodes, and who has them open.
-struct State {
-    nodes: Nodes,
-    handles: HashMap<Fh, Handle>,
-    open: HashMap<Ino, OpenNode>,
-    /// Files whose bytes changed otherwise than by writing: what a kernel has in memory of them is wrong.
-    stale: HashSet<Ino>,
-    next_fh: u64,
-}
-
-/// An open file as one program has it.
-struct Handle {
-    ino: Ino,
-    access: Access,
-    /// Its content, if it was a ghost when it was first read through this handle.
-    stream: Option<Arc<Stream>>,
-}
-
-/// A node that is open.
-#[derive(Default)]
-struct OpenNode {
-    handles: usize,
-    writers: usize,
-    /// Writes that are going on.
-    writing: usize,
-    /// Whether it is a ghost whose text is in the overlay still.
-    has_text: bool,
-    /// Its file in the overlay.
-    upper: Option<Arc<File>>,
-    /// Its blob, once it was read.
-    blob: Option<Arc<crate::outside::BlobData>>,
-}
-
 /// A file that is open for writing.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OpenWriter {
@@ -109,17 +86,23 @@ pub struct OpenWriter {
 impl Mount {
     /// A mount of these parts.
     pub fn new(parts: Parts) -> Mount {
-        let Parts { nodes, overlay, engine, blobs, gate, events, epoch, clock } = parts;
-        let (handles, open, stale, attributes) = Default::default();
+        let Parts { nodes, overlay, read_only, engine, blobs, gate, events, epoch, clock } = parts;
+        for ino in overlay.iter().flat_map(Overlay::lost) {
+            let path = crate::control::path_text(&nodes.path(*ino));
+            let why = format!("what was written to '{path}' before the machine stopped is gone");
+            events.happened(Event::Overlay { why });
+        }
         Mount {
-            state: RwLock::new(State { nodes, handles, open, stale, next_fh: 1 }),
+            state: RwLock::new(State::new(nodes)),
+            read_only: read_only || overlay.is_none(),
             overlay: overlay.map(Mutex::new),
+            offers_backing: AtomicBool::new(false),
+            attributes: attributes::Cache::default(),
             engine,
             blobs,
             gate,
             events,
             journal: Journal::new(&epoch),
-            attributes,
             clock,
         }
     }
@@ -132,9 +115,8 @@ impl Mount {
         self.state.write().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn overlay(&self) -> Result<std::sync::MutexGuard<'_, Overlay>, Fault> {
-        let overlay = self.overlay.as_ref().ok_or(Fault::ReadOnly)?;
-        Ok(overlay.lock().unwrap_or_else(PoisonError::into_inner))
+    fn overlay(&self) -> Result<MutexGuard<'_, Overlay>, Fault> {
+        Ok(lock(self.overlay.as_ref().ok_or(Fault::ReadOnly)?))
     }
 
     fn check_writable(&self) -> Result<(), Fault> {
@@ -146,13 +128,26 @@ impl Mount {
         (self.clock)()
     }
 
-    /// Records a change and makes it.
+    /// Records a change and makes it. What happens to a node without a name need not be known after a restart.
     fn commit(&self, state: &mut State, change: &Change) -> Result<(), Fault> {
-        self.told(self.overlay()?.record(change))?;
-        state.nodes.apply(change).map_err(|misfit| {
+        let mut overlay = self.overlay()?;
+        let subject = change.subject();
+        let outlives = subject.is_none_or(|ino| state.nodes.get(ino).is_ok_and(|node| node.is_linked));
+        if outlives {
+            self.told(overlay.record(change))?;
+        }
+        if let Err(misfit) = state.nodes.apply(change) {
             self.events.happened(Event::Overlay { why: misfit.to_string() });
-            Fault::Io
-        })
+            if outlives {
+                self.told(overlay.take_back())?;
+            }
+            return Err(Fault::Io);
+        }
+        if overlay.is_long() {
+            // The change is recorded: that the log could not be made shorter is no fault of this one.
+            let _ = self.told(overlay.compact(&state.nodes));
+        }
+        Ok(())
     }
 
     /// Tells of an error of the overlay.
@@ -170,7 +165,7 @@ impl Mount {
 
     /// Whether nothing can be written.
     pub fn is_read_only(&self) -> bool {
-        self.overlay.is_none()
+        self.read_only
     }
 
     /// Which paths changed since when.
@@ -199,25 +194,44 @@ impl Mount {
             _ if name.len() > crate::attr::NAME_BYTES_MAX => return Err(Fault::NameTooLong),
             _ => state.nodes.child(parent, name)?,
         };
+        if state.is_written_past(ino) {
+            drop(state);
+            return self.attr(ino);
+        }
         state.nodes.attr(ino)
     }
 
     /// What `stat` shows.
     pub fn attr(&self, ino: Ino) -> Result<Attr, Fault> {
-        self.state().nodes.attr(ino)
+        {
+            let state = self.state();
+            if !state.is_written_past(ino) {
+                return state.nodes.attr(ino);
+            }
+        }
+        let mut state = self.state_mut();
+        self.look_again(&mut state, ino)?;
+        state.nodes.attr(ino)
     }
 
     /// Sets attributes, and the size.
     pub fn set_attr(&self, ino: Ino, set: &SetAttr) -> Result<Attr, Fault> {
+        self.check_writable()?;
         if let Some(bytes) = set.bytes {
             self.resize(ino, bytes)?;
         }
         let mut state = self.state_mut();
-        self.check_writable()?;
         if let Some(change) = state.nodes.set(ino, set, self.now())? {
-            self.commit(&mut state, &change)?;
-            self.keep_time(&state, ino)?;
-            self.note(&state, ino);
+            self.pin(&mut state, ino)?;
+            let result = self.commit(&mut state, &change);
+            if result.is_ok() && set.mtime.is_some() {
+                self.keep_time(&mut state, ino);
+            }
+            self.unpin(&mut state, ino);
+            result?;
+            if !is_only_older(&state.nodes, ino, set) {
+                self.note(&state, ino);
+            }
         }
         state.nodes.attr(ino)
     }
@@ -249,7 +263,9 @@ impl Mount {
 
     /// Notes in the journal that a node changed.
     fn note(&self, state: &State, ino: Ino) {
-        self.note_path(&state.nodes.path(ino));
+        if state.nodes.get(ino).is_ok_and(|node| node.is_linked) {
+            self.note_path(&state.nodes.path(ino));
+        }
     }
 
     fn note_path(&self, path: &[u8]) {
@@ -267,5 +283,13 @@ impl Mount {
     }
 }
 
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(all(test, target_os = "linux"))]
+mod full_tests;
+#[cfg(all(test, target_os = "linux"))]
+mod model;
 #[cfg(test)]
 pub(crate) mod tests;

@@ -6,7 +6,7 @@
 use super::{Mount, State};
 use crate::Fault;
 use crate::attr::{Attr, Creator, Ino, Kind, LINK_BYTES_MAX, Meta, Replace};
-use crate::nodes::{Body, Change, Made};
+use crate::nodes::{Change, Made};
 
 impl Mount {
     /// A new folder.
@@ -38,6 +38,7 @@ impl Mount {
         made: Made,
         by: Creator,
     ) -> Result<Ino, Fault> {
+        self.check_writable()?;
         let now = self.now();
         let meta = Meta { mode: by.mode & 0o7777, uid: by.uid, gid: by.gid, mtime: now, ctime: now };
         let (ino, change) = state.nodes.make(parent, name, made, meta)?;
@@ -65,7 +66,8 @@ impl Mount {
         let (ino, change) = plan(&state, self.now())?;
         self.note_below(&state, ino);
         self.commit(&mut state, &change)?;
-        self.let_go(&mut state, ino)
+        self.let_go(&mut state, ino);
+        Ok(())
     }
 
     /// A node gets another place; see [`Replace`] for what is there.
@@ -104,24 +106,10 @@ impl Mount {
         self.note_below(&state, moved);
         match other {
             Some(other) if replace == Replace::Exchange => self.note_below(&state, other),
-            Some(other) => self.let_go(&mut state, other)?,
+            Some(other) => self.let_go(&mut state, other),
             None => {}
         }
         Ok([Some(moved), other.filter(|_| replace == Replace::Exchange)])
-    }
-
-    /// Ends a removed node that nobody has open.
-    pub(super) fn let_go(&self, state: &mut State, ino: Ino) -> Result<(), Fault> {
-        let is_gone =
-            state.nodes.get(ino).is_ok_and(|node| !node.is_linked) && !state.open.contains_key(&ino);
-        if is_gone {
-            let is_upper = matches!(&state.nodes.get(ino)?.body, Body::File(source) if source.is_upper());
-            state.nodes.forget(ino);
-            if is_upper {
-                self.told(self.overlay()?.discard(ino))?;
-            }
-        }
-        Ok(())
     }
 
     /// Asks whether the file with this name may be changed, if there is one. Not to be called with the lock held.

@@ -1,13 +1,17 @@
 //! Operations over a small project whose contents and blobs are made up.
 
 use super::*;
-use crate::attr::{Creator, ROOT, Replace};
+use crate::attr::{Access, Creator, ROOT, Replace};
 use crate::base::{BaseEntry, BaseKind, BaseMeta};
-use crate::outside::{BlobData, BlobId, ContentFault, Contents, Piece, Priority, Sink};
+use crate::nodes::Source;
+use crate::outside::{BlobData, BlobId, ContentFault, Contents, Piece, Sink, Want};
 use bytes::Bytes;
 use dits_format::{ChunkId, Oid};
+use std::collections::BTreeMap;
+use std::fs::File;
 use std::ops::Range;
 use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 pub(crate) const GHOST: &[u8] = b"what a remote has";
 const ATTRIBUTES: &[u8] = b"[attr]dits filter=dits\n*.bin dits\nlocked.bin lockable\n";
@@ -15,8 +19,15 @@ pub(super) const BY: Creator = Creator { uid: 1, gid: 2, mode: 0o644 };
 pub(super) const READ: Access = Access { read: true, write: false, truncate: false, append: false };
 pub(super) const WRITE: Access = Access { read: true, write: true, truncate: false, append: false };
 
-/// Without a remote: what it has is [`GHOST`].
-struct World;
+/// Contents and blobs that were made up, by what they are called: `oid` is 32 times a byte, a blob's name 20 times.
+#[derive(Default)]
+pub(super) struct World {
+    pub(super) contents: BTreeMap<u8, Bytes>,
+    /// Where whole contents are files.
+    pub(super) whole: Option<std::path::PathBuf>,
+    pub(super) fetches: AtomicUsize,
+    pub(super) told: Mutex<Vec<Event>>,
+}
 
 impl Contents for World {
     fn pieces(&self, _: &Oid, _: Range<u64>) -> Result<Option<Vec<Piece>>, ContentFault> {
@@ -28,20 +39,24 @@ impl Contents for World {
     fn has(&self, _: &ChunkId) -> bool {
         false
     }
-    fn fetch(&self, _: &Oid, _: Range<u64>, _: Priority, sink: &mut Sink<'_>) -> Result<(), ContentFault> {
-        let piece = Piece { start: 0, skip: 0, bytes: GHOST.len() as u32, id: ChunkId([0; 32]) };
-        sink(piece, Bytes::from_static(GHOST));
+    fn fetch(&self, oid: &Oid, _: Range<u64>, _: &Want, sink: &mut Sink<'_>) -> Result<(), ContentFault> {
+        self.fetches.fetch_add(1, Ordering::Relaxed);
+        let content = self.contents.get(&oid.0[0]).ok_or(ContentFault::Absent)?;
+        let piece = Piece { start: 0, skip: 0, bytes: content.len() as u32, id: ChunkId(oid.0) };
+        sink(piece, content.clone());
         Ok(())
     }
-    fn whole(&self, _: &Oid) -> Option<File> {
-        None
+    fn whole(&self, oid: &Oid) -> Option<File> {
+        File::options().read(true).open(self.whole.as_ref()?.join(oid.0[0].to_string())).ok()
     }
 }
 
 impl Blobs for World {
-    fn read(&self, _: &BlobId, path: &[u8]) -> Result<BlobData, ContentFault> {
-        let text: &[u8] = if path == b".gitattributes" { ATTRIBUTES } else { b"text\n" };
-        Ok(BlobData::Memory(Bytes::from_static(text)))
+    fn read(&self, id: &BlobId, path: &[u8]) -> Result<BlobData, ContentFault> {
+        if path == b".gitattributes" {
+            return Ok(BlobData::Memory(Bytes::from_static(ATTRIBUTES)));
+        }
+        self.contents.get(&id.0[0]).cloned().map(BlobData::Memory).ok_or(ContentFault::Absent)
     }
 }
 
@@ -52,32 +67,51 @@ impl Gate for World {
 }
 
 impl Events for World {
-    fn happened(&self, _: Event) {}
+    fn happened(&self, event: Event) {
+        self.told.lock().unwrap().push(event);
+    }
+}
+
+pub(super) fn mount_of(dir: &Path, base: Vec<BaseEntry>, world: &Arc<World>, clock: fn() -> Time) -> Mount {
+    let meta = BaseMeta { uid: 1, gid: 2, umask: 0o022, mtime: Time::from_seconds(5) };
+    let mut nodes = Nodes::new(base, &meta);
+    let overlay = Overlay::open(dir, &mut nodes).unwrap();
+    Mount::new(Parts {
+        nodes,
+        overlay: Some(overlay),
+        read_only: false,
+        engine: Engine::new(world.clone(), crate::read::Options::default()),
+        blobs: world.clone(),
+        gate: world.clone(),
+        events: world.clone(),
+        epoch: "e".into(),
+        clock: Box::new(clock),
+    })
+}
+
+fn world() -> Arc<World> {
+    let contents = BTreeMap::from([
+        (9, Bytes::from_static(GHOST)),
+        (7, Bytes::from_static(GHOST)),
+        (1, Bytes::from_static(b"text\n")),
+    ]);
+    Arc::new(World { contents, ..World::default() })
 }
 
 /// A mount with `a/locked.bin` and `a/x.bin`, both the same ghost, and `readme`, whose overlay is in `dir`.
 pub(crate) fn mount(dir: &Path) -> Mount {
+    mount_with(dir, &world())
+}
+
+fn mount_with(dir: &Path, world: &Arc<World>) -> Mount {
     let ghost = |path: &str| BaseEntry {
         path: path.into(),
         what: BaseKind::Ghost { oid: Oid([9; 32]), bytes: GHOST.len() as u64, executable: false },
     };
     let blob = BaseKind::Blob { id: BlobId([1; 20].into()), bytes: 5, executable: false };
     let blob = |path: &str| BaseEntry { path: path.into(), what: blob.clone() };
-    let base = [blob(".gitattributes"), ghost("a/locked.bin"), ghost("a/x.bin"), blob("readme")];
-    let meta = BaseMeta { uid: 1, gid: 2, umask: 0o022, mtime: Time::from_seconds(5) };
-    let mut nodes = Nodes::new(base, &meta);
-    let overlay = Overlay::open(dir, &mut nodes).unwrap();
-    let world = Arc::new(World);
-    Mount::new(Parts {
-        nodes,
-        overlay: Some(overlay),
-        engine: Engine::new(world.clone()),
-        blobs: world.clone(),
-        gate: world.clone(),
-        events: world,
-        epoch: "e".into(),
-        clock: Box::new(|| Time::from_seconds(100)),
-    })
+    let base = vec![blob(".gitattributes"), ghost("a/locked.bin"), ghost("a/x.bin"), blob("readme")];
+    mount_of(dir, base, world, || Time::from_seconds(100))
 }
 
 pub(super) fn ino(mount: &Mount, path: &str) -> Ino {
@@ -138,6 +172,24 @@ fn the_gate_is_asked_before_a_file_changes() {
 }
 
 #[test]
+fn another_time_alone_is_no_change_of_a_file_of_the_commit() {
+    let dir = tempfile::tempdir().unwrap();
+    let mount = mount(dir.path());
+    let ino = mount.with_nodes(|nodes| nodes.find(b"a/x.bin")).unwrap();
+    let start = mount.journal().since("").token;
+    let time = SetAttr { mtime: Some(Time::from_seconds(70)), ..SetAttr::default() };
+    assert_eq!(mount.set_attr(ino, &time).unwrap().meta.mtime, Time::from_seconds(70));
+    assert_eq!(mount.journal().since(&start).paths, Some(vec![]));
+    mount.set_attr(ino, &SetAttr { mode: Some(0o755), ..time }).unwrap();
+    assert_eq!(mount.journal().since(&start).paths, Some(vec![b"a/x.bin".to_vec()]));
+    let fh = mount.open(ino, WRITE).unwrap().fh;
+    mount.release(fh).unwrap();
+    let start = mount.journal().since("").token;
+    mount.set_attr(ino, &time).unwrap();
+    assert_eq!(mount.journal().since(&start).paths, Some(vec![b"a/x.bin".to_vec()]), "it was written");
+}
+
+#[test]
 fn each_change_is_in_the_journal() {
     let dir = tempfile::tempdir().unwrap();
     let mount = mount(dir.path());
@@ -147,4 +199,201 @@ fn each_change_is_in_the_journal() {
     let mut paths = mount.journal().since(&start).paths.unwrap();
     paths.sort();
     assert_eq!(paths, [&b"a/"[..], b"b/", b"d"]);
+}
+
+#[test]
+fn writing_in_a_ghost_fetches_nothing_until_the_rest_is_read() {
+    let (dir, world) = (tempfile::tempdir().unwrap(), world());
+    let fetches = || world.fetches.load(Ordering::Relaxed);
+    {
+        let mount = mount_with(dir.path(), &world);
+        let x = ino(&mount, "a/x.bin");
+        let opened = mount.open(x, WRITE).unwrap();
+        assert_eq!(mount.attr(x).unwrap().meta.mtime, Time::from_seconds(5), "only open");
+        mount.write(opened.fh, 5, b"W").unwrap();
+        mount.write(opened.fh, 16, b"S and more").unwrap();
+        mount.set_attr(x, &SetAttr { bytes: Some(20), ..SetAttr::default() }).unwrap();
+        assert_eq!(&mount.read(opened.fh, 16, 99).unwrap()[..], b"S an");
+        assert_eq!((mount.try_read(opened.fh, 0, 5), fetches()), (None, 0));
+        assert_eq!(&mount.read(opened.fh, 0, 99).unwrap()[..], b"what W remote haS an");
+        assert_eq!(fetches(), 1, "what is before and behind what was written is in one chunk");
+    }
+    let mount = mount_with(dir.path(), &world);
+    assert_eq!(read_all(&mount, "a/x.bin"), b"what W remote haS an", "after a restart without a close");
+    let opened = mount.open(ino(&mount, "a/x.bin"), WRITE).unwrap();
+    let before = fetches();
+    mount.write(opened.fh, 0, &[b'-'; 17]).unwrap();
+    assert_eq!(&mount.read(opened.fh, 0, 99).unwrap()[..], b"----------------- an");
+    assert_eq!(fetches(), before, "nothing of the ghost shows");
+}
+
+#[test]
+fn kernels_get_one_file_for_all_handles_of_a_node_and_never_write_a_shared_one() {
+    let (dir, whole) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    std::fs::write(whole.path().join("9"), GHOST).unwrap();
+    let contents = world().contents.clone();
+    let world = Arc::new(World { contents, whole: Some(whole.path().into()), ..World::default() });
+    let mount = mount_with(dir.path(), &world);
+    let x = ino(&mount, "a/x.bin");
+    assert!(
+        mount
+            .open(x, READ)
+            .and_then(|opened| mount.release(opened.fh).map(|()| opened))
+            .unwrap()
+            .backing
+            .is_none()
+    );
+    mount.offer_backing(true);
+    let first = mount.open(x, READ).unwrap();
+    let second = mount.open(x, READ).unwrap();
+    assert!(Arc::ptr_eq(&first.backing.unwrap(), &second.backing.unwrap()));
+
+    assert_eq!(mount.open(x, WRITE).unwrap_err(), Fault::Stale);
+    let new = ino(&mount, "a/x.bin");
+    assert_ne!(new, x);
+    let writer = mount.open(new, WRITE).unwrap();
+    assert!(writer.backing.is_none());
+    mount.write(writer.fh, 0, GHOST.to_ascii_uppercase().as_slice()).unwrap();
+    assert_eq!(&mount.read(first.fh, 0, 99).unwrap()[..], GHOST, "as if it had been replaced");
+    assert!(mount.open(new, READ).unwrap().backing.is_none(), "it is open in the common way");
+    assert_eq!(std::fs::read(whole.path().join("9")).unwrap(), GHOST);
+}
+
+#[test]
+fn what_a_kernel_writes_past_the_mount_is_seen() {
+    let dir = tempfile::tempdir().unwrap();
+    let mount = mount(dir.path());
+    mount.offer_backing(true);
+    let (attr, opened) = mount.create(ROOT, b"new", WRITE, BY, true).unwrap();
+    assert!(opened.backing.is_none());
+    mount.release(opened.fh).unwrap();
+    let reader = mount.open(attr.ino, READ).unwrap();
+    let writer = mount.open(attr.ino, WRITE).unwrap();
+    let token = mount.journal().since("").token;
+    crate::sys::write_all_at(&writer.backing.unwrap(), b"past", 0).unwrap();
+    let seen = mount.lookup(ROOT, b"new").unwrap();
+    assert_eq!(seen.bytes, 4);
+    assert!(seen.meta.mtime > attr.meta.mtime);
+    assert_eq!(mount.journal().since(&token).paths, Some(vec![b"new".to_vec()]));
+    mount.release(writer.fh).unwrap();
+    mount.release(reader.fh).unwrap();
+    let keeps = |mount: &Mount| {
+        let opened = mount.open(attr.ino, READ).unwrap();
+        mount.release(opened.fh).unwrap();
+        opened.keep_cache
+    };
+    assert_eq!((keeps(&mount), keeps(&mount)), (false, true));
+}
+
+#[test]
+fn a_read_only_mount_shows_the_overlay_and_changes_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let opened = {
+        let mount = mount(dir.path());
+        let (_, opened) = mount.create(ROOT, b"new", WRITE, BY, true).unwrap();
+        mount.write(opened.fh, 0, b"here").unwrap();
+        mount.sync_all().unwrap();
+        opened
+    };
+    let mut mount = mount(dir.path());
+    mount.read_only = true;
+    assert_eq!(read_all(&mount, "new"), b"here");
+    let (x, file) = (ino(&mount, "a/x.bin"), ino(&mount, "new"));
+    let time = SetAttr { mtime: Some(Time(1)), ..SetAttr::default() };
+    assert_eq!(mount.open(x, WRITE).unwrap_err(), Fault::ReadOnly);
+    assert_eq!(mount.create(ROOT, b"b", WRITE, BY, true).unwrap_err(), Fault::ReadOnly);
+    assert_eq!(mount.make_dir(ROOT, b"b", BY), Err(Fault::ReadOnly));
+    assert_eq!(mount.make_link(ROOT, b"b", b"c", BY), Err(Fault::ReadOnly));
+    assert_eq!(mount.unlink(ROOT, b"new"), Err(Fault::ReadOnly));
+    assert_eq!(mount.remove_dir(ROOT, b"a"), Err(Fault::ReadOnly));
+    assert_eq!(mount.rename((ROOT, b"new"), (ROOT, b"b"), Replace::Yes), Err(Fault::ReadOnly));
+    assert_eq!(mount.set_attr(file, &time), Err(Fault::ReadOnly));
+    assert_eq!(mount.write(opened.fh, 0, b"x"), Err(Fault::BadHandle));
+}
+
+#[test]
+fn times_change_with_what_they_are_of() {
+    let dir = tempfile::tempdir().unwrap();
+    let mount = mount(dir.path());
+    let (old, now) = (Time::from_seconds(5), Time::from_seconds(100));
+    let times = |path: &str| {
+        let meta = mount.attr(ino(&mount, path)).unwrap().meta;
+        (meta.mtime, meta.ctime)
+    };
+    let x = ino(&mount, "a/x.bin");
+    let mode = |mode| SetAttr { mode: Some(mode), ..SetAttr::default() };
+    mount.set_attr(x, &SetAttr::default()).unwrap();
+    assert_eq!(times("a/x.bin"), (old, old));
+    mount.set_attr(x, &mode(0o644)).unwrap();
+    assert_eq!(times("a/x.bin"), (old, now), "to the same mode, as elsewhere");
+    mount.rename((ino(&mount, "a"), b"x.bin"), (ROOT, b"y.txt"), Replace::Yes).unwrap();
+    assert_eq!((times("a"), times(""), times("y.txt")), ((now, now), (now, now), (old, now)));
+    mount.set_attr(x, &SetAttr { mtime: Some(old), ..SetAttr::default() }).unwrap();
+    let opened = mount.open(x, WRITE).unwrap();
+    mount.set_attr(x, &SetAttr { bytes: Some(17), ..SetAttr::default() }).unwrap();
+    assert_eq!(times("y.txt"), (now, now), "cut to what it was");
+    assert!(matches!(&mount.state().source(x), Ok(Source::Ghost { .. })), "with nothing copied");
+    mount.release(opened.fh).unwrap();
+}
+
+#[test]
+fn folders_count_the_folders_in_them() {
+    let dir = tempfile::tempdir().unwrap();
+    let mount = mount(dir.path());
+    let links = |path: &str| mount.attr(ino(&mount, path)).unwrap().links;
+    mount.make_dir(ROOT, b"b", BY).unwrap();
+    let c = mount.make_dir(ino(&mount, "a"), b"c", BY).unwrap().ino;
+    assert_eq!((links(""), links("a"), links("b")), (4, 3, 2));
+    mount.rename((ino(&mount, "a"), b"c"), (ino(&mount, "b"), b"d"), Replace::Yes).unwrap();
+    mount.rename((ROOT, b"readme"), (ino(&mount, "b"), b"d"), Replace::Exchange).unwrap();
+    assert_eq!((links(""), links("a"), links("b"), mount.attr(c).unwrap().links), (5, 2, 2, 2));
+    mount.remove_dir(ROOT, b"readme").unwrap();
+    assert_eq!(links(""), 4);
+}
+
+#[test]
+fn a_name_is_bytes_and_case_counts() {
+    let dir = tempfile::tempdir().unwrap();
+    let names: [&[u8]; 5] = [b"\xff\xfe", b"A", b"a\\b\n", "\u{e9}".as_bytes(), "e\u{301}".as_bytes()];
+    {
+        let mount = mount(dir.path());
+        for name in names {
+            mount.make_dir(ROOT, name, BY).unwrap();
+        }
+        let create = |name: &[u8]| mount.create(ROOT, name, WRITE, BY, true).map(|_| ());
+        assert_eq!(create(&[b'x'; 255]), Ok(()));
+        assert_eq!(create(&[b'x'; 256]), Err(Fault::NameTooLong));
+        assert_eq!(
+            (create(b"x/y"), create(b"x\0"), create(b"..")),
+            (Err(Fault::Invalid), Err(Fault::Invalid), Err(Fault::Exists))
+        );
+    }
+    let mount = mount(dir.path());
+    assert!(names.iter().all(|name| mount.lookup(ROOT, name).is_ok()));
+    assert_eq!(mount.lookup(ROOT, b"b"), Err(Fault::NotFound));
+}
+
+#[test]
+fn a_file_in_too_many_parts_is_filled_from_what_it_was() {
+    const SIZE: u64 = 400_000;
+    let (dir, most) = (tempfile::tempdir().unwrap(), 1u64 << 16);
+    let contents = BTreeMap::from([(9, Bytes::from(vec![9; SIZE as usize]))]);
+    let world = Arc::new(World { contents, ..World::default() });
+    let what = BaseKind::Ghost { oid: Oid([9; 32]), bytes: SIZE, executable: false };
+    let base = || vec![BaseEntry { path: b"x".to_vec(), what: what.clone() }];
+    let mut expected = vec![9; SIZE as usize];
+    {
+        let mount = mount_of(dir.path(), base(), &world, || Time::from_seconds(100));
+        let fh = mount.open(ino(&mount, "x"), WRITE).unwrap().fh;
+        for part in 0..most + 10 {
+            mount.write(fh, part * 5, b"w").unwrap();
+            expected[part as usize * 5] = b'w';
+        }
+        let state = mount.state();
+        let Ok(Source::Sparse(sparse)) = state.source(ino(&mount, "x")) else { panic!("it has holes") };
+        assert!(sparse.written.count() as u64 <= most);
+    }
+    let mount = mount_of(dir.path(), base(), &world, || Time::from_seconds(100));
+    assert!(read_all(&mount, "x") == expected);
+    assert!(std::fs::metadata(dir.path().join("log")).unwrap().len() < 3 << 20, "it was made shorter");
 }

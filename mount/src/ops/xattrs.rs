@@ -23,7 +23,7 @@ impl Mount {
     pub fn xattrs(&self, ino: Ino) -> Result<&'static [&'static [u8]], Fault> {
         Ok(match &self.state().nodes.get(ino)?.body {
             Body::File(Source::Ghost { .. }) => &[OID, STATE],
-            Body::File(Source::Upper { .. }) => &[STATE],
+            Body::File(source) if source.is_upper() => &[STATE],
             _ => &[],
         })
     }
@@ -40,7 +40,7 @@ impl Mount {
                 let state = state(self.engine.contents(), &Oid(oid), bytes);
                 Ok(state.map_err(|_| Fault::Io)?.as_bytes().to_vec())
             }
-            (STATE, Source::Upper { .. }) => Ok(b"local".to_vec()),
+            (STATE, source) if source.is_upper() => Ok(b"local".to_vec()),
             _ => Err(Fault::NoData),
         }
     }

@@ -1,17 +1,76 @@
 //! Bytes of contents for open files: from memory, from this machine, from a remote.
 //!
-//! An [`Engine`] is one for a mount, a [`Stream`] one for an open file. Every chunk that is given out was checked against its id
-//! by [`Contents`].
+//! An [`Engine`] is one for a mount, a [`Stream`] one for an open file. A read takes the chunks it needs from [`ram`], then from the
+//! store of this machine; what is not there it wishes for in the [`queue`], where workers ([`fetch`]) take it from, and waits
+//! ([`shared`]). How somebody reads ([`window`]) and what he reads ([`media`]) says what is wished for ahead of him.
+//!
+//! Always holds: every chunk that is given out was checked against its id by [`Contents`]. A read gives the right bytes, all of them, or
+//! a fault. Memory is bounded by [`Options`] whatever the sizes of contents, beside what readers have asked for just now. Any number of
+//! readers of a range that is being fetched share the one fetch. A fault concerns those who need what it is about; while no remote can be
+//! reached ([`breaker`]), who needs one is told so at once.
+//!
+//! Units: bytes; times since the engine was made.
 
-use crate::outside::{ContentFault, Contents, Piece, Priority};
-use bytes::{Bytes, BytesMut};
+mod breaker;
+mod faults;
+mod fetch;
+mod layout;
+mod media;
+mod parts;
+mod queue;
+mod ram;
+mod shared;
+mod stats;
+mod stream;
+mod trace;
+mod window;
+
+pub use stats::{Latency, ReadStats, Tally};
+pub use stream::Stream;
+pub use trace::{TRACE_BYTES_MAX, Trace, Traced};
+
+use crate::outside::{Contents, Events};
 use dits_format::Oid;
+use shared::Shared;
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
-/// Where the open files of a mount read contents.
+/// What bounds an engine, and who hears of it.
+pub struct Options {
+    /// Memory for chunks.
+    pub ram_bytes: u64,
+    /// Bytes that fetches may bring at a time.
+    pub flight_bytes: u64,
+    /// Fetches at a time. Each has a thread, from when it is first needed.
+    pub flights: usize,
+    /// Who waits for bytes gives up when none came for this long.
+    pub patience: Duration,
+    /// While no remote can be reached, one fetch tries it after this long, later up to 30 times that.
+    pub probe_after: Duration,
+    /// Where is written down what was read.
+    pub trace: Option<Trace>,
+    /// Who hears that remotes can be reached again.
+    pub events: Option<Arc<dyn Events>>,
+}
+
+impl Default for Options {
+    fn default() -> Options {
+        Options {
+            ram_bytes: 256 << 20,
+            flight_bytes: 48 << 20,
+            flights: 6,
+            patience: Duration::from_secs(30),
+            probe_after: Duration::from_secs(1),
+            trace: None,
+            events: None,
+        }
+    }
+}
+
+/// Where the open files of a mount read contents. Ends its fetches and waits for its threads when it is dropped.
 pub struct Engine {
-    contents: Arc<dyn Contents>,
+    shared: Arc<Shared>,
 }
 
 impl fmt::Debug for Engine {
@@ -22,71 +81,38 @@ impl fmt::Debug for Engine {
 
 impl Engine {
     /// Reads from `contents`.
-    pub fn new(contents: Arc<dyn Contents>) -> Arc<Engine> {
-        Arc::new(Engine { contents })
+    pub fn new(contents: Arc<dyn Contents>, options: Options) -> Arc<Engine> {
+        Arc::new(Engine { shared: Arc::new(Shared::new(contents, options)) })
     }
 
     /// What it reads from.
     pub fn contents(&self) -> &dyn Contents {
-        &*self.contents
+        &*self.shared.contents
     }
 
-    /// A content of `bytes` bytes, for a file with this name. Nothing is fetched before it is read.
-    pub fn open(self: &Arc<Engine>, oid: Oid, bytes: u64, _name: &[u8]) -> Stream {
-        Stream { engine: self.clone(), oid, bytes }
-    }
-}
-
-/// A content that somebody reads. What it fetches ahead ends when it is dropped.
-#[derive(Debug)]
-pub struct Stream {
-    engine: Arc<Engine>,
-    oid: Oid,
-    bytes: u64,
-}
-
-impl Stream {
-    /// Which content.
-    pub fn oid(&self) -> &Oid {
-        &self.oid
+    /// A content of `bytes` bytes, for a file with this path. Nothing is fetched before it is read.
+    pub fn open(self: &Arc<Engine>, oid: Oid, bytes: u64, path: &[u8]) -> Stream {
+        Stream::new(self.clone(), oid, bytes, path)
     }
 
-    /// At most `length` bytes from `offset`; fewer only at the end. Waits for the network if it must.
-    pub fn read(&self, offset: u64, length: u32) -> Result<Bytes, ContentFault> {
-        let end = self.bytes.min(offset.saturating_add(u64::from(length)));
-        if offset >= end {
-            return Ok(Bytes::new());
-        }
-        let contents = &self.engine.contents;
-        if let Some(pieces) = contents.pieces(&self.oid, offset..end)? {
-            let mut out = BytesMut::with_capacity((end - offset) as usize);
-            for piece in pieces {
-                match contents.local(&piece.id)? {
-                    Some(chunk) => cut(&mut out, piece, &chunk, offset..end),
-                    None => return self.fetch(offset, end),
-                }
-            }
-            return Ok(out.freeze());
-        }
-        self.fetch(offset, end)
+    /// How reading is doing.
+    pub fn stats(&self) -> ReadStats {
+        self.shared.counters.get(self.shared.ram.bytes())
     }
 
-    fn fetch(&self, offset: u64, end: u64) -> Result<Bytes, ContentFault> {
-        let mut out = BytesMut::with_capacity((end - offset) as usize);
-        self.engine.contents.fetch(&self.oid, offset..end, Priority::Blocking, &mut |piece, chunk| {
-            cut(&mut out, piece, &chunk, offset..end);
-            true
-        })?;
-        Ok(out.freeze())
+    /// Whether remotes could be reached when one was last needed.
+    pub fn is_online(&self) -> bool {
+        !self.shared.state().breaker.is_away()
     }
 }
 
-/// Adds to `out` the part of a piece that lies in `range`.
-fn cut(out: &mut BytesMut, piece: Piece, chunk: &[u8], range: std::ops::Range<u64>) {
-    let from = range.start.max(piece.start);
-    let to = range.end.min(piece.start + u64::from(piece.bytes));
-    if from < to {
-        let first = piece.skip as usize + (from - piece.start) as usize;
-        out.extend_from_slice(&chunk[first..first + (to - from) as usize]);
+impl Drop for Engine {
+    fn drop(&mut self) {
+        self.shared.close();
     }
 }
+
+#[cfg(test)]
+mod fake;
+#[cfg(test)]
+mod tests;

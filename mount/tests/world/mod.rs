@@ -9,12 +9,13 @@
 use bytes::Bytes;
 use dits_format::{ChunkId, Oid};
 use dits_mount::attr::Time;
+use dits_mount::attributes::Outer;
 use dits_mount::base::{BaseEntry, BaseKind, BaseMeta};
 use dits_mount::fuse::{self, Options, Session, Unmount};
 use dits_mount::nodes::Nodes;
 use dits_mount::ops::Parts;
 use dits_mount::outside::{
-    BlobData, BlobId, Blobs, ContentFault, Contents, Event, Events, Gate, Piece, Priority, Sink,
+    BlobData, BlobId, Blobs, ContentFault, Contents, Event, Events, Gate, Piece, Sink, Want,
 };
 use dits_mount::overlay::Overlay;
 use dits_mount::read::Engine;
@@ -46,6 +47,8 @@ pub struct World {
     waiting: AtomicU64,
     /// Chunks that were fetched.
     pub fetched: AtomicU64,
+    /// A file of this machine that every ghost is.
+    pub whole: Mutex<Option<PathBuf>>,
 }
 
 impl World {
@@ -74,13 +77,7 @@ impl Contents for World {
         false
     }
 
-    fn fetch(
-        &self,
-        oid: &Oid,
-        range: Range<u64>,
-        _: Priority,
-        sink: &mut Sink<'_>,
-    ) -> Result<(), ContentFault> {
+    fn fetch(&self, oid: &Oid, range: Range<u64>, _: &Want, sink: &mut Sink<'_>) -> Result<(), ContentFault> {
         self.waiting.fetch_add(1, Ordering::SeqCst);
         let held = self.held.lock().unwrap();
         let (held, late) = self.let_go.wait_timeout_while(held, DEADLINE, |held| *held).unwrap();
@@ -104,7 +101,7 @@ impl Contents for World {
     }
 
     fn whole(&self, _: &Oid) -> Option<File> {
-        None
+        File::open(self.whole.lock().unwrap().as_ref()?).ok()
     }
 }
 
@@ -171,16 +168,20 @@ pub fn mount_of(base: Vec<BaseEntry>, state: Option<&Path>, world: &Arc<World>) 
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
         Time(now.as_nanos() as i64)
     };
-    Arc::new(Mount::new(Parts {
+    let mount = Mount::new(Parts {
         nodes,
         overlay,
-        engine: Engine::new(world.clone()),
+        read_only: false,
+        engine: Engine::new(world.clone(), dits_mount::read::Options::default()),
         blobs: world.clone(),
         gate: world.clone(),
         events: world.clone(),
         epoch: "test".into(),
         clock: Box::new(now),
-    }))
+    });
+    let info = b"*.bin filter=dits\n*.locked lockable\n".to_vec();
+    mount.set_outer_attributes(&Outer { info, ..Outer::default() });
+    Arc::new(mount)
 }
 
 impl Mounted {
@@ -200,7 +201,6 @@ impl Mounted {
         std::fs::create_dir_all(&state).unwrap();
         let world = Arc::new(World::default());
         let mount = mount_of(base, (!options.read_only).then_some(&state), &world);
-        let options = Options { disk: Some(state), ..options };
         let session = fuse::serve(mount.clone(), &dir, &options)
             .unwrap_or_else(|error| panic!("{error}; only DITS_TEST_NO_FUSE=1 leaves this story out"));
         Some(Mounted { world, mount, session, top })

@@ -22,6 +22,7 @@
 //! Source of the format: Git's `Documentation/gitformat-index`, and `read-cache.c` where it is silent.
 
 pub mod file;
+pub mod fill;
 pub mod gitid;
 pub mod layout;
 pub mod patch;
@@ -31,6 +32,7 @@ pub mod touch;
 use std::path::PathBuf;
 
 pub use file::{hydrated_mtime, update};
+pub use fill::fill;
 pub use gitid::{HashKind, blob_id};
 pub use layout::{Entry, Summary, walk};
 pub use patch::{Change, OtherContent, Outcome, PointerSize, patch, set_sizes};
@@ -74,6 +76,9 @@ pub enum IndexError {
         /// Where, counted from the start of the file.
         at: usize,
     },
+    /// Its entries are in two files.
+    #[error("the index is split")]
+    Split,
     /// An extension that must be understood (its name starts with a small letter) but is not.
     #[error("index uses {} extension, which we do not understand", .0.escape_ascii())]
     Extension([u8; 4]),

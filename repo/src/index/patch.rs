@@ -169,7 +169,7 @@ pub(super) fn write_hash(bytes: &mut [u8], kind: HashKind) {
 }
 
 /// The mode stands between the inode and the owner, and stays.
-fn write_stat(bytes: &mut [u8], at: usize, stat: &Stat) {
+pub(super) fn write_stat(bytes: &mut [u8], at: usize, stat: &Stat) {
     write_words(bytes, at, &[stat.ctime_s, stat.ctime_ns, stat.mtime_s, stat.mtime_ns, stat.dev, stat.ino]);
     write_words(bytes, at + field::MODE + 4, &[stat.uid, stat.gid, stat.size]);
 }

@@ -53,11 +53,19 @@ impl Chosen {
     }
 }
 
-/// Whether lockable files are made read-only here.
+/// Whether lockable files are made read-only here. Not in a mount: it refuses to open them, and says why.
 ///
 /// # Errors
 /// When the setting is neither true nor false.
 pub fn is_on(repository: &Repository) -> Result<bool, RepoError> {
+    Ok(!repository.is_mount() && is_wanted(repository)?)
+}
+
+/// Whether the user wants that lockable files cannot be written without a lock.
+///
+/// # Errors
+/// As [`is_on`].
+pub fn is_wanted(repository: &Repository) -> Result<bool, RepoError> {
     Ok(!repository.keeps_writable && repository.setting_bool(SET_LOCKABLE_READ_ONLY)?)
 }
 

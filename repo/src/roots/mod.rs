@@ -23,6 +23,7 @@ mod objects;
 mod state;
 
 pub use objects::{named_anywhere, named_by_refs};
+pub(crate) use state::git_dirs;
 
 use crate::recent::{Days, Ref, before};
 use crate::{RepoError, Repository, settings};

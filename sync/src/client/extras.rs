@@ -6,12 +6,34 @@ use super::{Client, Report};
 use crate::filter::Filter;
 use crate::filter_fetch::FilterFetcher;
 use crate::locks::{Asker, Listener};
-use crate::machine::SyncError;
+use crate::machine::{SILENCE_MAX, SyncError};
 use crate::message::{Hello, Purpose, priority};
-use crate::range::{RangeItem, Ranger};
+use crate::range::{Land, RangeItem, Ranger};
 use dits_format::{Manifest, Oid};
 use dits_lock::Ask;
-use dits_store::ChunkWrite;
+use std::time::Duration;
+use tokio::time::sleep;
+
+/// Between two looks whether somebody still wants what comes.
+const OVER_LOOK: Duration = Duration::from_millis(50);
+
+/// Parts of contents that are wanted.
+#[derive(Debug, Clone)]
+pub struct Parts {
+    /// Which, at most [`RANGES_MAX`](crate::range::RANGES_MAX).
+    pub items: Vec<RangeItem>,
+    /// See [`priority`].
+    pub priority: u8,
+    /// How long the server may be silent.
+    pub silence_max: Duration,
+}
+
+impl Parts {
+    /// With the patience of a command.
+    pub fn new(items: Vec<RangeItem>, priority: u8) -> Parts {
+        Parts { items, priority, silence_max: SILENCE_MAX }
+    }
+}
 
 /// Parts of contents that came.
 #[derive(Debug, Clone)]
@@ -25,21 +47,19 @@ pub struct Ranged {
 }
 
 impl Client {
-    /// Fetches the chunks that cover parts of contents into `store`, bound to nothing. What arrived before an error
-    /// is kept.
+    /// Fetches the chunks that cover parts of contents. What comes goes to `land` on this thread, also before an error.
+    /// Ends with [`SyncError::Stopped`] soon after `is_over`.
     pub fn range(
         &self,
         token: &str,
-        store: &(impl ChunkWrite + Clone + 'static),
-        items: Vec<RangeItem>,
-        priority: u8,
+        land: &mut impl Land,
+        wanted: Parts,
+        is_over: &(dyn Fn() -> bool + Sync),
     ) -> Result<Ranged, SyncError> {
-        let mut ranger = Ranger::new(store, items)?;
-        let hello = Hello { priority, ..self.hello(token, Purpose::Pull) };
-        let result = self.run(hello, &mut ranger, &mut |_| {});
-        let (manifests, absent) = (ranger.manifests().to_vec(), ranger.absent().to_vec());
-        ranger.keep()?;
-        Ok(Ranged { report: result?, manifests, absent })
+        let mut ranger = Ranger::new(land, wanted.items).impatient(wanted.silence_max);
+        let hello = Hello { priority: wanted.priority, ..self.hello(token, Purpose::Pull) };
+        let report = self.run_until(hello, &mut ranger, &mut |_| {}, over(is_over))?;
+        Ok(Ranged { report, manifests: ranger.manifests().to_vec(), absent: ranger.absent().to_vec() })
     }
 
     /// Fetches the server's filter, if it has another one than that of `epoch`, of at most `most` bytes. It takes the
@@ -56,4 +76,12 @@ impl Client {
         let hello = Hello { priority: priority::URGENT, ..self.hello(token, Purpose::Locks) };
         self.run(hello, &mut Asker::new(ask, hear)?, &mut |_| {}).map(drop)
     }
+}
+
+/// Returns soon after `is_over`.
+async fn over(is_over: &(dyn Fn() -> bool + Sync)) -> SyncError {
+    while !is_over() {
+        sleep(OVER_LOOK).await;
+    }
+    SyncError::Stopped
 }

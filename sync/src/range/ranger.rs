@@ -2,18 +2,17 @@
 //!
 //! It walks the same way as the server and takes nothing but the very next node or chunk of it.
 
-use super::{RANGES_MAX, Route};
-use crate::descent::{Step, read};
-use crate::machine::{Machine, SyncError, Tally};
+use super::{Land, RANGES_MAX, Route};
+use crate::descent::Step;
+use crate::machine::{Machine, SILENCE_MAX, SyncError, Tally};
 use crate::message::Message;
-use crate::receiver::CHECKPOINT_BYTES;
 use crate::wishes::Wishes;
 use bytes::Bytes;
 use dits_format::{ChunkId, Kind, Manifest, Oid};
-use dits_store::{Batch, ChunkRead, ChunkWrite, StoreError};
+use dits_store::StoreError;
 use std::collections::VecDeque;
 use std::ops::Range;
-use std::sync::Arc;
+use std::time::Duration;
 
 /// A part of a content that is wanted.
 #[derive(Debug, Clone)]
@@ -26,18 +25,17 @@ pub struct RangeItem {
     pub manifest: Option<Manifest>,
 }
 
-/// Fetches parts of contents into a store, bound to nothing.
-pub struct Ranger {
-    store: Arc<dyn ChunkRead>,
-    batch: Box<dyn Batch>,
+/// Fetches parts of contents.
+pub struct Ranger<L> {
+    land: L,
     unasked: VecDeque<RangeItem>,
     asked: VecDeque<RangeItem>,
     /// The range whose answer is coming.
     coming: Option<Coming>,
     manifests: Vec<(Oid, Manifest)>,
     wishes: Wishes,
-    unsaved_bytes: u64,
     tally: Tally,
+    silence_max: Duration,
 }
 
 enum Coming {
@@ -55,24 +53,26 @@ enum Coming {
     },
 }
 
-impl Ranger {
-    /// Fetches `items` into `store`, at most [`RANGES_MAX`].
-    pub fn new(
-        store: &(impl ChunkWrite + Clone + 'static),
-        items: Vec<RangeItem>,
-    ) -> Result<Ranger, StoreError> {
+impl<L: Land> Ranger<L> {
+    /// Fetches `items`, at most [`RANGES_MAX`]; what comes goes to `land`.
+    pub fn new(land: L, items: Vec<RangeItem>) -> Ranger<L> {
         debug_assert!(items.len() <= RANGES_MAX, "the server refuses more");
-        Ok(Ranger {
-            batch: store.batch()?,
-            store: Arc::new(store.clone()),
+        Ranger {
+            land,
             unasked: items.into(),
             asked: VecDeque::new(),
             coming: None,
             manifests: Vec::new(),
             wishes: Wishes::default(),
-            unsaved_bytes: 0,
             tally: Tally::default(),
-        })
+            silence_max: SILENCE_MAX,
+        }
+    }
+
+    /// The same for somebody who waits no longer than `silence_max` for a silent server.
+    #[must_use]
+    pub fn impatient(self, silence_max: Duration) -> Ranger<L> {
+        Ranger { silence_max, ..self }
     }
 
     /// Contents that the server does not have.
@@ -85,19 +85,9 @@ impl Ranger {
         &self.manifests
     }
 
-    /// Makes what came durable and visible, also after an error.
-    pub fn keep(self) -> Result<(), StoreError> {
-        self.batch.commit().map(drop)
-    }
-
-    fn put(&mut self, id: ChunkId, kind: Kind, bytes: &[u8]) -> Result<(), SyncError> {
-        self.batch.put(id, kind, bytes)?;
-        self.unsaved_bytes += bytes.len() as u64;
-        if self.unsaved_bytes >= CHECKPOINT_BYTES {
-            self.unsaved_bytes = 0;
-            self.batch.checkpoint()?;
-        }
-        Ok(())
+    /// Where it went.
+    pub fn into_land(self) -> L {
+        self.land
     }
 
     fn absent_one(&mut self, oids: Vec<Oid>) -> Result<(), SyncError> {
@@ -126,28 +116,28 @@ impl Ranger {
             (None, false) => {}
             _ => return Err(out_of_place()),
         }
-        nodes.into_iter().try_for_each(|bytes| self.node(&bytes))
+        nodes.into_iter().try_for_each(|bytes| self.node(bytes))
     }
 
-    fn node(&mut self, bytes: &[u8]) -> Result<(), SyncError> {
+    fn node(&mut self, bytes: Bytes) -> Result<(), SyncError> {
         self.coming = match self.coming.take() {
             Some(Coming::Manifest(item)) => {
-                let manifest = Manifest::decode(bytes)?;
+                let manifest = Manifest::decode(&bytes)?;
                 if manifest.oid != item.oid {
                     return Err(SyncError::WrongManifest { oid: item.oid });
                 }
-                self.put(manifest.id(), Kind::Manifest, bytes)?;
+                self.land.tree(ChunkId::of(Kind::Manifest, &bytes), Kind::Manifest, &bytes)?;
                 let route = || Route::new(&manifest, &item.range);
                 let (way, again) = (route()?, route()?);
                 self.manifests.push((item.oid, manifest.clone()));
                 self.next_node(way, again)?
             }
             Some(Coming::Nodes { mut way, again, next: Step::Node(entry, level) }) => {
-                if ChunkId::of(Kind::Node, bytes) != entry.id {
+                if ChunkId::of(Kind::Node, &bytes) != entry.id {
                     return Err(SyncError::WrongChunk { id: entry.id });
                 }
-                self.put(entry.id, Kind::Node, bytes)?;
-                way.current().open(entry, level, bytes)?;
+                self.land.tree(entry.id, Kind::Node, &bytes)?;
+                way.current().open(entry, level, &bytes)?;
                 self.next_node(way, again)?
             }
             _ => return Err(SyncError::Protocol("a node that nobody needs")),
@@ -174,9 +164,8 @@ impl Ranger {
                 None => return Ok(None),
                 Some(Step::Chunk(next)) => return Ok(Some(Coming::Chunks { way, next })),
                 Some(Step::Node(entry, level)) => {
-                    match self.batch.read(&entry.id, &mut bytes)? {
-                        Some(Kind::Node) => {}
-                        _ => read(&*self.store, &entry.id, Kind::Node, &mut bytes)?,
+                    if self.land.read(&entry.id, &mut bytes)? != Some(Kind::Node) {
+                        return Err(StoreError::Missing { id: entry.id }.into());
                     }
                     way.current().open(entry, level, &bytes)?;
                 }
@@ -192,16 +181,18 @@ impl Ranger {
             if chunk.len() as u64 != next.bytes || ChunkId::of(Kind::Data, &chunk) != next.id {
                 return Err(SyncError::WrongChunk { id: next.id });
             }
-            self.put(next.id, Kind::Data, &chunk)?;
             self.tally.chunks += 1;
             self.tally.chunk_bytes += next.bytes;
+            if !self.land.chunk(way.part_of(&next), &chunk)? {
+                return Err(SyncError::Stopped);
+            }
             self.coming = self.chunks_of(way)?;
         }
         Ok(())
     }
 }
 
-impl Machine for Ranger {
+impl<L: Land> Machine for Ranger<L> {
     fn receive(&mut self, message: Message) -> Result<(), SyncError> {
         match message {
             Message::Absent(oids) => self.absent_one(oids),
@@ -229,5 +220,14 @@ impl Machine for Ranger {
 
     fn tally(&self) -> Tally {
         self.tally
+    }
+
+    fn silence_max(&self) -> Duration {
+        self.silence_max
+    }
+
+    /// The server learns nothing from it.
+    fn needs_last_word(&self) -> bool {
+        false
     }
 }

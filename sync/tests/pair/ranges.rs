@@ -6,13 +6,13 @@ use crate::link::{Ended, Link, Pair, Side};
 use bytes::Bytes;
 use dits_chunk::Profile;
 use dits_format::manifest::Extent;
-use dits_format::{Manifest, Oid};
+use dits_format::{ChunkId, Kind, Manifest, Oid};
 use dits_store::content::Walk;
-use dits_store::{MemoryStore, StoreError, content};
+use dits_store::{ChunkPrune, ChunkRead, ChunkWrite, MemoryStore, StoreError, content};
 use dits_sync::machine::{Machine, SyncError};
 use dits_sync::message::Message;
 use dits_sync::pull::{Giver, Puller};
-use dits_sync::range::{RANGES_MAX, RangeItem, Ranger};
+use dits_sync::range::{InStore, Land, Part, RANGES_MAX, RangeItem, Ranger};
 use proptest::prelude::*;
 use std::ops::Range;
 use std::sync::Arc;
@@ -22,8 +22,8 @@ fn fetch(
     to: &MemoryStore,
     from: &MemoryStore,
     items: Vec<RangeItem>,
-) -> Ended<Ranger, Giver> {
-    let ranger = Ranger::new(to, items).expect("memory has room");
+) -> Ended<Ranger<InStore>, Giver> {
+    let ranger = Ranger::new(InStore::new(to).expect("memory has room"), items);
     Pair::new(ranger, Giver::new(Arc::new(from.clone())), link).run()
 }
 
@@ -56,14 +56,14 @@ fn a_range_takes_one_round_trip_and_little_else() {
     assert_eq!(ended.left.tally().chunks, 1);
     assert!(ended.overhead() < 30_000, "{} bytes", ended.overhead());
     let manifest = ended.left.manifests()[0].1.clone();
-    ended.left.keep().unwrap();
+    ended.left.into_land().keep().unwrap();
     assert_eq!(bytes_of(&to, &manifest, &range).unwrap(), bytes[20_000_000..20_000_100]);
     assert!(bindings(&to).is_empty(), "nothing is bound");
     // A neighbour in the same chunk, with the tree that came.
     let next = RangeItem { oid, range: 20_000_100..20_000_200, manifest: Some(manifest.clone()) };
     let ended = fetch(Link::default(), &to, &from, vec![next.clone()]).ok();
     assert!(ended.overhead() < 200, "{} bytes", ended.overhead());
-    ended.left.keep().unwrap();
+    ended.left.into_land().keep().unwrap();
     assert_eq!(bytes_of(&to, &manifest, &next.range).unwrap(), bytes[20_000_100..20_000_200]);
     // Where its nodes are not here, it fails, and says so.
     let far = RangeItem { oid, range: 0..1, manifest: Some(manifest) };
@@ -85,7 +85,7 @@ fn several_ranges_and_wants_share_a_stream() {
     let ended = fetch(Link::default(), &to, &from, items).ok();
     assert_eq!((ended.left.absent(), ended.left.manifests().len()), (&[lost][..], 5));
     let manifest = ended.left.manifests()[0].1.clone();
-    ended.left.keep().unwrap();
+    ended.left.into_land().keep().unwrap();
     for range in ranges {
         let found = bytes_of(&to, &manifest, &range).unwrap();
         assert_eq!(found, bytes[range.start as usize..range.end as usize]);
@@ -138,7 +138,7 @@ fn answered(change: impl Fn(&mut Vec<Message>)) -> Option<SyncError> {
     giver.receive(Message::Range { oid, start: 0, end: 200_000, tree: true }).expect("within bounds");
     let mut said: Vec<Message> = std::iter::from_fn(|| giver.poll().expect("memory does not fail")).collect();
     change(&mut said);
-    let mut ranger = Ranger::new(&to, vec![whole(oid, range)]).expect("memory has room");
+    let mut ranger = Ranger::new(InStore::new(&to).expect("memory has room"), vec![whole(oid, range)]);
     while ranger.poll().expect("memory does not fail").is_some() {}
     feed(&mut ranger, said)
 }
@@ -214,15 +214,89 @@ fn a_layout_leads_through_its_streams() {
     let swapped = [&bytes[MIB..], &bytes[..MIB]].concat();
     let manifest =
         Manifest { oid: Oid::of(&swapped), layout: vec![extent(half), extent(0)], ..known.manifest.clone() };
-    let mut batch = dits_store::ChunkWrite::batch(&from).unwrap();
-    batch.put(manifest.id(), dits_format::Kind::Manifest, &manifest.encode()).unwrap();
+    let mut batch = from.batch().unwrap();
+    batch.put(manifest.id(), Kind::Manifest, &manifest.encode()).unwrap();
     batch.bind(dits_format::Binding { oid: manifest.oid, manifest: manifest.id(), ..known.binding });
     batch.commit().unwrap();
     let ended = fetch(Link::default(), &to, &from, vec![whole(manifest.oid, half - 10..half + 10)]).ok();
-    ended.left.keep().unwrap();
+    ended.left.into_land().keep().unwrap();
     for range in [2 * half - 10..2 * half, 0..10] {
         let found = bytes_of(&to, &known.manifest, &range).unwrap();
         assert_eq!(found, bytes[range.start as usize..range.end as usize]);
+    }
+}
+
+#[test]
+fn a_content_that_lost_a_chunk_still_gives_the_rest() {
+    let (from, to) = (MemoryStore::new(), MemoryStore::new());
+    let bytes = noise(1, 200_000);
+    let oid = add_cut(&from, &bytes, Profile::Small);
+    let known = content::find(&from, &oid).unwrap().unwrap();
+    let lost = Walk::new(&known.manifest.streams[0], 100_000).next_chunk(&from).unwrap().unwrap();
+    from.remove(&[lost.entry.id].into()).unwrap();
+    let ended =
+        fetch(Link::default(), &to, &from, vec![whole(oid, 0..10_000), whole(oid, 99_999..100_001)]).ok();
+    assert_eq!(ended.left.absent(), [oid]);
+    ended.left.into_land().keep().unwrap();
+    assert_eq!(bytes_of(&to, &known.manifest, &(0..10_000)).unwrap(), bytes[..10_000]);
+}
+
+/// Puts the parts that come where they say they are, until there are enough.
+struct Paper<'a> {
+    store: &'a MemoryStore,
+    bytes: Vec<u8>,
+    parts: usize,
+    most: usize,
+}
+
+impl Land for Paper<'_> {
+    fn tree(&mut self, id: ChunkId, kind: Kind, bytes: &Bytes) -> Result<(), SyncError> {
+        let mut batch = self.store.batch()?;
+        batch.put(id, kind, bytes)?;
+        Ok(batch.commit().map(drop)?)
+    }
+
+    fn chunk(&mut self, part: Part, bytes: &Bytes) -> Result<bool, SyncError> {
+        let given = &bytes[part.skip as usize..][..part.bytes as usize];
+        self.bytes[part.start as usize..][..given.len()].copy_from_slice(given);
+        self.parts += 1;
+        Ok(self.parts < self.most)
+    }
+
+    fn read(&mut self, id: &ChunkId, out: &mut Vec<u8>) -> Result<Option<Kind>, StoreError> {
+        self.store.read(id, out)
+    }
+}
+
+#[test]
+fn each_part_says_where_it_is_and_one_may_stop() {
+    let (from, to) = (MemoryStore::new(), MemoryStore::new());
+    let bytes = noise(1, 200_000);
+    add_cut(&from, &bytes, Profile::Small);
+    let known = content::find(&from, &Oid::of(&bytes)).unwrap().unwrap();
+    // Cuts of the layout that are none of the stream, twice the same bytes, and another order.
+    let layout = [(150_000, 50_000), (10_001, 77_777), (10_001, 20_000)];
+    let mut mixed = Vec::new();
+    for (offset, len) in layout {
+        mixed.extend_from_slice(&bytes[offset..offset + len]);
+    }
+    let layout = layout.map(|(offset, len)| Extent { bytes: len as u64, stream: 0, offset: offset as u64 });
+    let (oid, size) = (Oid::of(&mixed), mixed.len() as u64);
+    let manifest = Manifest { oid, size, layout: layout.to_vec(), ..known.manifest };
+    let mut batch = from.batch().unwrap();
+    batch.put(manifest.id(), Kind::Manifest, &manifest.encode()).unwrap();
+    batch.bind(dits_format::Binding { oid, manifest: manifest.id(), size, ..known.binding });
+    batch.commit().unwrap();
+    for most in [usize::MAX, 3] {
+        let land = Paper { store: &to, bytes: vec![0; mixed.len()], parts: 0, most };
+        let ranger = Ranger::new(land, vec![whole(oid, 0..size)]);
+        let ended = Pair::new(ranger, Giver::new(Arc::new(from.clone())), Link::default()).run();
+        let stopped = matches!(ended.results[0], Err(SyncError::Stopped));
+        let land = ended.left.into_land();
+        match most {
+            3 => assert!(stopped && land.parts == 3),
+            _ => assert!(!stopped && land.bytes == mixed),
+        }
     }
 }
 
@@ -238,7 +312,7 @@ proptest! {
         let link = Link { flip, ..Link::default() };
         let ended = fetch(link, &here, &server, vec![whole(oid, start..end)]);
         let manifests = ended.left.manifests().to_vec();
-        ended.left.keep().expect("memory has room");
+        ended.left.into_land().keep().expect("memory has room");
         // What came whole is right; what was changed on the way is an error, or lies where nothing is checked.
         if ended.results[0].is_ok() && flip.is_none() {
             let found = bytes_of(&here, &manifests[0].1, &(start..end)).expect("it came");

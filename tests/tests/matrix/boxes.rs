@@ -53,7 +53,14 @@ pub struct Box {
     folder: PathBuf,
     template: PathBuf,
     work: &'static str,
+    is_mounted: bool,
     env: Vec<(&'static str, String)>,
+}
+
+impl Drop for Box {
+    fn drop(&mut self) {
+        self.unmount();
+    }
 }
 
 impl Box {
@@ -84,13 +91,16 @@ impl Box {
             ("HOOK", hook.display().to_string()),
         ];
         let template = user.at("template");
-        let made = Box { user, folder, template, work: shape.work(), env };
+        let is_mounted = shape.origin == Origin::Mounted;
+        let made = Box { user, folder, template, work: shape.work(), is_mounted, env };
+        made.unmount();
         for old in [&made.folder, &made.template] {
             let _ = fs::remove_dir_all(old);
         }
         fs::create_dir(&made.folder).expect("a folder can be made");
         let ran = made.sh(&made.folder, &shape.script());
         assert!(ran.code == Some(0), "{} cannot be built with {}:\n{ran}", shape.name, git.name());
+        made.unmount();
         let call = made.user.call("cp", made.user.home().as_path());
         call.args(["-a".as_ref(), made.folder.as_os_str(), made.template.as_os_str()]).ok();
         made
@@ -98,11 +108,28 @@ impl Box {
 
     /// A fresh copy.
     pub fn refill(&self, shape: &Shape) {
+        self.unmount();
         let _ = fs::remove_dir_all(&self.folder);
         let call = self.user.call("cp", self.user.home().as_path());
         call.args(["-a".as_ref(), self.template.as_os_str(), self.folder.as_os_str()]).ok();
+        if self.is_mounted {
+            self.sh(&self.folder.join("first"), "git dits mount ../repo");
+        }
         if shape.origin != Origin::Bare {
             assert_eq!(self.repo(Place::Here).status(), "", "a fresh copy is not clean");
+        }
+    }
+
+    /// Takes the mount away, if this is one; with force if it must be.
+    fn unmount(&self) {
+        let work = self.folder.join(self.work);
+        if !self.is_mounted || !work.join(".git").exists() {
+            return;
+        }
+        let (home, top) = (self.user.home(), work.as_os_str());
+        let ended = self.user.call("git", &work.join("../first")).args(["dits", "unmount", "../repo"]).run();
+        if ended.code != Some(0) {
+            self.user.call("umount", &home).args(["-l".as_ref(), top]).run();
         }
     }
 

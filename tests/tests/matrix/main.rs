@@ -111,6 +111,30 @@ fn linked_worktree() {
     holds(&Shape { name: "linked", origin: Origin::Linked, ..BUILT });
 }
 
+/// A mount is a working tree like any other.
+#[test]
+fn mounted() {
+    holds(&Shape { name: "mounted", origin: Origin::Mounted, ..BUILT });
+}
+
+#[test]
+fn mounted_with_index_v4_and_hooks() {
+    let config = &[("index.version", "4")];
+    holds(&Shape { name: "mounted v4", config, after: "git dits update", origin: Origin::Mounted, ..BUILT });
+}
+
+#[test]
+fn mounted_with_a_split_index() {
+    let (config, after) = (&[("core.splitIndex", "true")], "git update-index --split-index");
+    holds(&Shape { name: "mounted split", config, after, origin: Origin::Mounted, ..BUILT });
+}
+
+#[test]
+fn mounted_sha256() {
+    let init = "--object-format=sha256";
+    holds(&Shape { name: "mounted sha256", init, origin: Origin::Mounted, ..BUILT });
+}
+
 #[test]
 fn inside_a_submodule() {
     holds(&Shape { name: "submodule", origin: Origin::Submodule, ..BUILT });

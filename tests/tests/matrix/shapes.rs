@@ -30,6 +30,8 @@ pub enum Origin {
     Bare,
     /// As a linked worktree.
     Linked,
+    /// As a mount.
+    Mounted,
     /// As a submodule: the commands run inside.
     Submodule,
     /// As a repository with a submodule: the commands run outside.
@@ -80,6 +82,9 @@ impl Shape {
                 "{}git switch -q --detach\ngit worktree add -q ../repo main\ncd ../repo\n",
                 built("first")
             ),
+            Origin::Mounted => {
+                format!("{}git switch -q --detach\ngit dits mount ../repo main\ncd ../repo\n", built("first"))
+            }
             Origin::Submodule => format!(
                 "{}cd ..\nrm -rf seed\ngit init -q super\ncd super\ngit submodule --quiet add \"$URL\" repo\n\
                  git commit -q -m super\ncd repo\n{branches}",

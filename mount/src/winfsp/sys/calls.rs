@@ -106,7 +106,7 @@ unsafe extern "C" fn volume_info(fs: *mut FileSystem, out: *mut VolumeInfo) -> S
     // SAFETY: WinFsp's own, and `out` is writable.
     unsafe {
         let Ok(space) = shared(fs).volume.mount().space() else { return status(Fault::Io) };
-        let info = VolumeInfo { bytes: space.bytes, free_bytes: space.free_bytes, label_bytes: 0, label: [0; 32] };
+        let info = VolumeInfo { bytes: space.bytes, free_bytes: space.free, label_bytes: 0, label: [0; 32] };
         out.write(info);
     }
     SUCCESS
