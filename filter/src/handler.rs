@@ -177,7 +177,9 @@ impl Filter<'_> {
     /// Entries without size make Git ask for a clean of their files each time, and a `stash pop` leaves some.
     fn settle_sizes(&mut self, critical: &Mutex<()>) {
         let hydrated = matches!(&self.report.hydrated, Some(Ok(outcome)) if !outcome.hydrated.is_empty());
-        if self.policy.no_optional_locks || (self.report.cleaned == 0 && !hydrated) {
+        // What is written in a mount is never hydrated, and costs more to be read.
+        let written = hydrated || (self.policy.in_mount && self.report.smudged > 0);
+        if self.policy.no_optional_locks || (self.report.cleaned == 0 && !written) {
             return;
         }
         let _guard = critical.lock();

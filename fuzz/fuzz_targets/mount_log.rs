@@ -48,10 +48,15 @@ fn check(input: &[u8]) {
         let _ = nodes.path(ino);
         nodes.attr(ino).expect("it is there");
     }
+    let there = all(&nodes);
+    if there.len() < nodes.iter().count() {
+        // A short cut that leaves nodes in no folder comes from no mount.
+        return;
+    }
     let mut again = base();
     let told = nodes.snapshot(|change: &Change| again.apply(change));
     told.expect("what is told fits");
-    assert_eq!(all(&nodes), all(&again));
+    assert_eq!(there, all(&again));
 }
 
 /// All nodes that the top leads to.

@@ -5,6 +5,7 @@
 //! away.
 
 use crate::context::{self, Context};
+use crate::mounting::state::State;
 use crate::{outcome, report, worktree};
 use anyhow::Result;
 use dits_remote::{Direction, RemoteSource, endpoint};
@@ -25,6 +26,17 @@ pub enum From {
     Anywhere,
     /// This remote: where it has its content, if that is known.
     Only(Option<Location>),
+}
+
+/// Whether the working tree is a mount, in which no pointer waits to be hydrated; then it is said what there is instead.
+pub fn is_mount(context: &Context) -> bool {
+    let is_served = State::of(&context.repository.git_dir).is_served();
+    if is_served {
+        report::hint(
+            "in a mount, files are fetched when they are read; 'git dits prefetch <path>' brings them before",
+        );
+    }
+    is_served
 }
 
 /// The remote that the user named, if he did.

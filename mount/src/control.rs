@@ -3,6 +3,7 @@
 //! One connection to its socket is one question: a line of JSON, at most [`LINE_BYTES_MAX`] long, then answers, a line each; the last
 //! is not [`Answer::Progress`]. Pure: who carries the lines is elsewhere.
 
+use crate::read::Traced;
 use serde::{Deserialize, Serialize};
 
 /// Longest line of a question, in bytes.
@@ -29,7 +30,7 @@ pub enum Ask {
     /// The same of ranges of files.
     PrefetchRanges {
         /// Which.
-        ranges: Vec<FileRange>,
+        ranges: Vec<Traced>,
     },
     /// Ends the mount.
     Unmount {
@@ -38,17 +39,6 @@ pub enum Ask {
     },
     /// The locks of this clone changed: who may write is looked at again.
     LocksChanged,
-}
-
-/// Bytes of a file, as a line of a trace has them.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct FileRange {
-    /// The file, from the top of the mount, escaped as in [`path_text`].
-    pub path: String,
-    /// First byte.
-    pub start: u64,
-    /// Behind the last one.
-    pub end: u64,
 }
 
 /// An answer.

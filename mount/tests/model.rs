@@ -123,10 +123,17 @@ impl Model {
                 }
             }
             let meta = file.metadata()?;
-            Ok(format!("{} {}", meta.len(), meta.nlink()).into_bytes())
+            let size = if meta.is_dir() { 0 } else { meta.len() };
+            Ok(format!("{size} {}", meta.nlink()).into_bytes())
         });
         let code = |result: io::Result<Vec<u8>>| result.map_err(|error| error.raw_os_error());
-        assert!(code(mine) == code(real), "{what}: {length} at {offset}");
+        let (mine, real) = (code(mine), code(real));
+        let short = |side: &Result<Vec<u8>, _>| {
+            side.as_ref()
+                .map(|bytes| String::from_utf8_lossy(&bytes[..bytes.len().min(40)]).into_owned())
+                .map_err(Clone::clone)
+        };
+        assert!(mine == real, "{what}: {length} at {offset}: {:?} {:?}", short(&mine), short(&real));
     }
 
     fn rename(&mut self, path: &Path) {

@@ -4,7 +4,7 @@
 
 use dits_chunk::Profile;
 use dits_format::{Oid, Pointer};
-use dits_repo::add::ingest::ingest;
+use dits_repo::add::ingest::{How, ingest};
 use dits_repo::add::{Candidate, record::record};
 use dits_repo::index::{self, blob_id};
 use dits_repo::{Git, Repository};
@@ -12,6 +12,8 @@ use dits_store::MemoryStore;
 use std::collections::HashMap;
 use std::fs;
 use std::sync::Mutex;
+
+const HOW: How = How { threads: 2, in_mount: false };
 
 #[test]
 fn a_file_that_changed_since_it_was_read_gets_no_stat_data() {
@@ -25,7 +27,8 @@ fn a_file_that_changed_since_it_was_read_gets_no_stat_data() {
         Candidate { path: name.into(), old: None, profile: Profile::Small, bytes: 500 }
     };
     let candidates = vec![candidate("stays"), candidate("moves")];
-    let done = ingest(dir.path(), &MemoryStore::default(), candidates, 2, &|_| {}).expect("it can be stored");
+    let done =
+        ingest(dir.path(), &MemoryStore::default(), candidates, HOW, &|_| {}).expect("it can be stored");
     // As large as before, and in the same second or the next one.
     fs::write(dir.path().join("moves"), "moved".repeat(100)).expect("a file can be written");
     let recorded = record(&repository, &done.ingested, &Mutex::new(())).expect("it can be recorded");

@@ -4,15 +4,18 @@
 //! date and does the rest. So options, messages, ignore rules and exit codes are Git's own, and where
 //! anything is out of the ordinary Git simply does all of it, only slower.
 //!
+//! In a mount a file that was only moved or copied from a commit is not even read: the mount knows which content it is.
+//!
 //! One thing is not Git's: `--renormalize` stores all managed files anew, as the attributes and `dits.threshold` say
 //! now, also the raw ones that `git add --renormalize` leaves raw while there is a threshold.
 
 use crate::context::{self, Context};
+use crate::mounting::state::State;
 use crate::report::{self, Failure};
 use anyhow::{Context as _, Result};
 use clap::Parser;
 use dits_repo::add::candidates::{self, Selection};
-use dits_repo::add::ingest::{self, Outcome};
+use dits_repo::add::ingest::{self, How, Outcome};
 use dits_repo::add::{Candidate, record};
 use serde_json::json;
 use std::ffi::OsString;
@@ -184,7 +187,8 @@ fn store(context: &Context, args: &Args, found: Vec<Candidate>) -> Result<Outcom
     let meter = context.meter();
     let total = found.iter().map(|candidate| candidate.bytes).sum();
     let observe = |bytes| meter.show("Storing content", bytes, total);
-    let done = ingest::ingest(repository.worktree()?, &store, found, threads, &observe)?;
+    let how = How { threads, in_mount: State::of(&repository.git_dir).is_served() };
+    let done = ingest::ingest(repository.worktree()?, &store, found, how, &observe)?;
     drop(meter);
     let recorded = record::record(repository, &done.ingested, &critical)?;
     context.settings.trace.event("add", json!({ "stored": recorded.len(), "left": done.left.len() }));

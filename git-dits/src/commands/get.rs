@@ -20,6 +20,9 @@ pub struct Args {
 /// Runs the command.
 pub fn run(args: &Args) -> Result<ExitCode> {
     let context = Context::find(true)?;
+    if hydration::is_mount(&context) {
+        return Ok(ExitCode::SUCCESS);
+    }
     let ghosts = hydration::ghosts(&context, &args.path)?;
     let bytes = hydration::bytes(&ghosts);
     hydration::tell(&hydration::run(&context, ghosts, From::Anywhere)?, bytes)

@@ -6,7 +6,8 @@
 
 use crate::context::{self, Context};
 use crate::hydration;
-use crate::report::{self, FAILED};
+use crate::mounting::state::State;
+use crate::report::{self, FAILED, Failure};
 use anyhow::{Result, ensure};
 use clap::Parser;
 use dits_format::Oid;
@@ -56,6 +57,10 @@ impl Work {
 /// Runs the command.
 pub fn run(args: &Args) -> Result<ExitCode> {
     let context = Context::find(true)?;
+    if State::of(&context.repository.git_dir).is_served() {
+        let hint = "once they are pushed, 'rm' and 'git restore' make them ghosts again";
+        return Err(Failure::new("in a mount, only files that were changed take room", hint).into());
+    }
     let files = hydration::managed(&context, &args.path)?;
     let mut work = Work::default();
     look(&context, files, &mut work)?;

@@ -36,6 +36,9 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     if args.check {
         return check(&ghosts, args.json);
     }
+    if hydration::is_mount(&context) {
+        return Ok(ExitCode::SUCCESS);
+    }
     let bytes = hydration::bytes(&ghosts);
     let done = hydration::run(&context, ghosts, From::Anywhere)?;
     if !args.json {

@@ -13,7 +13,8 @@ use crate::mounting::state::State;
 use crate::report::{self, FAILED, Failure, human_bytes};
 use anyhow::{Context as _, Result};
 use clap::Parser;
-use dits_mount::control::{Answer, Ask, FileRange, LINE_BYTES_MAX, path_text};
+use dits_mount::control::{Answer, Ask, LINE_BYTES_MAX, path_text};
+use dits_mount::read::Traced;
 use dits_remote::meter::DOWNLOADING;
 use dits_remote::ranges::{Ranges, Setup};
 use dits_remote::{Meter, RemoteSource};
@@ -105,7 +106,7 @@ fn files(tracked: Vec<Tracked>) -> Vec<Item> {
 }
 
 /// The lines of a trace.
-fn read(path: &Path) -> Result<Vec<FileRange>> {
+fn read(path: &Path) -> Result<Vec<Traced>> {
     let cannot = || format!("cannot read '{}'", path.display());
     let file = BufReader::new(File::open(path).with_context(cannot)?.take(TRACE_BYTES_MAX));
     let mut ranges = Vec::new();
@@ -158,7 +159,7 @@ fn files_of_mount(state: &State, items: &[Item], whole: bool, meter: &Meter) -> 
     portions(&paths, String::len, |paths| ask(state, &Ask::Prefetch { paths, whole }, meter))
 }
 
-fn ranges_of_mount(state: &State, ranges: &[FileRange], meter: &Meter) -> Result<()> {
+fn ranges_of_mount(state: &State, ranges: &[Traced], meter: &Meter) -> Result<()> {
     portions(ranges, |range| range.path.len(), |ranges| ask(state, &Ask::PrefetchRanges { ranges }, meter))
 }
 

@@ -45,6 +45,9 @@ impl Choice {
 pub fn run(args: &Args) -> Result<ExitCode> {
     let context = Context::find(true)?;
     unlocking::settle(&context);
+    if hydration::is_mount(&context) {
+        return Ok(ExitCode::SUCCESS);
+    }
     let from = hydration::from_remote(&context, args.remote.as_deref())?;
     let ghosts = hydration::chosen(hydration::ghosts(&context, &[])?, &args.choice.filter(&context)?);
     let bytes = hydration::bytes(&ghosts);

@@ -8,7 +8,7 @@ use super::whole::WholeFiles;
 use anyhow::Result;
 use bytes::Bytes;
 use dits_format::{ChunkId, Oid};
-use dits_mount::outside::{ContentFault, Contents, Piece, Priority, Sink};
+use dits_mount::outside::{ContentFault, Contents, Piece, Priority, Sink, Want};
 use dits_remote::ranges::{self, RangeError, Ranges, Setup, Tell, Urgency};
 use dits_remote::{RemoteSource, Settings};
 use dits_repo::settings::Setting;
@@ -108,15 +108,15 @@ impl Contents for StoreContents {
         &self,
         oid: &Oid,
         range: Range<u64>,
-        priority: Priority,
+        want: &Want,
         sink: &mut Sink<'_>,
     ) -> Result<(), ContentFault> {
-        let urgency = match priority {
+        let urgency = match want.priority() {
             Priority::Blocking => Urgency::Blocking,
             Priority::Playhead | Priority::Ahead => Urgency::Soon,
             Priority::Background => Urgency::Background,
         };
-        let want = ranges::Want { urgency, is_over: &|| false };
+        let want = ranges::Want { urgency, is_over: &|| want.is_over() };
         self.ranges.fetch(oid, range, want, &mut |part, bytes| sink(piece(part), bytes)).map_err(fault)
     }
 

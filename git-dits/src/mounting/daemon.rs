@@ -68,7 +68,7 @@ pub fn serve(state: &State, options: &Options, say: &mut dyn FnMut(&Word)) -> Re
     watch_signals(sender.clone())?;
     let mut stage = |text: &str| say(&Word::Stage { text: text.to_owned() });
     let started = start::start(state, &mut info, options, log.clone(), &mut stage)?;
-    let session = started.serve(&dir, &state.folder(), options.read_only)?;
+    let session = started.serve(&dir, options.read_only)?;
     let started = Arc::new(started);
     (info.pid, info.read_only) = (Some(std::process::id()), options.read_only);
     let live = Live { state, dir, started, log, held };

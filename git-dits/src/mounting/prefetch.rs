@@ -10,8 +10,9 @@ use super::contents::StoreContents;
 use super::desk::Say;
 use anyhow::Result;
 use dits_format::Oid;
-use dits_mount::control::{Answer, FileRange, path_bytes, path_text};
+use dits_mount::control::{Answer, path_bytes, path_text};
 use dits_mount::nodes::{Body, Nodes, Source};
+use dits_mount::read::Traced;
 use dits_remote::RemoteSource;
 use dits_remote::ranges::{RangeError, Ranges, Urgency, Want};
 use dits_repo::{ChunkSource, FetchProgress, RepoError};
@@ -64,9 +65,9 @@ pub fn below(nodes: &Nodes, paths: &[String]) -> Result<Vec<Item>, String> {
 }
 
 /// The ranges of a trace by file. Files that are not there any more, or are no ghosts, are passed over.
-pub fn named(ranges: &[FileRange], find: impl Fn(&[u8]) -> Option<Item>) -> Vec<Ranged> {
+pub fn named(ranges: &[Traced], find: impl Fn(&[u8]) -> Option<Item>) -> Vec<Ranged> {
     let mut files: BTreeMap<Vec<u8>, Ranged> = BTreeMap::new();
-    for FileRange { path, start, end } in ranges {
+    for Traced { path, start, end } in ranges {
         let Some(path) = path_bytes(path) else { continue };
         let known = files.contains_key(&path);
         let Some(item) =

@@ -118,9 +118,9 @@ fn contents(
 }
 
 impl Started {
-    /// Mounts it at `dir`; what is written takes its room on the disk of `disk`.
-    pub fn serve(&self, dir: &Path, disk: &Path, read_only: bool) -> Result<Arc<Session>> {
-        let options = fuse::Options { read_only, disk: Some(disk.to_owned()), ..fuse::Options::default() };
+    /// Mounts it at `dir`.
+    pub fn serve(&self, dir: &Path, read_only: bool) -> Result<Arc<Session>> {
+        let options = fuse::Options { read_only, ..fuse::Options::default() };
         let session = Arc::new(fuse::serve(self.mount.clone(), dir, &options).map_err(refused)?);
         Ok(self.session.get_or_init(|| session).clone())
     }

@@ -142,3 +142,7 @@ fn settle(store: &PackStore, binding: &Binding, written: &Result<(), StoreError>
     }
     Ok(())
 }
+
+#[cfg(test)]
+#[path = "whole_tests.rs"]
+mod tests;

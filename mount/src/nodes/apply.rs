@@ -160,7 +160,7 @@ impl Nodes {
             (Some(_), None) => {}
             (Some(Body::File(old)), Some(Made::File(source))) => *old = source.clone(),
             (None, Some(made)) if (self.base_end..self.next).contains(&ino.0) => {
-                drop(self.nodes.insert(ino, node_of(made, meta)))
+                self.nodes.insert(ino, node_of(made, meta));
             }
             _ => return Err(Misfit("a node is something else")),
         }
@@ -238,7 +238,7 @@ impl Nodes {
     /// Puts a node into a folder that has no such name.
     pub(super) fn attach(&mut self, ino: Ino, parent: Ino, name: &[u8]) {
         let Some(node) = self.nodes.get_mut(&ino) else { return };
-        (node.parent, node.name) = (parent, name.into());
+        (node.parent, node.name, node.is_linked) = (parent, name.into(), true);
         let is_folder = matches!(node.body, Body::Directory(_));
         if let Some(Node { body: Body::Directory(entries), folders, .. }) = self.nodes.get_mut(&parent) {
             entries.insert(name.into(), ino);

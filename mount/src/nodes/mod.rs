@@ -7,13 +7,14 @@
 //! Always holds: every node but the root is in exactly one folder under one name, or in none after its removal, when it lives until
 //! [`Nodes::forget`]; numbers are not used twice.
 //!
-//! Memory: about 350 bytes a node beside its name.
+//! Memory: about 250 bytes a node with a name of 20 bytes (measured, `examples/nodes.rs`): 250 MB and a second for a million.
 
 mod apply;
 mod change;
 mod plan;
 mod ranges;
 mod snapshot;
+mod table;
 
 pub use change::{Below, Body, Change, Made, Source, Sparse};
 pub use ranges::Ranges;
@@ -21,7 +22,8 @@ pub use ranges::Ranges;
 use crate::Fault;
 use crate::attr::{Attr, Ino, Kind, Meta, ROOT, Time};
 use crate::base::{BaseEntry, BaseKind, BaseMeta};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
+use table::Table;
 
 /// Blocks that `disk_bytes` is counted in.
 const BLOCK_BYTES: u64 = 512;
@@ -48,7 +50,7 @@ pub struct Node {
 /// All nodes of a mount.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Nodes {
-    nodes: HashMap<Ino, Node>,
+    nodes: Table,
     /// The next number that a node may have.
     next: u64,
     /// Behind the last number of the base.
@@ -66,8 +68,8 @@ impl Nodes {
     pub fn new(base: impl IntoIterator<Item = BaseEntry>, meta: &BaseMeta) -> Nodes {
         let folder = || base_node(Body::Directory(BTreeMap::new()), base_meta(meta, 0o777));
         let mut nodes =
-            Nodes { nodes: HashMap::new(), next: ROOT.0 + 1, base_end: 0, base_print: Default::default() };
-        nodes.nodes.insert(ROOT, folder());
+            Nodes { nodes: Table::default(), next: ROOT.0 + 1, base_end: 0, base_print: Default::default() };
+        nodes.nodes.push(folder());
         let mut print = blake3::Hasher::new();
         // The folders down to the last entry: neighbours share them.
         let mut way: Vec<(Box<[u8]>, Ino)> = Vec::new();
@@ -94,6 +96,7 @@ impl Nodes {
                 way.push((name.into(), ino));
             }
         }
+        nodes.nodes.end_base();
         nodes.base_end = nodes.next;
         nodes.base_print.copy_from_slice(&print.finalize().as_bytes()[..16]);
         nodes
@@ -105,9 +108,8 @@ impl Nodes {
     }
 
     fn insert(&mut self, parent: Ino, name: &[u8], node: Node) -> Ino {
-        let ino = Ino(self.next);
-        self.next += 1;
-        self.nodes.insert(ino, node);
+        let ino = self.nodes.push(node);
+        self.next = ino.0 + 1;
         self.attach(ino, parent, name);
         ino
     }
@@ -150,7 +152,7 @@ impl Nodes {
 
     /// All nodes, in no order.
     pub fn iter(&self) -> impl Iterator<Item = (Ino, &Node)> {
-        self.nodes.iter().map(|(ino, node)| (*ino, node))
+        self.nodes.iter()
     }
 
     /// What `stat` shows of a node.

@@ -287,6 +287,14 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+/// Whether a file that has the bytes of its commit gets another time and nothing else. Git would read all of it to find that nothing
+/// changed, so it need not hear of this.
+fn is_only_older(nodes: &Nodes, ino: Ino, set: &SetAttr) -> bool {
+    let only_time = SetAttr { mtime: set.mtime, ..SetAttr::default() } == *set;
+    let source = nodes.get(ino).map(|node| &node.body);
+    only_time && matches!(source, Ok(Body::File(source)) if !source.is_upper())
+}
+
 #[cfg(all(test, target_os = "linux"))]
 mod full_tests;
 #[cfg(all(test, target_os = "linux"))]

@@ -183,6 +183,7 @@ fn another_time_alone_is_no_change_of_a_file_of_the_commit() {
     mount.set_attr(ino, &SetAttr { mode: Some(0o755), ..time }).unwrap();
     assert_eq!(mount.journal().since(&start).paths, Some(vec![b"a/x.bin".to_vec()]));
     let fh = mount.open(ino, WRITE).unwrap().fh;
+    mount.write(fh, 0, b"W").unwrap();
     mount.release(fh).unwrap();
     let start = mount.journal().since("").token;
     mount.set_attr(ino, &time).unwrap();

@@ -3,12 +3,15 @@
 //! Each thread takes the next file, the largest first, and cleans it into a batch of its own; in the end
 //! every batch is made durable. A file is looked at before and after it is read: one that changed meanwhile,
 //! cannot be read or may not be stored is left to Git, which will say why. A failing store stops everything.
+//! In a mount a ghost is not read: the mount says which content it is, in an attribute that only the mount can set.
 //! Memory: about 2.5 MiB a thread and the store's write buffers.
 
 use super::Candidate;
 use crate::RepoError;
 use crate::clean::Cleaner;
 use crate::hydrate::plan::full_path;
+use dits_format::limits::CONTENT_BYTES_MAX;
+use dits_format::{Oid, Pointer};
 use dits_store::ChunkWrite;
 use std::fs::{self, File, Metadata};
 use std::io::{BufReader, Read};
@@ -39,6 +42,15 @@ pub struct Outcome {
     pub left: Vec<(Vec<u8>, Option<RepoError>)>,
 }
 
+/// How it is done.
+#[derive(Debug, Clone, Copy)]
+pub struct How {
+    /// Threads that read files.
+    pub threads: usize,
+    /// Whether the working tree is a mount that is being served.
+    pub in_mount: bool,
+}
+
 /// Stores the content of `candidates`. `observe` is told how many bytes were read in all.
 ///
 /// # Errors
@@ -47,13 +59,13 @@ pub fn ingest(
     worktree: &Path,
     store: &dyn ChunkWrite,
     mut candidates: Vec<Candidate>,
-    threads: usize,
+    how: How,
     observe: &(dyn Fn(u64) + Sync),
 ) -> Result<Outcome, RepoError> {
     candidates.sort_by_key(|candidate| std::cmp::Reverse(candidate.bytes));
-    let work =
-        Work { worktree, store, candidates, next: AtomicUsize::new(0), bytes: AtomicU64::new(0), observe };
-    let threads = threads.clamp(1, work.candidates.len().max(1));
+    let (next, bytes) = Default::default();
+    let work = Work { worktree, store, candidates, next, bytes, in_mount: how.in_mount, observe };
+    let threads = how.threads.clamp(1, work.candidates.len().max(1));
     let done: Vec<Result<Outcome, RepoError>> = std::thread::scope(|scope| {
         let running: Vec<_> = (0..threads).map(|_| scope.spawn(|| work.run())).collect();
         let joined = running.into_iter().map(|thread| thread.join());
@@ -76,6 +88,7 @@ struct Work<'a> {
     candidates: Vec<Candidate>,
     next: AtomicUsize,
     bytes: AtomicU64,
+    in_mount: bool,
     observe: &'a (dyn Fn(u64) + Sync),
 }
 
@@ -112,6 +125,9 @@ impl Work<'_> {
         if !before.is_file() {
             return Ok(None);
         }
+        if let Some(ghost) = self.in_mount.then(|| ghost(&path, before.len())).flatten() {
+            return Ok(is_same(&before, &look(&path)?).then(|| (ghost.encode(), before)));
+        }
         let file = File::open(&path).map_err(RepoError::io("open", &path))?;
         let mut counted = Counted { file, bytes: 0, work: self };
         let capacity = (before.len() + 1).min(READ_BYTES) as usize;
@@ -122,6 +138,14 @@ impl Work<'_> {
         let unchanged = is_same(&before, &look(&path)?) && read == before.len();
         Ok(unchanged.then_some((blob, before)))
     }
+}
+
+/// The pointer of a file of a mount that nobody has changed, by what the mount says of it.
+fn ghost(path: &Path, bytes: u64) -> Option<Pointer> {
+    let mut value = [0; 100];
+    let length = rustix::fs::getxattr(path, "user.dits.oid", &mut value).ok()?;
+    let oid = Oid::from_hex(value.get(..length)?.strip_prefix(b"blake3:")?)?;
+    (1..=CONTENT_BYTES_MAX).contains(&bytes).then(|| Pointer::new(oid, bytes))
 }
 
 /// Whether two looks saw the same file, unchanged to the nanosecond.
@@ -153,8 +177,11 @@ impl Read for Counted<'_> {
 mod tests {
     use super::*;
     use dits_chunk::Profile;
-    use dits_format::Pointer;
     use dits_store::{MemoryStore, content};
+
+    fn how(threads: usize) -> How {
+        How { threads, in_mount: false }
+    }
 
     fn candidate(worktree: &Path, name: &str, content: &[u8]) -> Candidate {
         fs::write(worktree.join(name), content).unwrap();
@@ -170,7 +197,7 @@ mod tests {
             let candidates: Vec<_> = (0..20)
                 .map(|n| candidate(dir.path(), &format!("{n:02}"), &vec![n; 2000 * n as usize]))
                 .collect();
-            let done = ingest(dir.path(), &store, candidates.clone(), threads, &|_| {}).unwrap();
+            let done = ingest(dir.path(), &store, candidates.clone(), how(threads), &|_| {}).unwrap();
             assert!(done.left.is_empty());
             let found: Vec<_> = done.ingested.iter().map(|file| file.candidate.clone()).collect();
             assert_eq!(found, candidates, "in the order of paths");
@@ -197,7 +224,7 @@ mod tests {
             file.write_all(b"more").unwrap();
         };
         let all = vec![grows, damaged, gone, good];
-        let done = ingest(dir.path(), &MemoryStore::default(), all, 1, &append).unwrap();
+        let done = ingest(dir.path(), &MemoryStore::default(), all, how(1), &append).unwrap();
         let names: Vec<_> = done.ingested.iter().map(|file| &file.candidate.path[..]).collect();
         assert_eq!(names, [b"good"]);
         let mut left: Vec<_> = done.left.iter().map(|(path, why)| (&path[..], why.is_none())).collect();

@@ -123,11 +123,11 @@ impl Box {
     /// Takes the mount away, if this is one; with force if it must be.
     fn unmount(&self) {
         let work = self.folder.join(self.work);
-        if !self.is_mounted || !work.join(".git").exists() {
+        if !self.is_mounted || !self.folder.join("first").exists() {
             return;
         }
         let (home, top) = (self.user.home(), work.as_os_str());
-        let ended = self.user.call("git", &work.join("../first")).args(["dits", "unmount", "../repo"]).run();
+        let ended = self.user.call("git", &self.folder.join("first")).args(["dits", "unmount", "../repo"]).run();
         if ended.code != Some(0) {
             self.user.call("umount", &home).args(["-l".as_ref(), top]).run();
         }
