@@ -26,8 +26,6 @@ mod fault;
 #[cfg(all(feature = "fuse", target_os = "linux"))]
 pub mod fuse;
 pub mod journal;
-#[cfg(feature = "winfsp")]
-pub mod winfsp;
 #[cfg(feature = "nfs")]
 pub mod nfs;
 pub mod nodes;
@@ -36,6 +34,8 @@ pub mod outside;
 pub mod overlay;
 pub mod read;
 mod sys;
+#[cfg(feature = "winfsp")]
+pub mod winfsp;
 
 pub use fault::Fault;
 pub use ops::Mount;

@@ -58,21 +58,21 @@ pub fn mode(old: u16, attributes: u32) -> u16 {
 /// Why an operation failed, as an `NTSTATUS`.
 pub fn status(fault: Fault) -> i32 {
     let status: u32 = match fault {
-        Fault::NotFound | Fault::Stale => 0xc000_0034,   // STATUS_OBJECT_NAME_NOT_FOUND
-        Fault::Exists => 0xc000_0035,                    // STATUS_OBJECT_NAME_COLLISION
-        Fault::NotDirectory => 0xc000_0103,              // STATUS_NOT_A_DIRECTORY
-        Fault::IsDirectory => 0xc000_00ba,               // STATUS_FILE_IS_A_DIRECTORY
-        Fault::NotEmpty => 0xc000_0101,                  // STATUS_DIRECTORY_NOT_EMPTY
+        Fault::NotFound | Fault::Stale => 0xc000_0034, // STATUS_OBJECT_NAME_NOT_FOUND
+        Fault::Exists => 0xc000_0035,                  // STATUS_OBJECT_NAME_COLLISION
+        Fault::NotDirectory => 0xc000_0103,            // STATUS_NOT_A_DIRECTORY
+        Fault::IsDirectory => 0xc000_00ba,             // STATUS_FILE_IS_A_DIRECTORY
+        Fault::NotEmpty => 0xc000_0101,                // STATUS_DIRECTORY_NOT_EMPTY
         Fault::Denied | Fault::NotPermitted => 0xc000_0022, // STATUS_ACCESS_DENIED
-        Fault::ReadOnly => 0xc000_00a2,                  // STATUS_MEDIA_WRITE_PROTECTED
-        Fault::NoSpace => 0xc000_007f,                   // STATUS_DISK_FULL
-        Fault::Invalid => 0xc000_000d,                   // STATUS_INVALID_PARAMETER
-        Fault::NameTooLong => 0xc000_0106,               // STATUS_NAME_TOO_LONG
-        Fault::TooLarge => 0xc000_0904,                  // STATUS_FILE_TOO_LARGE
+        Fault::ReadOnly => 0xc000_00a2,                // STATUS_MEDIA_WRITE_PROTECTED
+        Fault::NoSpace => 0xc000_007f,                 // STATUS_DISK_FULL
+        Fault::Invalid => 0xc000_000d,                 // STATUS_INVALID_PARAMETER
+        Fault::NameTooLong => 0xc000_0106,             // STATUS_NAME_TOO_LONG
+        Fault::TooLarge => 0xc000_0904,                // STATUS_FILE_TOO_LARGE
         Fault::NotSupported | Fault::NoData => 0xc000_00bb, // STATUS_NOT_SUPPORTED
-        Fault::Busy => 0xc000_0043,                      // STATUS_SHARING_VIOLATION
-        Fault::BadHandle => 0xc000_0008,                 // STATUS_INVALID_HANDLE
-        Fault::Io => 0xc000_009c,                        // STATUS_DEVICE_DATA_ERROR
+        Fault::Busy => 0xc000_0043,                    // STATUS_SHARING_VIOLATION
+        Fault::BadHandle => 0xc000_0008,               // STATUS_INVALID_HANDLE
+        Fault::Io => 0xc000_009c,                      // STATUS_DEVICE_DATA_ERROR
     };
     status.cast_signed()
 }

@@ -73,9 +73,8 @@ impl Volume {
         self.mount.with_nodes(|nodes| {
             parts.iter().try_fold(ROOT, |folder, name| match nodes.child(folder, name.as_bytes()) {
                 Err(Fault::NotFound) => {
-                    let is_same = |other: &[u8]| {
-                        std::str::from_utf8(other).is_ok_and(|other| names::same(name, other))
-                    };
+                    let is_same =
+                        |other: &[u8]| std::str::from_utf8(other).is_ok_and(|other| names::same(name, other));
                     let mut others = nodes.folder(folder)?.iter();
                     others.find(|(other, _)| is_same(other)).map(|(_, ino)| *ino).ok_or(Fault::NotFound)
                 }
@@ -229,7 +228,9 @@ impl Volume {
         let there = self.find(&names::parts(new_path).ok_or(Fault::Invalid)?);
         match there {
             Ok(other) if other != ino && !replace => return Err(Fault::Exists),
-            Ok(other) if other != ino => new_name = String::from_utf8_lossy(&self.named(other)?.1).into_owned(),
+            Ok(other) if other != ino => {
+                new_name = String::from_utf8_lossy(&self.named(other)?.1).into_owned()
+            }
             _ => {}
         }
         self.mount.rename((from, &name), (to, new_name.as_bytes()), Replace::Yes)
@@ -256,7 +257,9 @@ impl Volume {
         }
         let marker = marker.filter(|marker| *marker != dot && *marker != dots);
         let after = match marker {
-            Some(marker) => Some(names::parts(marker).and_then(|mut parts| parts.pop()).ok_or(Fault::Invalid)?),
+            Some(marker) => {
+                Some(names::parts(marker).and_then(|mut parts| parts.pop()).ok_or(Fault::Invalid)?)
+            }
             None => None,
         };
         let mut after = after.map(String::into_bytes);
@@ -266,7 +269,9 @@ impl Volume {
             after = Some(last.name.to_vec());
             for entry in &page {
                 // What cannot be shown, or is gone meanwhile, is left out.
-                let (Some(name), Ok(attr)) = (names::shown(&entry.name), self.mount.attr(entry.ino)) else { continue };
+                let (Some(name), Ok(attr)) = (names::shown(&entry.name), self.mount.attr(entry.ino)) else {
+                    continue;
+                };
                 if !each(&name, &convert::info(&attr)) {
                     return Ok(());
                 }

@@ -53,7 +53,11 @@ fn files_are_made_written_renamed_and_deleted() {
     assert_eq!(volume.write(file, end, b"!").unwrap().1.bytes, 8);
     assert_eq!(volume.resize(file, 3).unwrap().bytes, 3);
     volume.close(file);
-    assert_eq!(volume.create(&path("\\NEW"), true).err(), None, "names that differ in case are two, as in Git");
+    assert_eq!(
+        volume.create(&path("\\NEW"), true).err(),
+        None,
+        "names that differ in case are two, as in Git"
+    );
     volume.rename(&path("\\new\\F"), &path("\\new\\g"), false).unwrap();
     assert_eq!(volume.rename(&path("\\new\\g"), &path("\\readme"), false), Err(Fault::Exists));
     let (folder, _) = volume.open(&path("\\New"), Wanted::default()).unwrap();

@@ -118,8 +118,7 @@ pub struct Interface {
     pub cleanup: Option<unsafe extern "C" fn(Fs, File, Path, u32)>,
     pub close: Option<unsafe extern "C" fn(Fs, File)>,
     pub read: Option<unsafe extern "C" fn(Fs, File, *mut u8, u64, u32, *mut u32) -> Status>,
-    pub write:
-        Option<unsafe extern "C" fn(Fs, File, *const u8, u64, u32, u8, u8, *mut u32, Info) -> Status>,
+    pub write: Option<unsafe extern "C" fn(Fs, File, *const u8, u64, u32, u8, u8, *mut u32, Info) -> Status>,
     pub flush: Option<unsafe extern "C" fn(Fs, File, Info) -> Status>,
     pub file_info: Option<unsafe extern "C" fn(Fs, File, Info) -> Status>,
     pub set_basic: Option<unsafe extern "C" fn(Fs, File, u32, u64, u64, u64, u64, Info) -> Status>,
@@ -128,8 +127,7 @@ pub struct Interface {
     pub rename: Option<unsafe extern "C" fn(Fs, File, Path, Path, u8) -> Status>,
     pub security: Option<unsafe extern "C" fn(Fs, File, *mut c_void, *mut usize) -> Status>,
     pub set_security: Option<unsafe extern "C" fn()>,
-    pub read_dir:
-        Option<unsafe extern "C" fn(Fs, File, Path, Path, *mut c_void, u32, *mut u32) -> Status>,
+    pub read_dir: Option<unsafe extern "C" fn(Fs, File, Path, Path, *mut c_void, u32, *mut u32) -> Status>,
     /// Reparse points, streams, control codes, `CreateEx`, extended attributes and what is reserved: none of them is offered.
     pub rest: [Option<unsafe extern "C" fn()>; 45],
 }

@@ -151,7 +151,12 @@ unsafe extern "C" fn security_by_name(
     }
 }
 
-unsafe extern "C" fn security(fs: *mut FileSystem, _: *mut c_void, out: *mut c_void, size: *mut usize) -> Status {
+unsafe extern "C" fn security(
+    fs: *mut FileSystem,
+    _: *mut c_void,
+    out: *mut c_void,
+    size: *mut usize,
+) -> Status {
     // SAFETY: WinFsp's own.
     unsafe { give_security(shared(fs), out, size) }
 }

@@ -70,13 +70,25 @@ impl Session {
             sectors_per_unit: 1,
             name_chars_max: NAME_CHARS_MAX as u16,
             file_info_timeout_ms: INFO_TIMEOUT_MS,
-            flags: CASE_PRESERVED | UNICODE | PERSISTENT_ACLS | CLEANUP_WHEN_MODIFIED | CONTEXT_OF_HANDLE | read_only,
+            flags: CASE_PRESERVED
+                | UNICODE
+                | PERSISTENT_ACLS
+                | CLEANUP_WHEN_MODIFIED
+                | CONTEXT_OF_HANDLE
+                | read_only,
             name: name("git-dits"),
             ..empty_params()
         };
         let mut fs = std::ptr::null_mut();
         // SAFETY: all pointers are valid, and those to the interface stay so as long as the session lives.
-        checked(unsafe { (shared.dll.create)(w!("WinFsp.Disk"), &raw const params, &raw const shared.interface, &raw mut fs) })?;
+        checked(unsafe {
+            (shared.dll.create)(
+                w!("WinFsp.Disk"),
+                &raw const params,
+                &raw const shared.interface,
+                &raw mut fs,
+            )
+        })?;
         // From here on dropping it takes it away again.
         let session = Session { shared, fs };
         let place: Vec<u16> = place.as_os_str().encode_wide().chain([0]).collect();
