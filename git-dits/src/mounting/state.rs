@@ -58,6 +58,9 @@ pub struct Info {
     pub read_only: bool,
     /// The process that serves it; `None` when it was ended in order.
     pub pid: Option<u32>,
+    /// Where it is served with NFS, if it is.
+    #[serde(default)]
+    pub nfs: Option<super::nfs::Address>,
 }
 
 /// `info.json`.

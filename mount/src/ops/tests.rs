@@ -398,3 +398,52 @@ fn a_file_in_too_many_parts_is_filled_from_what_it_was() {
     assert!(read_all(&mount, "x") == expected);
     assert!(std::fs::metadata(dir.path().join("log")).unwrap().len() < 3 << 20, "it was made shorter");
 }
+
+#[test]
+fn many_threads_get_on_with_each_other() {
+    const THREADS: u8 = 8;
+    let dir = tempfile::tempdir().unwrap();
+    let mount = Arc::new(mount(dir.path()));
+    mount.offer_backing(true);
+    let pointer = dits_format::pointer::Pointer::new(Oid([7; 32]), GHOST.len() as u64).encode();
+    let work = move |mount: &Mount, thread: u8| {
+        for round in 0..300u16 {
+            let name: &[u8] =
+                [&b"a.bin"[..], b"b.bin", b".gitattributes"][usize::from(round + u16::from(thread)) % 3];
+            let other: &[u8] = if round % 2 == 0 { b"b.bin" } else { b"c.bin" };
+            // Others take files away at any moment: each step may fail, and none may wait for ever.
+            if let Ok((attr, opened)) = mount.create(ROOT, name, WRITE, BY, false) {
+                let _ =
+                    mount.write(opened.fh, 0, if round % 3 == 0 { &pointer } else { b"*.bin filter=dits\n" });
+                let _ = mount.read(opened.fh, 0, 100);
+                let _ = mount
+                    .set_attr(attr.ino, &SetAttr { bytes: Some(u64::from(round)), ..SetAttr::default() });
+                let _ = mount.sync(opened.fh);
+                mount.release(opened.fh).unwrap();
+            }
+            let _ = mount.rename((ROOT, name), (ROOT, other), Replace::Yes);
+            if let Ok(opened) = mount.lookup(ROOT, other).and_then(|attr| mount.open(attr.ino, READ)) {
+                let _ = mount.try_read(opened.fh, 0, 100);
+                mount.release(opened.fh).unwrap();
+            }
+            let _ = mount.unlink(ROOT, other);
+        }
+    };
+    let (done, ended) = std::sync::mpsc::channel();
+    for thread in 0..THREADS {
+        let (mount, done, work) = (mount.clone(), done.clone(), work.clone());
+        std::thread::spawn(move || {
+            work(&mount, thread);
+            done.send(()).unwrap();
+        });
+    }
+    for _ in 0..THREADS {
+        ended.recv_timeout(std::time::Duration::from_secs(60)).expect("a thread waits for ever, or panicked");
+    }
+    let state = mount.state();
+    assert!(state.open.is_empty() && state.handles.is_empty());
+    drop(state);
+    let again = self::mount(dir.path());
+    let entries = |mount: &Mount| mount.read_dir(ROOT, None, 99).unwrap();
+    assert_eq!(entries(&again), entries(&mount));
+}
