@@ -6,52 +6,32 @@ use crate::report::Failure;
 use anyhow::{Context as _, Result};
 use dits_mount::fuse::{self, Unmount, UnmountError};
 use std::fs;
-use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-/// Kind of our mounts in the table.
-const KIND: &str = "fuse.git-dits";
 /// Processes that are named.
 const USERS_MAX: usize = 10;
 
-/// Kind of the filesystem that is mounted at `dir`; of several the one that programs see.
+/// Kind of the filesystem that is mounted at `dir`.
 fn mounted(dir: &Path) -> Result<Option<String>> {
-    const TABLE: &str = "/proc/self/mountinfo";
-    let table = fs::read(TABLE).with_context(|| format!("cannot read '{TABLE}'"))?;
-    Ok(find(&table, dir))
+    let mounted = fuse::mounted(dir).context("cannot read the table of mounts")?;
+    Ok(mounted.map(|mounted| mounted.kind))
 }
 
-fn find(table: &[u8], dir: &Path) -> Option<String> {
-    let kind = |line: &[u8]| {
-        let mut words = line.split(|byte| *byte == b' ');
-        let is_there = words.nth(4).is_some_and(|point| unescape(point) == dir);
-        let kind = words.skip_while(|word| *word != b"-").nth(1)?;
-        is_there.then(|| String::from_utf8_lossy(kind).into_owned())
-    };
-    table.split(|byte| *byte == b'\n').rev().find_map(kind)
-}
-
-/// Blanks and backslashes of the table are octal.
-fn unescape(text: &[u8]) -> PathBuf {
-    let (mut out, mut rest) = (Vec::new(), text);
-    while let [first, after @ ..] = rest {
-        let code = after.get(..3).filter(|_| *first == b'\\');
-        let code = code.and_then(|code| u8::from_str_radix(std::str::from_utf8(code).ok()?, 8).ok());
-        out.push(code.unwrap_or(*first));
-        rest = if code.is_some() { &after[3..] } else { after };
-    }
-    PathBuf::from(std::ffi::OsString::from_vec(out))
+/// Kind of the filesystem that is mounted at `dir`, as far as the system tells.
+pub fn kind(dir: &Path) -> Option<String> {
+    mounted(dir).ok().flatten()
 }
 
 /// Whether a mount of ours is at `dir`, served or not.
 pub fn is_there(dir: &Path) -> bool {
-    mounted(dir).is_ok_and(|kind| kind.is_some_and(|kind| kind == KIND))
+    mounted(dir).is_ok_and(|kind| kind.is_some_and(|kind| kind == fuse::KIND))
 }
 
 /// Takes away what a killed process left at `dir`. Whoever calls holds the lock of the mount, so none of it is alive.
 pub fn clear(dir: &Path) -> Result<()> {
     while let Some(kind) = mounted(dir)? {
-        if kind != KIND {
+        if kind != fuse::KIND {
             let text = format!("something else is mounted at '{}' ({kind})", dir.display());
             return Err(Failure::fatal(text, format!("'umount {}' first", dir.display())).into());
         }
@@ -100,17 +80,6 @@ fn maps(process: &Path, dir: &Path) -> bool {
 mod tests {
     use super::*;
     use std::process::{Command, Stdio};
-
-    #[test]
-    fn the_last_mount_at_a_folder_is_found_though_its_name_has_blanks() {
-        let table = b"22 1 8:1 / / rw - ext4 /dev/sda rw\n\
-            40 22 0:40 / /a\\040b rw,nosuid shared:7 - tmpfs none rw\n\
-            41 22 0:41 / /a\\040b rw,nosuid shared:7 master:2 - fuse.git-dits git-dits rw\n";
-        let kind = |dir: &str| find(table, Path::new(dir));
-        assert_eq!(kind("/a b"), Some(KIND.to_owned()));
-        assert_eq!(kind("/a"), None);
-        assert_eq!(kind("/"), Some("ext4".to_owned()));
-    }
 
     #[test]
     fn who_is_in_a_folder_is_named() {

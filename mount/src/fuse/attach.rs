@@ -5,6 +5,7 @@
 //! leave to mount, the helper) are different errors, as each has another remedy; see [`ServeError::hint`].
 
 use super::Options;
+use super::table::KIND;
 use rustix::fs::{AtFlags, CWD};
 use rustix::mount::MountFlags;
 use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, recvmsg};
@@ -18,8 +19,6 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-/// What the kernel calls our mounts, so that one that is left behind is known to be ours.
-pub(super) const KIND: &str = "fuse.git-dits";
 const NAME: &str = "git-dits";
 /// How long the helper may take.
 const HELPER_DEADLINE: Duration = Duration::from_secs(20);

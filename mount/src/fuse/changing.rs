@@ -70,12 +70,12 @@ impl Served {
         let sizes = |attr: Result<Attr, Fault>| attr.ok().map(|attr| (attr.ino, attr.bytes));
         let before = [sizes(self.mount.lookup(from, name)), sizes(self.mount.lookup(to, new_name))];
         let result = self.mount.rename((from, name), (to, new_name), replace);
-        let is_done = result.is_ok();
-        answer::done(reply, result);
-        for (ino, bytes) in before.into_iter().flatten().filter(|_| is_done) {
+        // Before the answer, as whoever hears it may read at once. A move locks no pages, so the kernel does not wait for it.
+        for (ino, bytes) in before.into_iter().flatten().filter(|_| result.is_ok()) {
             if self.mount.attr(ino).is_ok_and(|attr| attr.bytes != bytes) {
                 self.forget_bytes(ino);
             }
         }
+        answer::done(reply, result);
     }
 }

@@ -1,6 +1,6 @@
 //! A mount for Linux, through the kernel's FUSE.
 //!
-//! - `attach`: a connection to the kernel, mounted at a folder; `detach`: ending mounts, also those of dead processes.
+//! - `attach`: a connection to the kernel, mounted at a folder; `detach`: ending mounts; `table`: which there are.
 //! - `adapter`: each request of the kernel as an operation of [`Mount`]; `convert`, `answer`: its words; `served`: what that takes.
 //! - `opening`, `passthrough`: which way the kernel reads a file; `changing`: what it must hear of.
 //! - `dirs`: open folders; `pool`: threads for requests that may block; `counts`: how many came.
@@ -24,10 +24,12 @@ mod opening;
 mod passthrough;
 mod pool;
 mod served;
+mod table;
 mod tune;
 
 pub use attach::ServeError;
-pub use detach::{Unmount, UnmountError, detach_dead, place, unmount};
+pub use detach::{Unmount, UnmountError, unmount};
+pub use table::{KIND, Mounted, mounted};
 
 use crate::Mount;
 use adapter::Adapter;

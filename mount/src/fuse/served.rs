@@ -52,7 +52,7 @@ impl Served {
         self.counts.seen().map(|(name, count)| (name.to_owned(), count.into())).collect()
     }
 
-    /// Tells the kernel that what it has of a file is wrong. Not to be called before the request that made it so was answered: the
+    /// Tells the kernel that what it has of a file is wrong. Not to be called while a read or write of it is not answered by who calls: the
     /// kernel would wait for that answer.
     pub(super) fn forget_bytes(&self, ino: Ino) {
         if let Some(notifier) = self.notifier.get() {

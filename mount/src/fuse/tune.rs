@@ -2,7 +2,7 @@
 //!
 //! Nothing here is needed for right answers: a kernel that is old, or a user who may not, makes a mount slower.
 
-use super::detach;
+use super::table;
 use fuser::{InitFlags, KernelConfig};
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -66,7 +66,7 @@ impl fmt::Display for ReadAhead {
 /// Has the kernel read ahead further below `dir`.
 pub(super) fn raise_read_ahead(dir: &Path) -> ReadAhead {
     let raise = || {
-        let listed = detach::at(dir)?.ok_or(std::io::ErrorKind::NotFound)?;
+        let listed = table::mounted(dir)?.ok_or(std::io::ErrorKind::NotFound)?;
         let bdi: PathBuf = ["/sys/class/bdi", &listed.device, "read_ahead_kb"].iter().collect();
         std::fs::write(bdi, READ_AHEAD_KIB.to_string())
     };
