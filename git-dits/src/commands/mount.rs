@@ -8,10 +8,11 @@ use crate::context::{self, Context};
 use crate::mounting::daemon::{self, By, already};
 use crate::mounting::launch::{self, Word};
 use crate::mounting::state::{Info, State};
-use crate::mounting::{base, dir, settings, start};
+use crate::mounting::{base, control, dir, settings, start};
 use crate::report::{self, FATAL, Failure};
 use anyhow::{Context as _, Result};
 use clap::Parser;
+use dits_mount::control::Ask;
 use dits_repo::linked::{self, Head};
 use dits_repo::{Git, RepoError, Repository};
 use rustix::fs::Mode;
@@ -20,6 +21,7 @@ use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::time::Duration;
 
 /// Mount a branch on a folder: its files are there at once, and fetched when they are read
 ///
@@ -54,6 +56,9 @@ pub struct Args {
     json: bool,
 }
 
+/// How long a mount may take to say that it is there.
+const ANSWER_MAX: Duration = Duration::from_secs(5);
+
 /// Runs the command.
 pub fn run(args: &Args) -> Result<ExitCode> {
     let context = Context::find_around(&args.dir)?;
@@ -70,7 +75,8 @@ pub fn run(args: &Args) -> Result<ExitCode> {
 
 /// Mounts what was mounted before.
 fn again(context: &Context, args: &Args, state: &State) -> Result<()> {
-    if state.is_served() {
+    // One that was killed just now holds its lock a moment longer: the next process waits for that.
+    if control::ask(state, &Ask::Status, ANSWER_MAX, &mut |_| {}).is_ok() {
         return Err(already(state).into());
     }
     if args.rev.is_some() || args.branch.is_some() || args.detach {

@@ -22,12 +22,6 @@ use signal_hook::iterator::Signals;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver, Sender};
-use std::time::{Duration, Instant};
-
-/// How long another process may still hold the lock: it is about to end, or only looks whether somebody has it.
-const LOCK_MAX: Duration = Duration::from_secs(3);
-/// Between two looks at the lock.
-const LOOK: Duration = Duration::from_millis(20);
 
 /// Why the process ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -78,7 +72,7 @@ pub struct Options {
 
 /// Serves a mount until it ends; `say` hears how the start goes.
 pub fn serve(state: &State, options: &Options, say: &mut dyn FnMut(&Word)) -> Result<()> {
-    let held = hold(state)?;
+    let held = state.hold_soon()?.ok_or_else(|| already(state))?;
     let mut info = state.info()?;
     let dir = state.dir().with_context(|| format!("git does not know the folder of '{}'", state.name()))?;
     system::clear(&dir)?;
@@ -181,19 +175,6 @@ impl Live<'_> {
         }
         self.log.flush();
         drop(self.held);
-    }
-}
-
-fn hold(state: &State) -> Result<Held> {
-    let end = Instant::now() + LOCK_MAX;
-    loop {
-        if let Some(held) = state.hold()? {
-            return Ok(held);
-        }
-        if Instant::now() > end {
-            return Err(already(state).into());
-        }
-        std::thread::park_timeout(LOOK);
     }
 }
 
