@@ -80,7 +80,8 @@ pub fn start(
     let outer = Mutex::new(OuterAttributes::find(&repository, |name| std::env::var_os(name))?);
     let contents = Arc::new(contents(repository, options, state, log.clone())?);
     let trace = options.trace.as_deref().map(trace).transpose()?;
-    let engine = Engine::new(contents.clone(), read::Options { trace, ..read::Options::default() });
+    let reading = read::Options { trace, events: Some(log.clone()), ..read::Options::default() };
+    let engine = Engine::new(contents.clone(), reading);
     let parts = Parts {
         nodes,
         overlay: Some(overlay),
@@ -147,7 +148,7 @@ impl Started {
 
     /// Whether remotes could be reached when one was last needed.
     pub fn is_online(&self) -> bool {
-        self.contents.ranges().is_online()
+        self.engine.is_online() && self.contents.ranges().is_online()
     }
 
     /// What was counted.

@@ -8,6 +8,10 @@
 //!
 //! Units: bytes.
 
+mod bounds;
+
+pub(super) use bounds::Bounds;
+
 use crate::outside::{Priority, Want};
 use dits_format::Oid;
 use std::collections::HashMap;
@@ -35,28 +39,6 @@ pub(super) struct Reader {
     pub(super) oid: Oid,
     /// Its size.
     pub(super) bytes: u64,
-}
-
-/// What bounds the flights.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Bounds {
-    /// Flights at a time.
-    pub(super) flights: usize,
-    /// Bytes of a flight.
-    pub(super) flight_bytes: u64,
-}
-
-impl Bounds {
-    /// How many flights of this priority and of less urgent ones there may be.
-    fn most(&self, priority: Priority) -> usize {
-        let all = self.flights;
-        match priority {
-            Priority::Blocking => all,
-            Priority::Playhead => all.saturating_sub(1).max(1),
-            Priority::Ahead => all.saturating_sub(2).max(1),
-            Priority::Background => (all / 2).max(1),
-        }
-    }
 }
 
 #[derive(Debug)]
