@@ -66,8 +66,8 @@ requests() { # DIR NAME COMMAND...: times it, and shows how many requests of eac
     timed "$@" >"$tmp/out"
     git -C "$dir" dits mounts --stats --json >"$tmp/after"
     for kind in lookup getattr readdir readdirplus open read create write unlink; do
-        was=$(grep -o "\"$kind\": [0-9]*" "$tmp/before" | head -1 | cut -d' ' -f2)
-        now=$(grep -o "\"$kind\": [0-9]*" "$tmp/after" | head -1 | cut -d' ' -f2)
+        was=$(sed -n "s/.*\"$kind\": \([0-9]*\).*/\1/p" "$tmp/before" | head -1)
+        now=$(sed -n "s/.*\"$kind\": \([0-9]*\).*/\1/p" "$tmp/after" | head -1)
         [ "${now:-0}" = "${was:-0}" ] || printf '  %s %d' "$kind" $((${now:-0} - ${was:-0}))
     done
     printf '  lines printed: %d\n' "$(wc -l <"$tmp/out")"

@@ -5,7 +5,7 @@
 //! away.
 
 use crate::context::{self, Context};
-use crate::mounting::state::State;
+use crate::mounting::inside;
 use crate::{outcome, report, worktree};
 use anyhow::Result;
 use dits_remote::{Direction, RemoteSource, endpoint};
@@ -30,7 +30,7 @@ pub enum From {
 
 /// Whether the working tree is a mount, in which no pointer waits to be hydrated; then it is said what there is instead.
 pub fn is_mount(context: &Context) -> bool {
-    let is_served = State::of(&context.repository.git_dir).is_served();
+    let is_served = inside::is_mount(&context.repository);
     if is_served {
         report::hint(
             "in a mount, files are fetched when they are read; 'git dits prefetch <path>' brings them before",

@@ -149,6 +149,24 @@ fn a_ghost_that_only_gets_another_time_is_not_read() {
     });
 }
 
+/// Git compares whole seconds, and ghosts have another time than that of their writing.
+#[test]
+fn two_ghosts_of_one_size_in_one_second_are_told_apart() {
+    with_each_git(|_, user| {
+        let mount = Mounted::new(&large(user), "m", &["-b", "work", "main"]);
+        let repo = mount.repo();
+        for n in 0..3 {
+            fs::remove_file(mount.at("media/d1/1.mov")).unwrap();
+            repo.git(&["checkout", "-q", "--", "media/d1/1.mov"]);
+            assert_eq!(repo.git(&["diff-files", "--name-only"]).text(), "");
+            fs::remove_file(mount.at("media/d1/1.mov")).unwrap();
+            let other = pointer(1).replace("oid blake3:0", &format!("oid blake3:{}", n + 1));
+            fs::write(mount.at("media/d1/1.mov"), other).unwrap();
+            assert_eq!(repo.git(&["diff-files", "--name-only"]).text(), "media/d1/1.mov\n");
+        }
+    });
+}
+
 #[test]
 fn names_of_any_bytes_come_through_the_hook() {
     with_each_git(|_, user| {

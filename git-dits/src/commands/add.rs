@@ -10,7 +10,7 @@
 //! now, also the raw ones that `git add --renormalize` leaves raw while there is a threshold.
 
 use crate::context::{self, Context};
-use crate::mounting::state::State;
+use crate::mounting::inside;
 use crate::report::{self, Failure};
 use anyhow::{Context as _, Result};
 use clap::Parser;
@@ -187,7 +187,7 @@ fn store(context: &Context, args: &Args, found: Vec<Candidate>) -> Result<Outcom
     let meter = context.meter();
     let total = found.iter().map(|candidate| candidate.bytes).sum();
     let observe = |bytes| meter.show("Storing content", bytes, total);
-    let how = How { threads, in_mount: State::of(&repository.git_dir).is_served() };
+    let how = How { threads, in_mount: inside::is_mount(repository) };
     let done = ingest::ingest(repository.worktree()?, &store, found, how, &observe)?;
     drop(meter);
     let recorded = record::record(repository, &done.ingested, &critical)?;

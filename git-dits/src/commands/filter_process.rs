@@ -8,7 +8,7 @@
 
 use super::update;
 use crate::context::{self, Context, guard_signals};
-use crate::mounting::state::State;
+use crate::mounting::inside;
 use crate::{lockable, outcome, report};
 use anyhow::Result;
 use clap::Parser;
@@ -63,7 +63,7 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     };
     let policy = Policy {
         skip_smudge: args.skip || context::skip_smudge(),
-        in_mount: State::of(&context.repository.git_dir).is_served(),
+        in_mount: inside::is_mount(&context.repository),
         no_optional_locks: std::env::var_os("GIT_OPTIONAL_LOCKS").is_some()
             && !context::env_is_true("GIT_OPTIONAL_LOCKS"),
     };

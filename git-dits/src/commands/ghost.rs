@@ -6,7 +6,7 @@
 
 use crate::context::{self, Context};
 use crate::hydration;
-use crate::mounting::state::State;
+use crate::mounting::inside;
 use crate::report::{self, FAILED, Failure};
 use anyhow::{Result, ensure};
 use clap::Parser;
@@ -57,7 +57,7 @@ impl Work {
 /// Runs the command.
 pub fn run(args: &Args) -> Result<ExitCode> {
     let context = Context::find(true)?;
-    if State::of(&context.repository.git_dir).is_served() {
+    if inside::is_mount(&context.repository) {
         let hint = "once they are pushed, 'rm' and 'git restore' make them ghosts again";
         return Err(Failure::new("in a mount, only files that were changed take room", hint).into());
     }

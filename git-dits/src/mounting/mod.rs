@@ -20,6 +20,7 @@ pub mod desk;
 pub mod dir;
 pub mod gate;
 pub mod index;
+pub mod inside;
 pub mod launch;
 pub mod log;
 pub mod nfs;

@@ -127,12 +127,6 @@ fn mounted_with_index_v4_and_hooks() {
 }
 
 #[test]
-fn mounted_with_a_split_index() {
-    let (config, after) = (&[("core.splitIndex", "true")], "git update-index --split-index");
-    holds(&Shape { name: "mounted split", config, after, origin: Origin::Mounted, ..BUILT });
-}
-
-#[test]
 fn mounted_sha256() {
     let init = "--object-format=sha256";
     holds(&Shape { name: "mounted sha256", init, origin: Origin::Mounted, ..BUILT });
