@@ -1,7 +1,7 @@
 # What all figures are measured with: a temporary folder with users of their own, a real server on loopback, the trace. To be sourced.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-bin=$PWD/target/release
+bin=${BIN:-$PWD/target/release}
 tmp=$(mktemp -d "${TMPDIR:-/tmp}/dits-bench.XXXXXX")
 server=
 cleanup() { [ -z "$server" ] || kill "$server" 2>/dev/null || true; wait 2>/dev/null || true; umount -l "$tmp"/*-mount 2>/dev/null || true; rm -rf "$tmp"; }

@@ -3,7 +3,7 @@
 #
 #   cargo build --release --locked && bench/mount.sh [SECTION...]
 #
-# Sections: middle, rate; both without arguments. `middle` needs little disk (its file of 10 GB is sparse), `rate` about 8 GB. Both also read through a
+# Sections: middle, rate, tree; all without arguments; BIN names another folder of programs. `middle` needs little disk (its file of 10 GB is sparse), `rate` about 8 GB. Both also read through a
 # mount where /dev/fuse can be used. Everything happens in a temporary folder below TMPDIR with its own HOME.
 # Prints facts, judges nothing; byte counts come from GIT_DITS_TRACE, not from the clock.
 . "$(dirname "$0")/common.sh"
@@ -60,4 +60,54 @@ section_rate() {
     kill -TERM "$server"; wait "$server" || true; server=
 }
 
-run_sections "${@:-middle rate}"
+requests() { # DIR NAME COMMAND...: times it, and shows how many requests of each kind the kernel made meanwhile
+    local dir=$1 kind was now; shift
+    git -C "$dir" dits mounts --stats --json >"$tmp/before"
+    timed "$@" >"$tmp/out"
+    git -C "$dir" dits mounts --stats --json >"$tmp/after"
+    for kind in lookup getattr readdir readdirplus open read create write unlink; do
+        was=$(grep -o "\"$kind\": [0-9]*" "$tmp/before" | head -1 | cut -d' ' -f2)
+        now=$(grep -o "\"$kind\": [0-9]*" "$tmp/after" | head -1 | cut -d' ' -f2)
+        [ "${now:-0}" = "${was:-0}" ] || printf '  %s %d' "$kind" $((${now:-0} - ${was:-0}))
+    done
+    printf '  lines printed: %d\n' "$(wc -l <"$tmp/out")"
+}
+many() { # for fast-import: main with 100,000 files of which 25,000 are ghosts of 10 MB whose contents are nowhere; next with 400 others
+    awk 'BEGIN {
+        print "commit refs/heads/main\ncommitter a <a> 1577836800 +0000\ndata 4\nmany"
+        text(".gitattributes", "*.mov filter=dits diff=dits merge=dits -text\n")
+        for (i = 0; i < 25000; i++) pointer(i, i)
+        for (i = 0; i < 75000; i++) text(sprintf("src/d%03d/e%02d/file%06d.txt", i % 500, i % 10, i), "text " i "\n")
+        print "commit refs/heads/next\ncommitter a <a> 1577836900 +0000\ndata 4\nnext\nfrom refs/heads/main"
+        for (i = 0; i < 400; i++) pointer(i * 60, i + 30000)
+    }
+    function pointer(i, oid) {
+        text(sprintf("media/d%03d/sub%d/clip%06d.mov", i % 250, i % 4, i),
+            sprintf("version git-dits/1\noid blake3:%064x\nsize %d\n", oid, 10000000 + oid))
+    }
+    function text(path, bytes) { printf "M 100644 inline %s\ndata %d\n%s\n", path, length(bytes), bytes }'
+}
+
+section_tree() {
+    echo "== tree: 100,000 files, 25,000 of them ghosts that nobody has; what Git asks of a mount of them"
+    can_mount || return 0
+    home t; git init -q "$tmp/t"; many | git -C "$tmp/t" fast-import --quiet
+    local dir=$tmp/t-mount
+    timed "git dits mount" git -C "$tmp/t" dits mount -b work "$dir" main
+    requests "$dir" "first git status" git -C "$dir" status --porcelain
+    requests "$dir" "second git status" git -C "$dir" status --porcelain
+    requests "$dir" "third git status" git -C "$dir" status --porcelain
+    requests "$dir" "ls -lR" ls -lR "$dir"
+    requests "$dir" "ls -lR again" ls -lR "$dir"
+    requests "$dir" "git checkout of 400 changed files" git -C "$dir" checkout -q next
+    requests "$dir" "git status after it" git -C "$dir" status --porcelain
+    echo one >"$dir/src/d001/e01/file000001.txt"; echo two >"$dir/src/new.txt"; rm "$dir/src/d002/e02/file000002.txt"
+    requests "$dir" "git status after 3 edits" git -C "$dir" status --porcelain
+    timed "git dits unmount" git -C "$tmp/t" dits unmount "$dir"
+    timed "git dits mount again" git -C "$tmp/t" dits mount "$dir"
+    requests "$dir" "git status then" git -C "$dir" status --porcelain
+    timed "the hook alone" env GIT_DIR="$(git -C "$dir" rev-parse --absolute-git-dir)" git-dits hook fsmonitor 2 none >"$tmp/out"
+    git -C "$tmp/t" dits unmount "$dir"
+}
+
+run_sections "${@:-middle rate tree}"

@@ -34,6 +34,8 @@ pub mod outside;
 pub mod overlay;
 pub mod read;
 mod sys;
+#[cfg(feature = "winfsp")]
+pub mod winfsp;
 
 pub use fault::Fault;
 pub use ops::Mount;

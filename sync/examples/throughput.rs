@@ -65,7 +65,7 @@ fn main() {
         tokio::runtime::Builder::new_multi_thread().worker_threads(count).enable_all().build().unwrap()
     };
     let (client, bare) = (threads(1), threads(2));
-    let (source, item) = content(mebibytes * MIB);
+    let content = content(mebibytes * MIB);
     let (mut rates, mut costs) = (vec![Vec::new(); 8], vec![Vec::new(); 8]);
     for round in 0..=rounds {
         let mut place = 0;
@@ -80,7 +80,7 @@ fn main() {
                 }
                 let before = cpu_seconds();
                 let client = if matches!(what, What::Bare | What::Verified) { &bare } else { &client };
-                let took = client.block_on(run(&server, transport, what, &source, item));
+                let took = client.block_on(run(&server, transport, what, &content));
                 // The first round warms up.
                 if round > 0 {
                     rates[place].push(mebibytes as f64 / took.as_secs_f64());
@@ -128,9 +128,19 @@ enum What {
     Pull,
 }
 
-/// A store with one content that never repeats.
-fn content(size: usize) -> (MemoryStore, PushItem) {
+/// One content that never repeats.
+#[derive(Clone)]
+struct Content {
+    /// Its bytes, for the bare ones: they read memory that nobody has just read, as ours do.
+    bytes: Bytes,
+    /// A store that has it.
+    store: MemoryStore,
+    item: PushItem,
+}
+
+fn content(size: usize) -> Content {
     let store = MemoryStore::new();
+    let mut bytes = Vec::with_capacity(size);
     let (mut batch, mut builder, mut oid) = (store.batch().unwrap(), Builder::new(), blake3::Hasher::new());
     let mut state = 1_u64;
     let mut piece = vec![0; CHUNK_BYTES];
@@ -142,6 +152,7 @@ fn content(size: usize) -> (MemoryStore, PushItem) {
             word.copy_from_slice(&state.to_le_bytes()[..word.len()]);
         }
         left -= piece.len();
+        bytes.extend_from_slice(piece);
         oid.update(piece);
         let entry = Entry { id: ChunkId::of(Kind::Data, piece), bytes: piece.len() as u64 };
         batch.put(entry.id, Kind::Data, piece).unwrap();
@@ -153,20 +164,14 @@ fn content(size: usize) -> (MemoryStore, PushItem) {
     batch.put(manifest.id(), Kind::Manifest, &manifest.encode()).unwrap();
     batch.bind(Binding { oid, manifest: manifest.id(), size: size as u64, proof: Proof::Proved });
     batch.commit().unwrap();
-    (store, PushItem { oid, size: size as u64, base: None })
+    Content { bytes: bytes.into(), store, item: PushItem { oid, size: size as u64, base: None } }
 }
 
-/// Moves the content, or as many bytes, once.
-async fn run(
-    server: &Runtime,
-    transport: Transport,
-    what: What,
-    source: &MemoryStore,
-    item: PushItem,
-) -> Duration {
+/// Moves the content once.
+async fn run(server: &Runtime, transport: Transport, what: What, content: &Content) -> Duration {
     let identity = identity();
     if let (Transport::Tcp, What::Bare | What::Verified) = (transport, what) {
-        return bare_tls(server, identity, what, item.size as usize).await;
+        return bare_tls(server, identity, what, content.bytes.clone()).await;
     }
     let listener = {
         let _inside = server.enter();
@@ -177,7 +182,7 @@ async fn run(
     let mut options = Options::new(Arc::new(pins), Duration::from_secs(10));
     options.transport = transport;
     let port = listener.address().unwrap().port();
-    let store = source.clone();
+    let store = content.store.clone();
     let server = server.spawn(async move {
         let Arrived::Peer(peer) = listener.accept().await.unwrap().greet().await.unwrap() else { panic!() };
         serve(what, peer.next_stream().await.unwrap(), store).await;
@@ -187,7 +192,7 @@ async fn run(
     // What it is received into is freed later.
     let target = MemoryStore::new();
     let started = Instant::now();
-    ask(what, &connection, source.clone(), &target, item).await;
+    ask(what, &connection, content.clone(), &target).await;
     let took = started.elapsed();
     connection.close().await;
     server.await.unwrap();
@@ -200,7 +205,7 @@ fn identity() -> ServerIdentity {
 }
 
 /// Bytes over tokio-rustls and a TCP socket, and nothing of ours.
-async fn bare_tls(server: &Runtime, identity: ServerIdentity, what: What, size: usize) -> Duration {
+async fn bare_tls(server: &Runtime, identity: ServerIdentity, what: What, bytes: Bytes) -> Duration {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let cert = CertificateDer::from(identity.cert_der);
     let mut roots = rustls::RootCertStore::empty();
@@ -241,10 +246,9 @@ async fn bare_tls(server: &Runtime, identity: ServerIdentity, what: What, size: 
         socket.set_nodelay(true).unwrap();
         let name = ServerName::try_from("dits").unwrap();
         let mut tls = TlsConnector::from(Arc::new(config)).connect(name, socket).await.unwrap();
-        let piece = vec![7; PIECE_BYTES];
         let started = Instant::now();
-        for _ in 0..size / PIECE_BYTES {
-            tls.write_all(&piece).await.unwrap();
+        for piece in bytes.chunks(PIECE_BYTES) {
+            tls.write_all(piece).await.unwrap();
         }
         tls.shutdown().await.unwrap();
         tls.read_exact(&mut [0]).await.unwrap();
@@ -285,7 +289,8 @@ impl Buffer {
     }
 }
 
-async fn ask(what: What, connection: &Connection, source: MemoryStore, target: &MemoryStore, item: PushItem) {
+async fn ask(what: What, connection: &Connection, content: Content, target: &MemoryStore) {
+    let Content { mut bytes, store, item } = content;
     let hello = |purpose| Hello {
         repository: "a/b".into(),
         token: String::new(),
@@ -295,10 +300,10 @@ async fn ask(what: What, connection: &Connection, source: MemoryStore, target: &
     match what {
         What::Bare | What::Verified => {
             let mut stream = connection.open().await.unwrap();
-            let piece = Bytes::from(vec![7; PIECE_BYTES]);
             let sending = async move {
-                for _ in 0..item.size as usize / PIECE_BYTES {
-                    stream.send.write(piece.clone()).await.unwrap();
+                while !bytes.is_empty() {
+                    let piece = bytes.split_to(PIECE_BYTES.min(bytes.len()));
+                    stream.send.write(piece).await.unwrap();
                 }
                 stream.send.finish().await;
                 assert!(stream.recv.fill(&mut [0]).await.unwrap());
@@ -307,7 +312,7 @@ async fn ask(what: What, connection: &Connection, source: MemoryStore, target: &
         }
         What::Push => {
             let channel = Channel::open(connection, hello(Purpose::Push)).await.unwrap();
-            drive_to_end(&mut Pusher::new(Arc::new(source), vec![item]), channel).await;
+            drive_to_end(&mut Pusher::new(Arc::new(store), vec![item]), channel).await;
         }
         What::Pull => {
             let channel = Channel::open(connection, hello(Purpose::Pull)).await.unwrap();

@@ -168,11 +168,10 @@ pub async fn drive<M: Machine>(
     {
         let _ = run.write(error.to_refusal().parts()).await;
     }
-    match &result {
+    match (&result, run.machine.needs_last_word()) {
+        (Ok(()), false) => run.send.end().await,
         // Nobody to wait for: what arrived is to be kept now.
-        Err(SyncError::Lost(_)) => run.send.abandon(),
-        Err(_) if !run.machine.needs_last_word() => run.send.abandon(),
-        Ok(()) if !run.machine.needs_last_word() => run.send.end().await,
+        (Err(SyncError::Lost(_)), _) | (Err(_), false) => run.send.abandon(),
         _ => run.send.finish().await,
     }
     reader.abort();

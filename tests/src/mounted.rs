@@ -95,9 +95,11 @@ impl Mounted {
         let pid = self.pid();
         kill_process(pid, signal).expect("it runs");
         wait_for("the process that serves the mount to end", || {
-            let stat = std::fs::read_to_string(format!("/proc/{}/stat", pid.as_raw_nonzero()));
+            let process = format!("/proc/{}", pid.as_raw_nonzero());
+            let threads = std::fs::read_dir(format!("{process}/task")).map_or(0, Iterator::count);
+            let stat = std::fs::read_to_string(format!("{process}/stat"));
             // Whoever is to bury it may take his time.
-            stat.map_or(true, |stat| stat.contains(") Z "))
+            threads <= 1 && stat.map_or(true, |stat| stat.contains(") Z "))
         });
     }
 }

@@ -63,13 +63,18 @@ fn a_folder_or_revision_that_will_not_do() {
         (&["../full/note"], "note' is not a folder", "name a folder"),
         (&["sub/folder"], "is inside of the working tree", "name a folder beside it"),
         (&[".git/x"], "is inside of Git's own folder", "name a folder outside"),
-        (&["../new", "nowhere"], "invalid reference: nowhere", ""),
-        (&["../empty", "nowhere"], "invalid reference: nowhere", ""),
-        (&["../new", "main"], "'main' is already", ""),
-        (&["-b", "main", "../new"], "a branch named 'main' already exists", ""),
-        (&["-b", "a..b", "../new"], "'a..b' is not a valid branch name", ""),
     ] {
         refused(&ann, mount(args), 128, text, hint);
+    }
+    for (args, text) in [
+        (&["../new", "nowhere"][..], "invalid reference: nowhere"),
+        (&["../empty", "nowhere"], "invalid reference: nowhere"),
+        (&["../new", "main"], "'main' is already"),
+        (&["-b", "main", "../new"], "a branch named 'main' already exists"),
+        (&["-b", "a..b", "../new"], "'a..b' is not a valid branch name"),
+    ] {
+        let of_git = ann.call(&["worktree", "add"]).args(args).fails();
+        refused(&ann, mount(args), of_git.code.unwrap(), text, "");
     }
     let user = ann.user();
     let outside = user.call("git", &user.at("tmp")).args(["dits", "mount", "m"]);

@@ -342,7 +342,7 @@ fn moved_ghosts_are_added_by_git_dits_without_being_read() {
         repo.is_clean_at_once();
         fs::rename(mount.at("media/d3"), mount.at("media/e")).unwrap();
         let reads = during(&mount, "read", || drop(repo.git(&["dits", "add", "-A"])));
-        assert_eq!(reads, 0);
+        assert!(reads <= 2, "attribute files, and no ghost: {reads}");
         let status = repo.status();
         assert_eq!(
             status.lines().filter(|line| line.starts_with("R  media/d3/")).count(),

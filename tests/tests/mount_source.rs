@@ -312,6 +312,10 @@ fn who_wants_no_more_does_not_wait() {
         parts < 3
     });
     assert_eq!((stopped, parts), (Err(RangeError::Stopped), 3));
+    // What was learned on the way is remembered.
+    assert!(reader.ranges.parts(&oid, 0..8 * MIB).unwrap().is_some());
+    reader.ranges.flush();
+    assert!(Reader::of(&ben).ranges.parts(&oid, 0..8 * MIB).unwrap().is_some());
     // While nothing comes.
     relay.cut_down_after(0);
     let over = std::sync::atomic::AtomicBool::new(false);

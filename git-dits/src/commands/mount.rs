@@ -5,13 +5,14 @@
 //! mounted, nothing was changed.
 
 use crate::context::{self, Context};
-use crate::mounting::daemon::{self, already};
+use crate::mounting::daemon::{self, By, already};
 use crate::mounting::launch::{self, Word};
 use crate::mounting::state::{Info, State};
-use crate::mounting::{base, dir, settings, start};
+use crate::mounting::{base, control, dir, settings, start};
 use crate::report::{self, FATAL, Failure};
 use anyhow::{Context as _, Result};
 use clap::Parser;
+use dits_mount::control::Ask;
 use dits_repo::linked::{self, Head};
 use dits_repo::{Git, RepoError, Repository};
 use rustix::fs::Mode;
@@ -20,6 +21,7 @@ use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::time::Duration;
 
 /// Mount a branch on a folder: its files are there at once, and fetched when they are read
 ///
@@ -37,6 +39,9 @@ pub struct Args {
     /// Check out no branch
     #[arg(short, long)]
     detach: bool,
+    /// How the system gets at it: with 'nfs' an administrator mounts it with the command that is printed, where FUSE cannot be had
+    #[arg(long = "type", value_enum, default_value_t = By::Fuse)]
+    by: By,
     /// Let nothing be written
     #[arg(long)]
     read_only: bool,
@@ -51,10 +56,15 @@ pub struct Args {
     json: bool,
 }
 
+/// How long a mount may take to say that it is there.
+const ANSWER_MAX: Duration = Duration::from_secs(5);
+
 /// Runs the command.
 pub fn run(args: &Args) -> Result<ExitCode> {
     let context = Context::find_around(&args.dir)?;
-    start::check()?;
+    if args.by == By::Fuse {
+        start::check()?;
+    }
     let dir = dir::resolve(&context.cwd, &args.dir);
     match State::at(&context.repository, &dir) {
         Some(state) => again(&context, args, &state)?,
@@ -65,7 +75,8 @@ pub fn run(args: &Args) -> Result<ExitCode> {
 
 /// Mounts what was mounted before.
 fn again(context: &Context, args: &Args, state: &State) -> Result<()> {
-    if state.is_served() {
+    // One that was killed just now holds its lock a moment longer: the next process waits for that.
+    if control::ask(state, &Ask::Status, ANSWER_MAX, &mut |_| {}).is_ok() {
         return Err(already(state).into());
     }
     if args.rev.is_some() || args.branch.is_some() || args.detach {
@@ -117,6 +128,7 @@ fn describe(repository: &Repository, state: &State, base: String) -> Result<()> 
         is_indexed: false,
         read_only: false,
         pid: None,
+        nfs: None,
     })
 }
 
@@ -131,6 +143,7 @@ fn serve(context: &Context, args: &Args, state: &State) -> Result<()> {
         let options = daemon::Options {
             settings: context.settings.clone(),
             read_only: args.read_only,
+            by: args.by,
             trace: args.trace.clone(),
             foreground: true,
         };
@@ -140,7 +153,7 @@ fn serve(context: &Context, args: &Args, state: &State) -> Result<()> {
             }
         });
     }
-    let mut flags: Vec<OsString> = Vec::new();
+    let mut flags: Vec<OsString> = vec!["--type".into(), args.by.word().into()];
     if args.read_only {
         flags.push("--read-only".into());
     }
@@ -149,10 +162,16 @@ fn serve(context: &Context, args: &Args, state: &State) -> Result<()> {
     }
     launch::start(state, &flags, &mut |text| stage(text))?;
     let dir = state.dir().context("git does not know the folder of the mount")?;
-    fs::symlink_metadata(dir.join(".git")).with_context(|| format!("'{}' does not answer", dir.display()))?;
+    let Info { pid, nfs, .. } = state.info()?;
+    if nfs.is_none() {
+        fs::symlink_metadata(dir.join(".git"))
+            .with_context(|| format!("'{}' does not answer", dir.display()))?;
+    }
     if args.json {
-        let pid = state.info()?.pid;
-        report::stdout(context::json_lines(&json!({ "dir": dir, "pid": pid, "read_only": args.read_only }))?)
+        let view = json!({ "dir": dir, "pid": pid, "read_only": args.read_only, "nfs": nfs });
+        report::stdout(context::json_lines(&view)?)
+    } else if let Some(nfs) = nfs {
+        report::line(&format!("Served with NFS. To mount it:\n  {}", nfs.command(&dir)))
     } else {
         report::line(&format!("Mounted at '{}'.", dir.display()))
     }

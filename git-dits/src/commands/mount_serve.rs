@@ -3,7 +3,7 @@
 //! It speaks to that on standard output (see [`launch`]) until the mount answers, and goes on alone.
 
 use crate::context;
-use crate::mounting::daemon::{self, Options};
+use crate::mounting::daemon::{self, By, Options};
 use crate::mounting::launch::Word;
 use crate::mounting::state::State;
 use crate::report;
@@ -20,6 +20,9 @@ pub struct Args {
     /// Let nothing be written
     #[arg(long)]
     read_only: bool,
+    /// How the system gets at it
+    #[arg(long = "type", value_enum, default_value_t = By::Fuse)]
+    by: By,
     /// Write down in this file what is read
     #[arg(long)]
     trace: Option<PathBuf>,
@@ -32,6 +35,7 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     let options = Options {
         settings: context::settings(false),
         read_only: args.read_only,
+        by: args.by,
         trace: args.trace.clone(),
         foreground: false,
     };

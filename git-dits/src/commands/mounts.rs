@@ -77,7 +77,9 @@ fn stats(out: &mut String, stats: &Value) {
     for (group, values) in stats.as_object().into_iter().flatten() {
         let mut words = Vec::new();
         flatten(&mut words, "", values);
-        let _ = writeln!(out, "  {group}: {}", words.join(", "));
+        if !words.is_empty() {
+            let _ = writeln!(out, "  {group}: {}", words.join(", "));
+        }
     }
 }
 

@@ -4,13 +4,13 @@
 //! which files are open; where it was killed, what it left in the tree is taken away.
 
 use crate::context::Context;
-use crate::mounting::state::State;
+use crate::mounting::state::{Held, State};
 use crate::mounting::{control, dir, system};
 use crate::report::{self, FAILED, Failure};
 use anyhow::{Context as _, Result};
 use clap::Parser;
 use dits_mount::control::{Answer, Ask};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
@@ -80,17 +80,19 @@ fn unmount(state: &State, force: bool) -> Result<()> {
             "update git-dits",
         )
         .into()),
-        Err(error) if control::is_nobody(&error) && !state.is_served() => left(state, &dir),
-        Err(error) => {
-            let hint = match state.info()?.pid {
-                Some(pid) => format!(
-                    "its process ({pid}) may hang: 'kill -9 {pid}' and 'git dits mount {}' lose nothing",
-                    dir.display()
-                ),
-                None => "it is just starting: try again".to_owned(),
-            };
-            Err(Failure::new(format!("'{}' does not answer: {error}", dir.display()), hint).into())
-        }
+        Err(error) => match state.hold_soon()? {
+            Some(held) => left(state, &dir, held),
+            None => {
+                let hint = match state.info()?.pid {
+                    Some(pid) => format!(
+                        "its process ({pid}) may hang: 'kill -9 {pid}' and 'git dits mount {}' lose nothing",
+                        dir.display()
+                    ),
+                    None => "it is just starting: try again".to_owned(),
+                };
+                Err(Failure::new(format!("'{}' does not answer: {error}", dir.display()), hint).into())
+            }
+        },
     }
 }
 
@@ -104,8 +106,7 @@ fn ended(state: &State) -> Result<()> {
 }
 
 /// Takes away what a killed process left.
-fn left(state: &State, dir: &std::path::Path) -> Result<()> {
-    let Some(held) = state.hold()? else { return ended(state) };
+fn left(state: &State, dir: &Path, held: Held) -> Result<()> {
     system::clear(dir)?;
     let mut info = state.info()?;
     info.pid = None;

@@ -9,9 +9,11 @@ pub mod view;
 pub mod words;
 
 use crate::context::{self, Context};
+use crate::mounting::control;
 use crate::{lockable, report, unlocking};
 use anyhow::Result;
 use dits_lock::{Answer, Ask, Event, Lock, LockPath, What};
+use dits_mount::control::Ask as Tell;
 use dits_remote::{LockError, LockPeer, LockPlace};
 use dits_repo::lockable::Scope;
 use dits_repo::locks::{Known, LockCache};
@@ -136,6 +138,7 @@ impl Locking {
         LockCache::update(&self.context.repository, |cache| {
             change(cache.servers.entry(self.place.name()).or_default());
         })?;
+        control::tell_all(&self.context.repository, &Tell::LocksChanged);
         Ok(())
     }
 

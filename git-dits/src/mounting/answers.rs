@@ -106,6 +106,14 @@ impl Answers {
                 format!("files are open for writing in '{dir}': {}{}", named.join(", "), self.used_by());
             return Answer::Failed { why, hint: Some(format!("close them first; {forced}")) };
         }
+        if self.started.is_nfs() {
+            if let Some(kind) = system::kind(&self.dir).filter(|_| !force) {
+                let why = format!("'{dir}' is mounted by the system ({kind})");
+                return Answer::Failed { why, hint: Some(format!("'sudo umount {dir}' first; {forced}")) };
+            }
+            let _ = self.ends.send(End::Forced);
+            return Answer::Done;
+        }
         let how = if force { Unmount::Detach } else { Unmount::Unused };
         match system::unmount(&self.dir, how) {
             Ok(()) if force => {

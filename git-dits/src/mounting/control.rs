@@ -5,6 +5,7 @@
 
 use super::state::State;
 use dits_mount::control::{Answer, Ask, LINE_BYTES_MAX};
+use dits_repo::Repository;
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, ErrorKind, Read, Write};
 use std::os::fd::AsRawFd;
@@ -14,6 +15,9 @@ use std::time::Duration;
 
 /// Longest path of a socket on every Unix, in bytes.
 const PATH_BYTES_MAX: usize = 100;
+
+/// How long a mount may take to hear something.
+const TELL_MAX: Duration = Duration::from_secs(1);
 
 /// A path to a socket that is short enough; the folder stays open as long as it is used.
 #[derive(Debug)]
@@ -38,9 +42,6 @@ impl ShortPath {
 }
 
 /// Asks, and hears all answers; the last one is returned, those before it are `observe`d. Waits at most `silence` for each.
-///
-/// # Errors
-/// [`ErrorKind::NotFound`] or [`ErrorKind::ConnectionRefused`] when nobody serves the mount.
 pub fn ask(
     state: &State,
     ask: &Ask,
@@ -69,7 +70,9 @@ pub fn ask(
     }
 }
 
-/// Whether an error means that nobody serves the mount.
-pub fn is_nobody(error: &io::Error) -> bool {
-    matches!(error.kind(), ErrorKind::NotFound | ErrorKind::ConnectionRefused)
+/// Tells all mounts of a repository something; who does not hear it does without.
+pub fn tell_all(repository: &Repository, word: &Ask) {
+    for state in State::all(repository) {
+        let _ = ask(&state, word, TELL_MAX, &mut |_| {});
+    }
 }

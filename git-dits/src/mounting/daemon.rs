@@ -22,12 +22,6 @@ use signal_hook::iterator::Signals;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver, Sender};
-use std::time::{Duration, Instant};
-
-/// How long another process may still hold the lock: it is about to end, or only looks whether somebody has it.
-const LOCK_MAX: Duration = Duration::from_secs(3);
-/// Between two looks at the lock.
-const LOOK: Duration = Duration::from_millis(20);
 
 /// Why the process ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,6 +36,25 @@ pub enum End {
     Forced,
 }
 
+/// How the system gets at a mount.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum By {
+    /// As a filesystem of the kernel
+    Fuse,
+    /// As a server that the system's client of NFS mounts
+    Nfs,
+}
+
+impl By {
+    /// Its word on a command line.
+    pub fn word(self) -> &'static str {
+        match self {
+            By::Fuse => "fuse",
+            By::Nfs => "nfs",
+        }
+    }
+}
+
 /// How a mount is to be served.
 #[derive(Debug)]
 pub struct Options {
@@ -49,6 +62,8 @@ pub struct Options {
     pub settings: Settings,
     /// Whether nothing may be written.
     pub read_only: bool,
+    /// How the system gets at it.
+    pub by: By,
     /// File that is to hold what was read.
     pub trace: Option<PathBuf>,
     /// Whether what happens is told on standard error too.
@@ -57,7 +72,7 @@ pub struct Options {
 
 /// Serves a mount until it ends; `say` hears how the start goes.
 pub fn serve(state: &State, options: &Options, say: &mut dyn FnMut(&Word)) -> Result<()> {
-    let held = hold(state)?;
+    let held = state.hold_soon()?.ok_or_else(|| already(state))?;
     let mut info = state.info()?;
     let dir = state.dir().with_context(|| format!("git does not know the folder of '{}'", state.name()))?;
     system::clear(&dir)?;
@@ -68,7 +83,14 @@ pub fn serve(state: &State, options: &Options, say: &mut dyn FnMut(&Word)) -> Re
     watch_signals(sender.clone())?;
     let mut stage = |text: &str| say(&Word::Stage { text: text.to_owned() });
     let started = start::start(state, &mut info, options, log.clone(), &mut stage)?;
-    let session = started.serve(&dir, options.read_only)?;
+    let session = match options.by {
+        By::Fuse => Some(started.serve(&dir, options.read_only)?),
+        By::Nfs => None,
+    };
+    info.nfs = match options.by {
+        By::Fuse => None,
+        By::Nfs => Some(started.serve_nfs()?),
+    };
     let started = Arc::new(started);
     (info.pid, info.read_only) = (Some(std::process::id()), options.read_only);
     let live = Live { state, dir, started, log, held };
@@ -76,7 +98,9 @@ pub fn serve(state: &State, options: &Options, say: &mut dyn FnMut(&Word)) -> Re
     let served = live.serve(session, &info, (sender, receiver), say);
     if let Err(error) = &served {
         live.log.trouble(&report::text(error));
-        let _ = system::unmount(&live.dir, Unmount::Detach);
+        if info.nfs.is_none() {
+            let _ = system::unmount(&live.dir, Unmount::Detach);
+        }
     }
     live.end(&mut info);
     served
@@ -94,7 +118,7 @@ struct Live<'a> {
 impl Live<'_> {
     fn serve(
         &self,
-        session: Arc<Session>,
+        session: Option<Arc<Session>>,
         info: &super::state::Info,
         (sender, receiver): (Sender<End>, Receiver<End>),
         say: &mut dyn FnMut(&Word),
@@ -104,15 +128,24 @@ impl Live<'_> {
         let answers = Answers::new(self.started.clone(), self.log.clone(), &self.dir, sender.clone());
         let desk = Desk::open(self.state, Arc::new(move |ask, say| answers.answer(ask, say)));
         let desk = desk.context("cannot open the socket of the mount")?;
-        std::thread::Builder::new().name("session".into()).spawn(move || {
-            let _ = sender.send(session.wait().map_or(End::Broken, |()| End::Unmounted));
-        })?;
-        self.log.say(&format!("mounted at '{}' (process {})", self.dir.display(), std::process::id()));
+        let kernel = session.is_some();
+        if let Some(session) = session {
+            std::thread::Builder::new().name("session".into()).spawn(move || {
+                let _ = sender.send(session.wait().map_or(End::Broken, |()| End::Unmounted));
+            })?;
+        }
+        let how = match &info.nfs {
+            None => format!("mounted at '{}'", self.dir.display()),
+            Some(nfs) => format!("served with NFS, to be mounted: {}", nfs.command(&self.dir)),
+        };
+        self.log.say(&format!("{how} (process {})", std::process::id()));
         say(&Word::Ready);
         let end = receiver.recv().unwrap_or(End::Unmounted);
         if let End::Signal(signal) = end {
             self.log.say(&format!("signal {signal}: unmounting"));
-            self.leave();
+            if kernel {
+                self.leave();
+            }
         }
         self.log.say("unmounted");
         drop(desk);
@@ -134,7 +167,7 @@ impl Live<'_> {
     /// Makes all that was written durable, and gives the lock back.
     fn end(self, info: &mut super::state::Info) {
         let synced = self.started.mount.sync_all().context("cannot write the overlay");
-        info.pid = None;
+        (info.pid, info.nfs) = (None, None);
         for result in [synced, self.state.write(info), self.state.unprotect()] {
             if let Err(error) = result {
                 self.log.trouble(&report::text(&error));
@@ -142,19 +175,6 @@ impl Live<'_> {
         }
         self.log.flush();
         drop(self.held);
-    }
-}
-
-fn hold(state: &State) -> Result<Held> {
-    let end = Instant::now() + LOCK_MAX;
-    loop {
-        if let Some(held) = state.hold()? {
-            return Ok(held);
-        }
-        if Instant::now() > end {
-            return Err(already(state).into());
-        }
-        std::thread::park_timeout(LOOK);
     }
 }
 

@@ -6,6 +6,7 @@
 //! - [`base`], [`blobs`], [`index`], [`settings`]: what it has of Git: the tree of a commit, blobs, an index that needs no look at a file, settings.
 //! - [`gate`], [`autolock`]: who may write lockable files; [`outer_attributes`]: attribute files outside of the tree.
 //! - [`contents`]: bytes of contents, from here and from remotes; [`whole`]: as files of their own; [`prefetch`]: before they are read.
+//! - [`nfs`]: a mount without FUSE.
 //! - [`log`]: what happened; [`view`]: how all mounts of a repository are doing.
 
 pub mod answers;
@@ -21,6 +22,7 @@ pub mod gate;
 pub mod index;
 pub mod launch;
 pub mod log;
+pub mod nfs;
 pub mod outer_attributes;
 pub mod prefetch;
 pub mod settings;

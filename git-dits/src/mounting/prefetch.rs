@@ -186,7 +186,9 @@ pub fn answer(
         Err(path) => return failed(format!("pathspec '{path}' did not match any file of the mount"), None),
     };
     let brought = attended(items.len() as u64, say, |tell| {
-        contents.bring(&items, &mut |progress| drop(tell(progress.bytes, progress.bytes_total)))
+        contents.bring(&items, &mut |progress| {
+            let _ = tell(progress.bytes, progress.bytes_total);
+        })
     });
     match brought {
         Ok(absent) if absent.is_empty() => {}

@@ -9,7 +9,7 @@ use super::gate::{self, LockGate};
 use super::log::Log;
 use super::outer_attributes::OuterAttributes;
 use super::state::{Info, State};
-use super::{base, dir, index};
+use super::{base, dir, index, nfs};
 use crate::report::{FATAL, Failure};
 use anyhow::{Context as _, Result};
 use bytes::Bytes;
@@ -41,6 +41,7 @@ pub struct Started {
     engine: Arc<Engine>,
     outer: Mutex<OuterAttributes>,
     session: OnceLock<Arc<Session>>,
+    nfs: OnceLock<nfs::Server>,
 }
 
 /// Makes the filesystem of a mount; `stage` hears what takes long.
@@ -91,8 +92,8 @@ pub fn start(
         epoch: epoch(),
         clock: Box::new(clock),
     };
-    let (mount, session) = (Arc::new(Mount::new(parts)), OnceLock::new());
-    let started = Started { mount, gate, contents, engine, outer, session };
+    let (mount, session, nfs) = (Arc::new(Mount::new(parts)), OnceLock::new(), OnceLock::new());
+    let started = Started { mount, gate, contents, engine, outer, session, nfs };
     started.look_outside();
     Ok(started)
 }
@@ -123,6 +124,17 @@ impl Started {
         let options = fuse::Options { read_only, ..fuse::Options::default() };
         let session = Arc::new(fuse::serve(self.mount.clone(), dir, &options).map_err(refused)?);
         Ok(self.session.get_or_init(|| session).clone())
+    }
+
+    /// Serves it with NFS; says where.
+    pub fn serve_nfs(&self) -> Result<nfs::Address> {
+        let server = nfs::Server::start(self.mount.clone())?;
+        Ok(self.nfs.get_or_init(|| server).address().clone())
+    }
+
+    /// Whether it is served with NFS.
+    pub fn is_nfs(&self) -> bool {
+        self.nfs.get().is_some()
     }
 
     /// Takes in what has changed in attribute files outside of the tree: nothing else tells of them.

@@ -22,9 +22,14 @@ use serde::{Deserialize, Serialize};
 use std::fs::{self, File, TryLockError};
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 /// Version of what is kept.
 const VERSION: u64 = 1;
+/// How long somebody may still hold the lock who is about to end.
+const LOCK_MAX: Duration = Duration::from_secs(3);
+/// Between two looks at the lock.
+const LOOK: Duration = Duration::from_millis(20);
 /// Bytes of `info.json` that are looked at.
 const INFO_BYTES_MAX: u64 = 1 << 16;
 
@@ -53,6 +58,9 @@ pub struct Info {
     pub read_only: bool,
     /// The process that serves it; `None` when it was ended in order.
     pub pid: Option<u32>,
+    /// Where it is served with NFS, if it is.
+    #[serde(default)]
+    pub nfs: Option<super::nfs::Address>,
 }
 
 /// `info.json`.
@@ -198,6 +206,17 @@ impl State {
             Err(TryLockError::WouldBlock) => Ok(None),
             Err(TryLockError::Error(error)) => {
                 Err(error).with_context(|| format!("cannot lock '{}'", path.display()))
+            }
+        }
+    }
+
+    /// The same, waiting for a process that is about to end, or only looks whether somebody has it.
+    pub fn hold_soon(&self) -> Result<Option<Held>> {
+        let end = Instant::now() + LOCK_MAX;
+        loop {
+            match self.hold()? {
+                None if Instant::now() < end => std::thread::park_timeout(LOOK),
+                held => return Ok(held),
             }
         }
     }

@@ -18,6 +18,11 @@ fn mounted(dir: &Path) -> Result<Option<String>> {
     Ok(mounted.map(|mounted| mounted.kind))
 }
 
+/// Kind of the filesystem that is mounted at `dir`, as far as the system tells.
+pub fn kind(dir: &Path) -> Option<String> {
+    mounted(dir).ok().flatten()
+}
+
 /// Whether a mount of ours is at `dir`, served or not.
 pub fn is_there(dir: &Path) -> bool {
     mounted(dir).is_ok_and(|kind| kind.is_some_and(|kind| kind == fuse::KIND))

@@ -36,7 +36,7 @@ impl Mount {
     pub(super) fn consider_ghost_in_turn(&self, ino: Ino) -> Result<(), Fault> {
         let (file, path) = {
             let state = self.state();
-            if !is_short(&state, ino) || state.is_past(ino) {
+            if self.is_read_only() || !is_short(&state, ino) || state.is_past(ino) {
                 return Ok(());
             }
             (state.upper(ino)?, state.nodes.path(ino))
@@ -75,8 +75,12 @@ impl Mount {
 
     /// Makes a ghost whose writer has it open still the text again that it was made of. For who has the turn.
     pub(super) fn become_text(&self, ino: Ino) -> Result<(), Fault> {
+        let has_text = |state: &State| state.open.get(&ino).is_some_and(|open| open.has_text);
+        if !has_text(&self.state()) {
+            return Ok(());
+        }
         let mut state = self.state_mut();
-        if !state.open.get(&ino).is_some_and(|open| open.has_text) {
+        if !has_text(&state) {
             return Ok(());
         }
         let bytes = self.told(state.upper(ino)?.metadata())?.len();

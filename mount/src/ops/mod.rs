@@ -295,9 +295,11 @@ fn is_only_older(nodes: &Nodes, ino: Ino, set: &SetAttr) -> bool {
     only_time && matches!(source, Ok(Body::File(source)) if !source.is_upper())
 }
 
-#[cfg(all(test, target_os = "linux"))]
+#[cfg(test)]
+#[cfg(target_os = "linux")]
 mod full_tests;
-#[cfg(all(test, target_os = "linux"))]
+#[cfg(test)]
+#[cfg(target_os = "linux")]
 mod model;
 #[cfg(test)]
 pub(crate) mod tests;

@@ -123,6 +123,11 @@ impl Mount {
             Err(other) => return Err(other),
         }
         let mut state = self.state_mut();
+        if !new && state.nodes.child(parent, name).is_ok() {
+            // Somebody was faster.
+            drop(state);
+            return self.create(parent, name, access, by, new);
+        }
         self.check_writable()?;
         let now = self.now();
         let meta = Meta { mode: by.mode, uid: by.uid, gid: by.gid, mtime: now, ctime: now };
@@ -164,3 +169,7 @@ impl Mount {
         }
     }
 }
+
+#[cfg(test)]
+#[path = "open_tests.rs"]
+mod tests;

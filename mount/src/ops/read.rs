@@ -51,7 +51,7 @@ impl Mount {
         self.read_in(fh, offset, length, Wait::No)
     }
 
-    /// The first bytes of a file that no program need have open.
+    /// The first bytes of a file that no program need have open. Takes no turn.
     pub(super) fn peek(&self, ino: Ino, length: u32) -> Result<Bytes, Fault> {
         let fh = {
             let mut state = self.state_mut();
@@ -61,7 +61,7 @@ impl Mount {
             fh
         };
         let result = self.read(fh, 0, length);
-        self.release(fh)?;
+        self.close(fh)?;
         result
     }
 

@@ -144,7 +144,16 @@ impl Mount {
 
     /// Closes a handle.
     pub fn release(&self, fh: Fh) -> Result<(), Fault> {
-        let (ino, wrote) = {
+        if let Some(ino) = self.close(fh)? {
+            // That it could not be told whether it is a pointer has been told, and the handle is closed.
+            let _ = self.consider_ghost(ino);
+        }
+        Ok(())
+    }
+
+    /// Closes a handle; returns the node if it may be a pointer now.
+    pub(super) fn close(&self, fh: Fh) -> Result<Option<Ino>, Fault> {
+        {
             let mut state = self.state_mut();
             let Handle { ino, access, .. } = state.handles.remove(&fh).ok_or(Fault::BadHandle)?;
             let mut looked = Ok(());
@@ -161,13 +170,8 @@ impl Mount {
             }
             self.settle(&mut state, ino);
             looked?;
-            (ino, access.write || state.is_closed(ino))
-        };
-        if wrote {
-            // That it could not be told whether it is a pointer has been told, and the handle is closed.
-            let _ = self.consider_ghost(ino);
+            Ok((access.write || state.is_closed(ino)).then_some(ino))
         }
-        Ok(())
     }
 
     /// What is to be done when fewer have a node open.

@@ -89,7 +89,7 @@ pub(super) fn mount_of(dir: &Path, base: Vec<BaseEntry>, world: &Arc<World>, clo
     })
 }
 
-fn world() -> Arc<World> {
+pub(super) fn world() -> Arc<World> {
     let contents = BTreeMap::from([
         (9, Bytes::from_static(GHOST)),
         (7, Bytes::from_static(GHOST)),
@@ -103,7 +103,7 @@ pub(crate) fn mount(dir: &Path) -> Mount {
     mount_with(dir, &world())
 }
 
-fn mount_with(dir: &Path, world: &Arc<World>) -> Mount {
+pub(super) fn mount_with(dir: &Path, world: &Arc<World>) -> Mount {
     let ghost = |path: &str| BaseEntry {
         path: path.into(),
         what: BaseKind::Ghost { oid: Oid([9; 32]), bytes: GHOST.len() as u64, executable: false },
@@ -203,90 +203,6 @@ fn each_change_is_in_the_journal() {
 }
 
 #[test]
-fn writing_in_a_ghost_fetches_nothing_until_the_rest_is_read() {
-    let (dir, world) = (tempfile::tempdir().unwrap(), world());
-    let fetches = || world.fetches.load(Ordering::Relaxed);
-    {
-        let mount = mount_with(dir.path(), &world);
-        let x = ino(&mount, "a/x.bin");
-        let opened = mount.open(x, WRITE).unwrap();
-        assert_eq!(mount.attr(x).unwrap().meta.mtime, Time::from_seconds(5), "only open");
-        mount.write(opened.fh, 5, b"W").unwrap();
-        mount.write(opened.fh, 16, b"S and more").unwrap();
-        mount.set_attr(x, &SetAttr { bytes: Some(20), ..SetAttr::default() }).unwrap();
-        assert_eq!(&mount.read(opened.fh, 16, 99).unwrap()[..], b"S an");
-        assert_eq!((mount.try_read(opened.fh, 0, 5), fetches()), (None, 0));
-        assert_eq!(&mount.read(opened.fh, 0, 99).unwrap()[..], b"what W remote haS an");
-        assert_eq!(fetches(), 1, "what is before and behind what was written is in one chunk");
-    }
-    let mount = mount_with(dir.path(), &world);
-    assert_eq!(read_all(&mount, "a/x.bin"), b"what W remote haS an", "after a restart without a close");
-    let opened = mount.open(ino(&mount, "a/x.bin"), WRITE).unwrap();
-    let before = fetches();
-    mount.write(opened.fh, 0, &[b'-'; 17]).unwrap();
-    assert_eq!(&mount.read(opened.fh, 0, 99).unwrap()[..], b"----------------- an");
-    assert_eq!(fetches(), before, "nothing of the ghost shows");
-}
-
-#[test]
-fn kernels_get_one_file_for_all_handles_of_a_node_and_never_write_a_shared_one() {
-    let (dir, whole) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
-    std::fs::write(whole.path().join("9"), GHOST).unwrap();
-    let contents = world().contents.clone();
-    let world = Arc::new(World { contents, whole: Some(whole.path().into()), ..World::default() });
-    let mount = mount_with(dir.path(), &world);
-    let x = ino(&mount, "a/x.bin");
-    assert!(
-        mount
-            .open(x, READ)
-            .and_then(|opened| mount.release(opened.fh).map(|()| opened))
-            .unwrap()
-            .backing
-            .is_none()
-    );
-    mount.offer_backing(true);
-    let first = mount.open(x, READ).unwrap();
-    let second = mount.open(x, READ).unwrap();
-    assert!(Arc::ptr_eq(&first.backing.unwrap(), &second.backing.unwrap()));
-
-    assert_eq!(mount.open(x, WRITE).unwrap_err(), Fault::Stale);
-    let new = ino(&mount, "a/x.bin");
-    assert_ne!(new, x);
-    let writer = mount.open(new, WRITE).unwrap();
-    assert!(writer.backing.is_none());
-    mount.write(writer.fh, 0, GHOST.to_ascii_uppercase().as_slice()).unwrap();
-    assert_eq!(&mount.read(first.fh, 0, 99).unwrap()[..], GHOST, "as if it had been replaced");
-    assert!(mount.open(new, READ).unwrap().backing.is_none(), "it is open in the common way");
-    assert_eq!(std::fs::read(whole.path().join("9")).unwrap(), GHOST);
-}
-
-#[test]
-fn what_a_kernel_writes_past_the_mount_is_seen() {
-    let dir = tempfile::tempdir().unwrap();
-    let mount = mount(dir.path());
-    mount.offer_backing(true);
-    let (attr, opened) = mount.create(ROOT, b"new", WRITE, BY, true).unwrap();
-    assert!(opened.backing.is_none());
-    mount.release(opened.fh).unwrap();
-    let reader = mount.open(attr.ino, READ).unwrap();
-    let writer = mount.open(attr.ino, WRITE).unwrap();
-    let token = mount.journal().since("").token;
-    crate::sys::write_all_at(&writer.backing.unwrap(), b"past", 0).unwrap();
-    let seen = mount.lookup(ROOT, b"new").unwrap();
-    assert_eq!(seen.bytes, 4);
-    assert!(seen.meta.mtime > attr.meta.mtime);
-    assert_eq!(mount.journal().since(&token).paths, Some(vec![b"new".to_vec()]));
-    mount.release(writer.fh).unwrap();
-    mount.release(reader.fh).unwrap();
-    let keeps = |mount: &Mount| {
-        let opened = mount.open(attr.ino, READ).unwrap();
-        mount.release(opened.fh).unwrap();
-        opened.keep_cache
-    };
-    assert_eq!((keeps(&mount), keeps(&mount)), (false, true));
-}
-
-#[test]
 fn a_read_only_mount_shows_the_overlay_and_changes_nothing() {
     let dir = tempfile::tempdir().unwrap();
     let opened = {
@@ -375,26 +291,50 @@ fn a_name_is_bytes_and_case_counts() {
 }
 
 #[test]
-fn a_file_in_too_many_parts_is_filled_from_what_it_was() {
-    const SIZE: u64 = 400_000;
-    let (dir, most) = (tempfile::tempdir().unwrap(), 1u64 << 16);
-    let contents = BTreeMap::from([(9, Bytes::from(vec![9; SIZE as usize]))]);
-    let world = Arc::new(World { contents, ..World::default() });
-    let what = BaseKind::Ghost { oid: Oid([9; 32]), bytes: SIZE, executable: false };
-    let base = || vec![BaseEntry { path: b"x".to_vec(), what: what.clone() }];
-    let mut expected = vec![9; SIZE as usize];
-    {
-        let mount = mount_of(dir.path(), base(), &world, || Time::from_seconds(100));
-        let fh = mount.open(ino(&mount, "x"), WRITE).unwrap().fh;
-        for part in 0..most + 10 {
-            mount.write(fh, part * 5, b"w").unwrap();
-            expected[part as usize * 5] = b'w';
+fn many_threads_get_on_with_each_other() {
+    const THREADS: u8 = 8;
+    let dir = tempfile::tempdir().unwrap();
+    let mount = Arc::new(mount(dir.path()));
+    mount.offer_backing(true);
+    let pointer = dits_format::pointer::Pointer::new(Oid([7; 32]), GHOST.len() as u64).encode();
+    let work = move |mount: &Mount, thread: u8| {
+        for round in 0..300u16 {
+            let name: &[u8] =
+                [&b"a.bin"[..], b"b.bin", b".gitattributes"][usize::from(round + u16::from(thread)) % 3];
+            let other: &[u8] = if round % 2 == 0 { b"b.bin" } else { b"c.bin" };
+            // Others take files away at any moment: each step may fail, and none may wait for ever.
+            if let Ok((attr, opened)) = mount.create(ROOT, name, WRITE, BY, false) {
+                let _ =
+                    mount.write(opened.fh, 0, if round % 3 == 0 { &pointer } else { b"*.bin filter=dits\n" });
+                let _ = mount.read(opened.fh, 0, 100);
+                let _ = mount
+                    .set_attr(attr.ino, &SetAttr { bytes: Some(u64::from(round)), ..SetAttr::default() });
+                let _ = mount.sync(opened.fh);
+                mount.release(opened.fh).unwrap();
+            }
+            let _ = mount.rename((ROOT, name), (ROOT, other), Replace::Yes);
+            if let Ok(opened) = mount.lookup(ROOT, other).and_then(|attr| mount.open(attr.ino, READ)) {
+                let _ = mount.try_read(opened.fh, 0, 100);
+                mount.release(opened.fh).unwrap();
+            }
+            let _ = mount.unlink(ROOT, other);
         }
-        let state = mount.state();
-        let Ok(Source::Sparse(sparse)) = state.source(ino(&mount, "x")) else { panic!("it has holes") };
-        assert!(sparse.written.count() as u64 <= most);
+    };
+    let (done, ended) = std::sync::mpsc::channel();
+    for thread in 0..THREADS {
+        let (mount, done, work) = (mount.clone(), done.clone(), work.clone());
+        std::thread::spawn(move || {
+            work(&mount, thread);
+            done.send(()).unwrap();
+        });
     }
-    let mount = mount_of(dir.path(), base(), &world, || Time::from_seconds(100));
-    assert!(read_all(&mount, "x") == expected);
-    assert!(std::fs::metadata(dir.path().join("log")).unwrap().len() < 3 << 20, "it was made shorter");
+    for _ in 0..THREADS {
+        ended.recv_timeout(std::time::Duration::from_secs(60)).expect("a thread waits for ever, or panicked");
+    }
+    let state = mount.state();
+    assert!(state.open.is_empty() && state.handles.is_empty());
+    drop(state);
+    let again = self::mount(dir.path());
+    let entries = |mount: &Mount| mount.read_dir(ROOT, None, 99).unwrap();
+    assert_eq!(entries(&again), entries(&mount));
 }

@@ -278,3 +278,7 @@ impl Mount {
 fn end_of(offset: u64, bytes: u64) -> Result<u64, Fault> {
     offset.checked_add(bytes).filter(|end| *end <= FILE_BYTES_MAX).ok_or(Fault::TooLarge)
 }
+
+#[cfg(test)]
+#[path = "write_tests.rs"]
+mod tests;

@@ -15,8 +15,8 @@ use dits_format::Oid;
 
 const OID: &[u8] = b"user.dits.oid";
 const STATE: &[u8] = b"user.dits.state";
-/// Bytes of a content that are looked at in one go, to bound memory.
-const WINDOW_BYTES: u64 = 1 << 30;
+/// Bytes of a content that are looked at in one go: where the chunks lie may be known of some parts only.
+const WINDOW_BYTES: u64 = 1 << 20;
 
 impl Mount {
     /// Names of the extended attributes of a node.
@@ -63,7 +63,7 @@ fn state(contents: &dyn Contents, oid: &Oid, bytes: u64) -> Result<&'static str,
     while at < bytes && !(here && missing) {
         let end = bytes.min(at.saturating_add(WINDOW_BYTES));
         match contents.pieces(oid, at..end)? {
-            // Without its manifest nothing of it can be read.
+            // Without knowing its chunks nothing of it can be read.
             None => missing = true,
             Some(pieces) => pieces.iter().for_each(|piece| match contents.has(&piece.id) {
                 true => here = true,

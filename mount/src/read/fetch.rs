@@ -17,15 +17,21 @@ use std::time::Duration;
 pub(super) fn work(shared: &Arc<Shared>) {
     let mut state = shared.state();
     while !state.closing {
-        let Some(job) = next(shared, &mut state) else {
+        let Some(mut job) = next(shared, &mut state) else {
             state = shared.idle(state);
             continue;
         };
+        drop(state);
+        let began = shared.now();
+        let pieces = look_up(shared, &job);
+        state = shared.state();
+        if let Ok(Some([.., last])) = pieces.as_ref().map(|pieces| pieces.as_deref()) {
+            state.queue.round(&mut job, last.range().end);
+        }
         // There may be something for another one too.
         shared.set_to_work(&mut state);
         drop(state);
-        let began = shared.now();
-        let result = fly(shared, &job);
+        let result = pieces.and_then(|pieces| fly(shared, &job, pieces));
         state = shared.state();
         let healed = land(shared, &mut state, &job, result, began);
         if healed {
@@ -46,11 +52,18 @@ fn next(shared: &Shared, state: &mut State) -> Option<Job> {
     Some(state.queue.probe(oid, at))
 }
 
-/// Goes through a flight; ends early when nobody wants the rest of it.
-fn fly(shared: &Shared, job: &Job) -> Result<(), ContentFault> {
-    let known = || shared.layouts.pieces(&*shared.contents, &job.oid, job.bytes, &job.range);
+/// The pieces of a flight, if they are known.
+fn look_up(shared: &Shared, job: &Job) -> Result<Option<Vec<Piece>>, ContentFault> {
     // A probe that found its chunk here would show nothing.
-    let pieces = if job.probe { None } else { known()? };
+    if job.probe {
+        Ok(None)
+    } else {
+        shared.layouts.pieces(&*shared.contents, &job.oid, job.bytes, &job.range)
+    }
+}
+
+/// Goes through a flight; ends early when nobody wants the rest of it.
+fn fly(shared: &Shared, job: &Job, pieces: Option<Vec<Piece>>) -> Result<(), ContentFault> {
     let Some(pieces) = pieces else {
         return fetch(shared, job, job.range.clone(), true).map(drop);
     };

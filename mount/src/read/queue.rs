@@ -193,17 +193,19 @@ impl Queue {
     pub(super) fn fail(&mut self, oid: &Oid, landed: &Landed) -> Vec<Owner> {
         let Some(content) = self.contents.get_mut(oid) else { return Vec::new() };
         let mut failed = Vec::new();
+        let is_only = content.wishes.iter().filter(|wish| overlap(&wish.range, &landed.rest)).count() == 1;
         content.wishes.retain_mut(|wish| {
             if wish.priority != Priority::Blocking || !overlap(&wish.range, &landed.rest) {
                 return true;
             }
-            // Who waits for the very first byte that did not come, and for all of the flight, has his answer.
+            // Who waits for all that did not come has his answer.
             let whole = wish.range.start <= landed.rest.start && landed.rest.end <= wish.range.end;
-            if landed.alone || whole {
+            let certain = landed.alone || is_only || whole;
+            if certain {
                 failed.push(wish.owner);
             }
             wish.alone = true;
-            !(landed.alone || whole)
+            !certain
         });
         content.cut(&landed.rest, |wish| wish.priority != Priority::Blocking);
         self.tidy(oid);
@@ -266,6 +268,18 @@ impl Queue {
     pub(super) fn probe(&mut self, oid: Oid, at: u64) -> Job {
         let flight = Flight { probe: true, ..Flight::new(at..at + 1, true, Priority::Background) };
         self.fly(oid, at + 1, flight)
+    }
+
+    /// Lets a flight end behind a chunk that it brings the beginning of anyway, if no other brings the rest.
+    pub(super) fn round(&mut self, job: &mut Job, end: u64) {
+        let Some(content) = self.contents.get_mut(&job.oid) else { return };
+        let more = job.range.end..end;
+        let is_free = !more.is_empty() && content.first_open(&more) == Some(more.clone());
+        let own = |flight: &&mut Flight| flight.id == job.flight && flight.range.end == more.start;
+        if let Some(flight) = content.flights.iter_mut().find(own).filter(|_| is_free) {
+            flight.range.end = end;
+            job.range.end = end;
+        }
     }
 
     fn fly(&mut self, oid: Oid, bytes: u64, flight: Flight) -> Job {

@@ -235,6 +235,30 @@ fn reading_in_order_fetches_everything_once_and_all_of_it_is_used() {
 }
 
 #[test]
+fn reads_in_order_from_several_threads_are_reading_in_order() {
+    let setup = Setup::new(128 * MIB);
+    let (stream, next) = (setup.open("a.bin"), AtomicU64::new(0));
+    in_threads(4, |_| {
+        loop {
+            let at = next.fetch_add(MIB, Relaxed);
+            if at >= 128 * MIB {
+                break;
+            }
+            setup.check(&stream, at..at + MIB);
+        }
+    });
+    setup.settle();
+    let stats = setup.engine.stats();
+    assert_eq!(
+        (stats.fetched.bytes, stats.cancelled),
+        (128 * MIB, 0),
+        "{stats:?} {:#?}",
+        setup.fake.world().fetches
+    );
+    assert!(stats.ahead_used_bytes >= 64 * MIB, "{stats:?}");
+}
+
+#[test]
 fn random_reads_fetch_the_chunks_they_need() {
     let setup = Setup::new(1 << 30);
     let stream = setup.open("a.bin");

@@ -4,7 +4,7 @@
 //! scrubs, keeps a window at each. A read that is near no run starts one in place of the run that was idle longest.
 //!
 //! Always holds: a run has no more ahead of it than was read in it, less what was leapt over; elsewhere than at the head of a content,
-//! a quarter of that until the first MiB was read. So who reads in order wastes at most half of what comes, who reads at random
+//! a quarter of that until some MiB were read. So who reads in order wastes at most half of what comes, who reads at random
 //! nothing.
 //!
 //! Units: bytes; times since any fixed moment.
@@ -12,8 +12,10 @@
 use std::ops::Range;
 use std::time::Duration;
 
-/// The window of who has read this much in order; it doubles from here.
-const WINDOW_BYTES: u64 = 1 << 20;
+/// Who has read this much in order has a window of as much; it doubles from here.
+const WINDOW_BYTES: u64 = 4 << 20;
+/// Smallest window of who reads slowly.
+const WINDOW_BYTES_MIN: u64 = 1 << 20;
 /// Largest window.
 pub(super) const WINDOW_BYTES_MAX: u64 = 64 << 20;
 /// Less is not worth a fetch of its own.
@@ -21,17 +23,18 @@ const AHEAD_BYTES_MIN: u64 = 64 << 10;
 /// A window is not more than what is read in this time.
 const WINDOW_SECONDS: u64 = 4;
 /// Who goes back by no more than this still reads in order.
-const BACK_BYTES: u64 = 1 << 20;
-/// Who leaps over no more than this reads in order: kernels ask out of order.
-const LEAP_BYTES: u64 = 256 << 10;
+const BACK_BYTES: u64 = 4 << 20;
+/// Who leaps over no more than this reads in order: kernels ask for MiBs at a time, from several threads.
+const LEAP_BYTES: u64 = 2 << 20;
 /// Who leaps over no more than this keeps a window he has.
 const GAP_BYTES: u64 = 16 << 20;
 /// What stays ahead of a run when reading goes on elsewhere.
 const HELD_BYTES: u64 = 8 << 20;
 /// Runs of an open file.
 const RUNS: usize = 3;
-/// Reading of this much of the head or the tail of a container shows nothing: thumbnailers do it.
-pub(super) const PROBE_BYTES: u64 = 256 << 10;
+/// Reading of this much of the head or the tail of a container shows nothing: thumbnailers look at some KiB there, and kernels
+/// read more than they are asked for.
+const PROBE_BYTES: u64 = 2 << 20;
 
 /// What bounds the windows of an open file.
 #[derive(Debug, Clone, Copy)]
@@ -158,7 +161,7 @@ impl Run {
             read if self.start == 0 => read,
             read => read / 4,
         };
-        let in_time = self.rate.bytes_a_second().saturating_mul(WINDOW_SECONDS).max(WINDOW_BYTES);
+        let in_time = self.rate.bytes_a_second().saturating_mul(WINDOW_SECONDS).max(WINDOW_BYTES_MIN);
         grown.min(in_time).min(bounds.share_bytes).min(WINDOW_BYTES_MAX)
     }
 

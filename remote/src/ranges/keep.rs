@@ -209,7 +209,8 @@ impl Shared {
                 Ok(_) => {
                     let bytes = state.forget(&ids);
                     state.counts.kept_bytes += bytes;
-                    state.closed = None;
+                    // A batch with nothing in it says nothing about the store.
+                    state.closed = state.closed.filter(|_| ids.is_empty());
                 }
                 Err(error) => {
                     ids.extend(std::mem::take(&mut state.queue));

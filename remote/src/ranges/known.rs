@@ -24,6 +24,9 @@ const MANIFESTS_OF_ONE_MAX: usize = 4;
 /// What an entry of a cache takes beside its bytes, about.
 const ENTRY_BYTES: u32 = 128;
 
+/// A manifest, and the chunks that cover a range by it.
+pub type Cut = (Arc<Manifest>, Vec<Part>);
+
 /// See the file head.
 pub struct Known {
     store: PackStore,
@@ -41,11 +44,7 @@ impl Known {
     }
 
     /// The chunks that cover `range`, and the manifest that says so; `None` when nothing here says it.
-    pub fn parts(
-        &self,
-        oid: &Oid,
-        range: Range<u64>,
-    ) -> Result<Option<(Arc<Manifest>, Vec<Part>)>, RangeError> {
+    pub fn parts(&self, oid: &Oid, range: Range<u64>) -> Result<Option<Cut>, RangeError> {
         for manifest in self.manifests(oid)?.iter() {
             match self.walk(manifest, &range) {
                 Ok(parts) => return Ok(Some((manifest.clone(), parts))),

@@ -4,7 +4,7 @@ use super::keep::Keeper;
 use super::known::Known;
 use super::{Ended, Hear, RangeError, Ranges, Urgency, Want};
 use bytes::Bytes;
-use dits_format::{ChunkId, Kind};
+use dits_format::{ChunkId, Kind, Manifest};
 use dits_store::StoreError;
 use dits_sync::SyncError;
 use dits_sync::range::{Land, Part};
@@ -85,7 +85,7 @@ impl<'a> Landing<'a> {
         &self.ranges.keeper
     }
 
-    pub fn known(&self) -> &'a Known {
+    fn known(&self) -> &'a Known {
         &self.ranges.known
     }
 
@@ -99,6 +99,8 @@ impl Land for Landing<'_> {
         if kind == Kind::Manifest {
             self.nodes.clear();
             self.node_bytes = 0;
+            let manifest = Manifest::decode(bytes)?;
+            self.known().learn(manifest.oid, &manifest);
         }
         self.node_bytes += bytes.len();
         if self.node_bytes > NODE_BYTES_MAX {

@@ -91,8 +91,8 @@ impl Remotes {
         let mut failed = None;
         for place in places {
             let asked = match place {
-                Place::Store(name, store) => self.from_store(name, store, wanted, land),
-                Place::Server(server) => self.from_server(server, wanted, land),
+                Place::Store(name, store) => self.ask_store(name, store, wanted, land),
+                Place::Server(server) => self.ask_server(server, wanted, land),
                 Place::Lost(error) => Err(error.clone()),
             };
             match asked {
@@ -124,7 +124,7 @@ impl Remotes {
         items
     }
 
-    fn from_store(
+    fn ask_store(
         &self,
         name: &str,
         store: &PackStore,
@@ -139,25 +139,15 @@ impl Remotes {
             let mut ranger = Ranger::new(&mut *land, items);
             let mut giver = Giver::new(Arc::new(store.clone()));
             let ended = converse(&mut ranger, &mut giver, &mut |_| {});
-            let came = (ranger.manifests().to_vec(), !ranger.absent().is_empty());
+            let is_absent = !ranger.absent().is_empty();
             match ended {
-                Ok(()) => self.came(came, land)?,
+                Ok(()) if is_absent => return Err(RangeError::Absent),
+                Ok(()) => {}
                 Err(Broken::Near(error) | Broken::Far(error)) => {
                     return self.failed(name, wanted, error.into());
                 }
             }
         }
-    }
-
-    fn came(
-        &self,
-        (manifests, is_absent): (Vec<(Oid, Manifest)>, bool),
-        land: &Landing<'_>,
-    ) -> Result<(), RangeError> {
-        for (oid, manifest) in &manifests {
-            land.known().learn(*oid, manifest);
-        }
-        if is_absent { Err(RangeError::Absent) } else { Ok(()) }
     }
 
     fn failed(&self, name: &str, wanted: &Wanted, error: RemoteError) -> Result<Ended, RangeError> {
@@ -171,7 +161,7 @@ impl Remotes {
         }
     }
 
-    fn from_server(
+    fn ask_server(
         &self,
         server: &Arc<Server>,
         wanted: &Wanted,
@@ -187,10 +177,8 @@ impl Remotes {
             let before = land.done();
             let parts = Parts { items, priority: land.want().urgency.priority(), silence_max };
             let error = match self.run(server, &link, &parts, land) {
-                Ok(ranged) => {
-                    self.came((ranged.manifests, !ranged.absent.is_empty()), land)?;
-                    continue;
-                }
+                Ok(ranged) if ranged.absent.is_empty() => continue,
+                Ok(_) => return Err(RangeError::Absent),
                 Err(error) => error,
             };
             if !crate::retry::may_pass(&error) {

@@ -127,7 +127,8 @@ impl Box {
             return;
         }
         let (home, top) = (self.user.home(), work.as_os_str());
-        let ended = self.user.call("git", &self.folder.join("first")).args(["dits", "unmount", "../repo"]).run();
+        let ended =
+            self.user.call("git", &self.folder.join("first")).args(["dits", "unmount", "../repo"]).run();
         if ended.code != Some(0) {
             self.user.call("umount", &home).args(["-l".as_ref(), top]).run();
         }

@@ -1,11 +1,12 @@
 //! A project of two people, mounted by one of them.
 //!
-//! Ann's project is at a server; Ben has a clone without a checkout and mounts it. At the end the mount goes, whatever has happened.
+//! Ann's project is at a server; Ben has a clone without a checkout and mounts it.
 
-use dits_tests::{Call, Ran, Repo, Server, World, bytes, wait_for};
+#![allow(dead_code, clippy::allow_attributes, reason = "each test program uses its part of it")]
+
+use dits_tests::{Call, Mounted, Ran, Repo, Server, World, bytes, mounted};
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 /// Bytes of `film.bin`.
 pub const FILM_BYTES: usize = 3_000_001;
@@ -22,20 +23,21 @@ pub fn locked() -> Vec<u8> {
 
 /// The project and its mount.
 pub struct Story {
+    /// The mount.
+    pub mounted: Mounted,
     /// What keeps contents and locks.
     pub server: Server,
     /// Whoever made the project.
     pub ann: Repo,
     /// The clone that is mounted.
     pub clone: Repo,
-    mount: Repo,
     world: World,
 }
 
 impl Story {
     /// A project that is mounted; `None` where the environment leaves such stories out.
     pub fn new() -> Option<Story> {
-        if std::env::var_os("DITS_TEST_NO_FUSE").is_some_and(|value| value == "1") {
+        if mounted::is_left_out() {
             return None;
         }
         let world = World::new();
@@ -52,25 +54,19 @@ impl Story {
         ann.publish(&server.url("team/p"));
         let ben = user("ben");
         ben.git(&["clone", "-q", "--no-checkout", &server.url("team/p"), "clone"]);
-        let (clone, mount) = (ben.repo("clone"), ben.repo("mounted"));
-        let story = Story { server, ann, clone, mount, world };
-        story.dits(&["mount", story.name(), "main"]).ok();
-        Some(story)
-    }
-
-    /// Name of the mount's folder, as seen from the clone.
-    pub fn name(&self) -> &'static str {
-        "../mounted"
+        let clone = ben.repo("clone");
+        let mounted = Mounted::new(&clone, "mounted", &["main"]);
+        Some(Story { mounted, server, ann, clone, world })
     }
 
     /// The mount's folder.
     pub fn dir(&self) -> &Path {
-        self.mount.path()
+        self.mounted.dir()
     }
 
     /// A path in it.
     pub fn at(&self, name: &str) -> PathBuf {
-        self.mount.at(name)
+        self.mounted.at(name)
     }
 
     /// A folder outside of it.
@@ -78,66 +74,26 @@ impl Story {
         self.world.folder(name)
     }
 
-    /// `git dits …` in the clone.
-    pub fn dits(&self, args: &[&str]) -> Call {
-        self.clone.call(&["dits"]).args(args)
-    }
-
     /// `git dits …` in the mount.
-    pub fn dits_here(&self, args: &[&str]) -> Call {
-        self.mount.call(&["dits"]).args(args)
+    pub fn dits(&self, args: &[&str]) -> Call {
+        self.mounted.repo().call(&["dits"]).args(args)
     }
 
     /// `git …` in the mount.
     #[track_caller]
     pub fn git(&self, args: &[&str]) -> Ran {
-        self.mount.git(args)
+        self.mounted.repo().git(args)
     }
 
     /// Mounts it again.
     #[track_caller]
     pub fn mount(&self, flags: &[&str]) {
-        self.dits(&[&["mount"], flags, &[self.name()]].concat()).ok();
+        self.mounted.mount(flags).ok();
     }
 
     /// Ends the mount.
     #[track_caller]
     pub fn unmount(&self) {
-        self.dits(&["unmount", self.name()]).ok();
-    }
-
-    /// Kills (-9) the process that serves the mount.
-    #[track_caller]
-    pub fn kill(&self) {
-        let pid = self.pid().expect("it runs");
-        let _ = rustix::process::kill_process(pid, rustix::process::Signal::KILL);
-        wait_for("the process to be gone", || {
-            !Path::new(&format!("/proc/{}", pid.as_raw_nonzero())).exists()
-        });
-    }
-
-    fn pid(&self) -> Option<rustix::process::Pid> {
-        let listed = self.dits(&["mounts", "--json"]).run().json();
-        let pid = listed.as_array()?.first()?.pointer("/status/pid")?.as_i64()?;
-        rustix::process::Pid::from_raw(i32::try_from(pid).ok()?)
-    }
-
-    /// Ends the server.
-    pub fn server_down(&mut self) {
-        self.server.stop();
-    }
-
-    /// Starts it again, at the same place.
-    pub fn server_up(&mut self) {
-        self.server.restart();
-    }
-}
-
-impl Drop for Story {
-    fn drop(&mut self) {
-        let ended = self.dits(&["unmount", "--force", self.name()]).run();
-        if ended.code != Some(0) {
-            let _ = Command::new("umount").arg("-l").arg(self.dir()).output();
-        }
+        self.mounted.unmount(&[]).ok();
     }
 }

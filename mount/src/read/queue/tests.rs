@@ -145,6 +145,19 @@ fn who_is_alone_from_the_start_is_told_at_once() {
 }
 
 #[test]
+fn a_flight_ends_behind_a_chunk_where_no_other_begins() {
+    let mut queue = queue(&[(1, 0..100, Ahead), (2, 300..400, Ahead)]);
+    let (mut first, mut second) = (queue.next(&BOUNDS).unwrap(), queue.next(&BOUNDS).unwrap());
+    queue.round(&mut first, 150);
+    assert_eq!(first.range, 0..150);
+    queue.wish(&reader(3, OID), 100..200, Blocking);
+    assert_eq!(queue.next(&BOUNDS).unwrap().range, 150..200);
+    queue.round(&mut first, 170);
+    queue.round(&mut second, 400);
+    assert_eq!((first.range, second.range), (0..150, 300..400));
+}
+
+#[test]
 fn a_probe_is_wanted_until_something_came() {
     let mut queue = Queue::default();
     let job = queue.probe(OID, 5);
