@@ -205,6 +205,8 @@ fn pointer_text_is_a_content_at_once() {
     assert_eq!(get(&path, "user.dits.oid"), Ok(format!("blake3:{}", "03".repeat(32))));
     assert_eq!(get(&path, "user.dits.state"), Ok("ghost".to_owned()));
     assert_eq!(get(&mounted.path("readme"), "user.dits.oid"), Err(rustix::io::Errno::NODATA));
+    let rights = get(&mounted.path("readme"), "system.posix_acl_access");
+    assert_eq!(rights, Err(rustix::io::Errno::OPNOTSUPP), "`ls -l` asks for each file else");
     let flags = rustix::fs::XattrFlags::empty();
     let set = rustix::fs::setxattr(&path, "user.mine", b"1", flags);
     assert_eq!(set, Err(rustix::io::Errno::OPNOTSUPP));

@@ -40,7 +40,10 @@ fn folders_are_listed_and_files_written_while_64_readers_wait() {
                 tell.send(film.map(|film| film.len() as u64)).unwrap();
             });
         }
-        wait_until("every reader waits", || mounted.world.waiting() >= READERS as u64);
+        // Fewer fetch, as there is a limit.
+        wait_until("every reader waits", || {
+            mounted.requests("read") >= READERS as u64 && mounted.world.waiting() > 0
+        });
         // All of this would wait, too, if it stood behind them.
         let listed = fs::read_dir(mounted.path("text")).unwrap();
         let sizes: u64 = listed.map(|entry| entry.unwrap().metadata().unwrap().len()).sum();
