@@ -1,4 +1,6 @@
 //! Why bytes of a content cannot be had.
+//!
+//! Four cases are told apart, as they end differently: another time, never, from another remote, or when something here was mended.
 
 use crate::RemoteError;
 use crate::retry::may_pass;

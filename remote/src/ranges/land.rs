@@ -1,4 +1,6 @@
 //! What comes of one fetch: to who hears it at once, to the store behind his back, and between what is here already.
+//!
+//! Always holds: parts are told in order and without gaps, and nothing is kept that was not checked against its id.
 
 use super::keep::Keeper;
 use super::known::Known;
