@@ -1,7 +1,5 @@
 //! Many at once: slow readers, writers, and files that the kernel reads past us.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on says where")]
-
 mod world;
 
 use std::fs::{self, File, OpenOptions};

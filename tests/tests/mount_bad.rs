@@ -22,7 +22,11 @@ fn picture(repo: &Repo) -> String {
         format!("{names:?}")
     };
     let git = |args: &[&str]| repo.git(args).text();
-    let folders = [names(repo.path().parent().unwrap()), names(repo.path()), names(&repo.at(".git"))];
+    let folders = [
+        names(repo.path().parent().expect("it is in a folder")),
+        names(repo.path()),
+        names(&repo.at(".git")),
+    ];
     [
         git(&["worktree", "list"]),
         git(&["for-each-ref"]),

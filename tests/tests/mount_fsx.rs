@@ -3,7 +3,7 @@
 //! It writes, cuts, maps and copies at random and compares each byte it reads with what should be there. Seeds are fixed. Only
 //! `DITS_TEST_NO_FSX=1` in the environment leaves it out; `.ci/run` puts it into `target/tools`.
 
-#[allow(dead_code, clippy::allow_attributes, reason = "each story uses its part of it")]
+#[allow(dead_code, clippy::allow_attributes, reason = "each test program uses its part of it")]
 mod mounted;
 
 use mounted::Story;

@@ -4,6 +4,7 @@
 //! hook that says what changed, and a state that outlives its process. `bench/mount.sh` measures a hundred thousand files.
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail like tests")]
+#![expect(clippy::disallowed_methods, reason = "a user renames files")]
 
 use dits_tests::mounted::is_left_out;
 use dits_tests::{Mounted, Repo, Server, User, World, bytes, gits};

@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail like tests")]
 
+#[allow(dead_code, clippy::allow_attributes, reason = "each test program uses its part of it")]
 mod mounted;
 
 use mounted::Story;

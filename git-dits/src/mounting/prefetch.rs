@@ -245,7 +245,7 @@ fn attended<T: Send>(files: u64, say: &mut Say<'_>, work: impl FnOnce(Tell<'_>) 
         });
         while ended.recv_timeout(TELL_EVERY) == Err(RecvTimeoutError::Timeout) {
             let (bytes, bytes_total) = (done.load(Ordering::Relaxed), total.load(Ordering::Relaxed));
-            let part = if bytes_total == 0 { 0 } else { files * bytes.min(bytes_total) / bytes_total };
+            let part = (files * bytes.min(bytes_total)).checked_div(bytes_total).unwrap_or(0);
             let heard = say(&Answer::Progress { files: part, files_total: files, bytes, bytes_total });
             gone.store(!heard, Ordering::Relaxed);
         }

@@ -35,17 +35,18 @@ pub(super) fn tail_bytes(content_bytes: u64) -> u64 {
 pub(super) fn with_first_read(container: bool, content_bytes: u64, read: &Range<u64>) -> Vec<Range<u64>> {
     let tail = content_bytes.saturating_sub(tail_bytes(content_bytes));
     if read.start == 0 && content_bytes <= SMALL_BYTES {
-        vec![0..content_bytes]
+        std::iter::once(0..content_bytes).collect()
     } else if !container || read.start >= HEAD_BYTES && read.start < tail {
         Vec::new()
     } else if tail <= HEAD_BYTES {
-        vec![0..content_bytes]
+        std::iter::once(0..content_bytes).collect()
     } else {
         vec![0..HEAD_BYTES, tail..content_bytes]
     }
 }
 
 #[cfg(test)]
+#[expect(clippy::single_range_in_vec_init, reason = "lists of ranges, some with one")]
 mod tests {
     use super::*;
 

@@ -70,7 +70,7 @@ impl Flight {
 
     /// What it will still bring.
     fn claim(&self) -> Option<Range<u64>> {
-        (!self.want.is_over() && self.reached < self.range.end).then(|| self.reached..self.range.end)
+        (!self.want.is_over() && self.reached < self.range.end).then_some(self.reached..self.range.end)
     }
 
     fn brings(&self, range: &Range<u64>) -> bool {
@@ -385,4 +385,5 @@ pub(super) fn overlap(a: &Range<u64>, b: &Range<u64>) -> bool {
 }
 
 #[cfg(test)]
+#[expect(clippy::single_range_in_vec_init, reason = "lists of ranges, some with one")]
 mod tests;

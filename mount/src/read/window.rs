@@ -234,4 +234,5 @@ pub(super) fn per_second(bytes: u64, time: Duration) -> u64 {
 }
 
 #[cfg(test)]
+#[expect(clippy::single_range_in_vec_init, reason = "lists of ranges, some with one")]
 mod tests;

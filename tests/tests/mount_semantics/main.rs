@@ -5,10 +5,14 @@
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail like tests")]
 
+#[expect(clippy::disallowed_methods, reason = "a user renames files")]
 mod contents;
+#[expect(clippy::disallowed_methods, reason = "a user renames files")]
 mod lasting;
 #[path = "../mounted/mod.rs"]
+#[allow(dead_code, clippy::allow_attributes, reason = "each test program uses its part of it")]
 mod mounted;
+#[expect(clippy::disallowed_methods, reason = "a user renames files")]
 mod names;
 
 use rustix::io::Errno;

@@ -2,7 +2,7 @@
 //!
 //! Ann's project is at a server; Ben has a clone without a checkout and mounts it.
 
-#![allow(dead_code, clippy::allow_attributes, reason = "each test program uses its part of it")]
+#![expect(clippy::unwrap_used, reason = "helpers of tests fail like tests")]
 
 use dits_tests::{Call, Mounted, Ran, Repo, Server, World, bytes, mounted};
 use std::fs;

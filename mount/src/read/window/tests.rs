@@ -118,7 +118,7 @@ fn two_tracks_in_turn_have_a_window_each() {
     let mut hand = Hand::new(BOUNDS);
     for at in 0..100 {
         hand.read(at * STEP..(at + 1) * STEP);
-        hand.read(5 << 30 | at * STEP..5 << 30 | (at + 1) * STEP);
+        hand.read((5 << 30) + at * STEP..(5 << 30) + (at + 1) * STEP);
     }
     let (near, far): (Vec<_>, Vec<_>) = hand.wished.iter().partition(|range| range.start < 1 << 30);
     assert!(near.last().unwrap().end >= 16 * MIB && far.last().unwrap().end >= 16 * MIB + (5 << 30));
