@@ -128,6 +128,25 @@ fn branch_in_the_way(error: &RepoError) -> Option<String> {
     Some(line.split('\'').nth(1)?.to_owned())
 }
 
+/// Takes the branch of a worktree from others that never checked anything out: Git would let nobody switch back to it, for the sake of
+/// a working tree that is none (that of `git clone --no-checkout`). They stay at the commit.
+pub fn claim_branch(repository: &Repository, linked: &Linked) -> Result<(), RepoError> {
+    let branch = |git_dir: &Path| git(git_dir).line(&["symbolic-ref", "--quiet", "HEAD"]);
+    let Some(ours) = branch(&linked.git_dir)? else { return Ok(()) };
+    // A bare repository has no working tree that would be in the way.
+    let is_bare = |git_dir: &Path| {
+        let bare = git(git_dir).line(&["rev-parse", "--is-bare-repository"])?;
+        Ok::<_, RepoError>(bare.as_deref() == Some("true"))
+    };
+    for git_dir in git_dirs(&repository.common_dir)? {
+        let is_other = git_dir != linked.git_dir && !git_dir.join("index").exists();
+        if is_other && !is_bare(&git_dir)? && branch(&git_dir)?.as_ref() == Some(&ours) {
+            git(&git_dir).run(&["update-ref", "--no-deref", "HEAD", &linked.commit])?;
+        }
+    }
+    Ok(())
+}
+
 /// Whether no worktree that has this branch ever had an index.
 fn never_checked_out(repository: &Repository, branch: &str) -> Result<bool, RepoError> {
     let branch = format!("refs/heads/{branch}");

@@ -126,6 +126,9 @@ fn a_branch_that_was_never_checked_out_may_be_mounted() {
     let made = world.add("clone", Head::AsGitDoes, Some("main")).unwrap();
     assert_eq!(world.line("mnt", &["symbolic-ref", "--short", "HEAD"]), "main");
     assert_eq!(made.commit, world.line("origin", &["rev-parse", "main"]));
+    linked::claim_branch(&world.repository("clone"), &made).unwrap();
+    let detached = world.at("clone").line(&["symbolic-ref", "--quiet", "HEAD"]).unwrap();
+    assert_eq!((detached, world.line("clone", &["rev-parse", "HEAD"])), (None, made.commit.clone()));
     // Now there is a worktree with an index.
     let again = linked::add(&world.repository("clone"), &world.path("more"), Head::AsGitDoes, Some("main"));
     assert!(again.unwrap_err().to_string().contains("is already "));

@@ -93,6 +93,10 @@ fn again(context: &Context, args: &Args, state: &State) -> Result<()> {
 fn first(context: &Context, args: &Args, dir: &Path) -> Result<()> {
     let repository = &context.repository;
     dir::check_new(repository, dir)?;
+    if args.rev.is_none() && repository.git.commit("HEAD")?.is_none() {
+        let text = "there is no commit to mount";
+        return Err(Failure::fatal(text, "commit something first, or name a branch").into());
+    }
     let before = Before::look(repository, dir)?;
     let head = match &args.branch {
         Some(name) => Head::New(name),
@@ -101,11 +105,13 @@ fn first(context: &Context, args: &Args, dir: &Path) -> Result<()> {
     };
     let made = linked::add(repository, dir, head, args.rev.as_deref()).map_err(said_by_git)?;
     let state = State::of(&made.git_dir);
-    let mounted = describe(repository, &state, made.commit).and_then(|()| serve(context, args, &state));
+    let mounted =
+        describe(repository, &state, made.commit.clone()).and_then(|()| serve(context, args, &state));
     if mounted.is_err() && !state.is_served() {
         before.restore(repository, dir);
     }
-    mounted
+    mounted?;
+    Ok(linked::claim_branch(repository, &made)?)
 }
 
 /// Writes down what the mount begins with, and gives its worktree the settings that go with it.

@@ -23,12 +23,18 @@ use dits_mount::outside::{BlobData, BlobId, Blobs, ContentFault};
 use dits_mount::overlay::{Overlay, OverlayError};
 use dits_mount::read::{self, Engine};
 use dits_remote::ranges::Told;
+use dits_repo::settings::Setting;
 use dits_repo::{Repository, linked, snapshot};
 use serde_json::{Value, json};
 use std::fs::File;
 use std::path::Path;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
+
+/// Memory for chunks that were read, in bytes.
+const MEMORY: Setting<u64> = Setting::new("dits.mount.memory", 256 << 20);
+/// Whether other users of the machine may use the mount, as far as modes of files allow.
+const ALLOW_OTHER: Setting<bool> = Setting::new("dits.mount.allowother", false);
 
 /// The filesystem of a mount, and what else it is asked for.
 pub struct Started {
@@ -40,6 +46,7 @@ pub struct Started {
     pub contents: Arc<StoreContents>,
     engine: Arc<Engine>,
     outer: Mutex<OuterAttributes>,
+    allow_other: bool,
     session: OnceLock<Arc<Session>>,
     nfs: OnceLock<nfs::Server>,
 }
@@ -78,9 +85,11 @@ pub fn start(
     let blobs = GitBlobs::new(&git, repository.hash, converted, state.folder());
     let gate = gate::open(&repository, options.settings.clone(), log.clone());
     let outer = Mutex::new(OuterAttributes::find(&repository, |name| std::env::var_os(name))?);
+    let ram_bytes = repository.setting_number(MEMORY)?;
+    let allow_other = repository.setting_bool(ALLOW_OTHER)?;
     let contents = Arc::new(contents(repository, options, state, log.clone())?);
     let trace = options.trace.as_deref().map(trace).transpose()?;
-    let reading = read::Options { trace, events: Some(log.clone()), ..read::Options::default() };
+    let reading = read::Options { ram_bytes, trace, events: Some(log.clone()), ..read::Options::default() };
     let engine = Engine::new(contents.clone(), reading);
     let parts = Parts {
         nodes,
@@ -94,7 +103,7 @@ pub fn start(
         clock: Box::new(clock),
     };
     let (mount, session, nfs) = (Arc::new(Mount::new(parts)), OnceLock::new(), OnceLock::new());
-    let started = Started { mount, gate, contents, engine, outer, session, nfs };
+    let started = Started { mount, gate, contents, engine, outer, allow_other, session, nfs };
     started.look_outside();
     Ok(started)
 }
@@ -122,7 +131,7 @@ fn contents(
 impl Started {
     /// Mounts it at `dir`.
     pub fn serve(&self, dir: &Path, read_only: bool) -> Result<Arc<Session>> {
-        let options = fuse::Options { read_only, ..fuse::Options::default() };
+        let options = fuse::Options { read_only, allow_other: self.allow_other, ..fuse::Options::default() };
         let session = Arc::new(fuse::serve(self.mount.clone(), dir, &options).map_err(refused)?);
         Ok(self.session.get_or_init(|| session).clone())
     }

@@ -8,7 +8,12 @@ use dits_mount::fuse::{self, Unmount, UnmountError};
 use std::fs;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
+/// How long a mount that is in use is asked again to end.
+const PATIENCE: Duration = Duration::from_millis(300);
+/// Between two tries.
+const LOOK: Duration = Duration::from_millis(20);
 /// Processes that are named.
 const USERS_MAX: usize = 10;
 
@@ -40,9 +45,17 @@ pub fn clear(dir: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Ends the mount at `dir`.
+/// Ends the mount at `dir`. Who only looks into it for a moment is waited for.
 pub fn unmount(dir: &Path, how: Unmount) -> Result<(), UnmountError> {
-    fuse::unmount(dir, how, &fuse::Options::default().helper)
+    let end = Instant::now() + PATIENCE;
+    loop {
+        match fuse::unmount(dir, how, &fuse::Options::default().helper) {
+            Err(UnmountError::Busy { .. }) if how == Unmount::Unused && Instant::now() < end => {
+                std::thread::park_timeout(LOOK);
+            }
+            done => return done,
+        }
+    }
 }
 
 /// Processes that have something in `dir` open, or are in it, as far as we may know: `NAME (PID)`.

@@ -103,7 +103,7 @@ impl Filesystem for Adapter {
         self.count(Kind::Readlink);
         match self.0.mount.read_link(convert::ino(ino)) {
             Ok(target) => reply.data(&target),
-            Err(fault) => reply.error(convert::errno(fault)),
+            Err(fault) => reply.error(answer::of_node(fault)),
         }
     }
 
@@ -287,7 +287,7 @@ impl Filesystem for Adapter {
                 let flags = FopenFlags::FOPEN_CACHE_DIR | FopenFlags::FOPEN_KEEP_CACHE;
                 reply.opened(FileHandle(self.0.dirs.open(folder)), flags);
             }
-            Err(fault) => reply.error(convert::errno(fault)),
+            Err(fault) => reply.error(answer::of_node(fault)),
         }
     }
 

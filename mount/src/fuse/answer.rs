@@ -15,6 +15,13 @@ const BLOCK_BYTES: u32 = 4096;
 pub(super) const FOR_EVER: Duration = Duration::from_secs(365 * 24 * 3600);
 /// Numbers are not used again, so no node needs to be told from an earlier one.
 pub(super) const FIRST: Generation = Generation(0);
+
+/// What is wrong with a node that the kernel knows. If it is gone, a move may have put another one at its name since the kernel looked: told so, it
+/// looks again, as for programs a replaced file is never missing.
+pub(super) fn of_node(fault: Fault) -> Errno {
+    convert::errno(if fault == Fault::NotFound { Fault::Stale } else { fault })
+}
+
 pub(super) fn entry(reply: ReplyEntry, result: Result<Attr, Fault>) {
     match result {
         Ok(attr) => reply.entry(&FOR_EVER, &convert::attr(&attr), FIRST),
@@ -25,7 +32,7 @@ pub(super) fn entry(reply: ReplyEntry, result: Result<Attr, Fault>) {
 pub(super) fn attr(reply: ReplyAttr, result: Result<Attr, Fault>) {
     match result {
         Ok(attr) => reply.attr(&FOR_EVER, &convert::attr(&attr)),
-        Err(fault) => reply.error(convert::errno(fault)),
+        Err(fault) => reply.error(of_node(fault)),
     }
 }
 
@@ -73,6 +80,6 @@ pub(super) fn xattr(reply: ReplyXattr, room: u32, result: Result<Vec<u8>, Fault>
         Ok(value) if room == 0 => reply.size(value.len() as u32),
         Ok(value) if value.len() > room as usize => reply.error(Errno::ERANGE),
         Ok(value) => reply.data(&value),
-        Err(fault) => reply.error(convert::errno(fault)),
+        Err(fault) => reply.error(of_node(fault)),
     }
 }

@@ -36,7 +36,7 @@ impl Served {
     pub(super) fn open(&self, ino: Ino, access: Access, reply: ReplyOpen) {
         let opened = match self.mount.open(ino, access) {
             Ok(opened) => opened,
-            Err(fault) => return reply.error(convert::errno(fault)),
+            Err(fault) => return reply.error(answer::of_node(fault)),
         };
         let fh = FileHandle(opened.fh.0);
         match self.past_us(ino, &opened, |file| reply.open_backing(file)) {

@@ -115,6 +115,10 @@ impl Volume {
 
     /// Makes a file or a folder, which must be new, and opens it.
     pub fn create(&self, path: &[u16], is_folder: bool) -> Result<(u64, Info), Fault> {
+        // Windows cannot tell names apart that differ only in case.
+        if self.look(path).is_ok() {
+            return Err(Fault::Exists);
+        }
         let (parent, name) = self.place(path)?;
         let owner = self.mount.attr(ROOT)?.meta;
         let by = |mode| Creator { uid: owner.uid, gid: owner.gid, mode };
