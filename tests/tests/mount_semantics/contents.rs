@@ -43,6 +43,7 @@ fn contents_come_when_they_are_read() {
     assert_eq!((set("user.mine"), set("user.dits.oid")), (Err(Errno::OPNOTSUPP), Err(Errno::OPNOTSUPP)));
     assert_eq!(rustix::fs::removexattr(&path, "user.dits.oid"), Err(Errno::OPNOTSUPP));
     promise("A mount made with `--read-only` refuses every change.");
+    drop(file);
     story.unmount();
     story.mount(&["--read-only"]);
     let refused = [

@@ -130,7 +130,7 @@ fn neighbours_hear(story: &Story) {
     // Such locks are of a process, so another one has to try.
     let taken = Command::new("perl")
         .arg("-e")
-        .arg("use Fcntl; open F, '+<', $ARGV[0] or die; exit(fcntl(F, F_SETLK, pack('s s x4 q q i x4', F_WRLCK, 0, 0, 0, 0)) ? 0 : 3)")
+        .arg("use Fcntl; open F, '+<', $ARGV[0] or die; my $l = pack('s s x4 q q i x4', F_WRLCK, 0, 0, 0, 0); exit(fcntl(F, F_SETLK, $l) ? 0 : 3)")
         .arg(story.at("readme"))
         .status()
         .unwrap();
