@@ -55,7 +55,7 @@ section_rate() {
         can_mount || continue
         ghosts "$url/team/rate" "$tmp/m"; git -C "$tmp/m" dits mount --detach "$tmp/m-mount" HEAD
         timed "mount, cold" cat "$tmp/m-mount/rate.bin" >/dev/null
-        git -C "$tmp/m" dits mounts --stats; git -C "$tmp/m" dits unmount "$tmp/m-mount"; rm -rf "$tmp/m"
+        git -C "$tmp/m" dits mounts --stats; git -C "$tmp/m" dits unmount "$tmp/m-mount"; rm -rf "$tmp/m" "$tmp/m-mount"
     done
     kill -TERM "$server"; wait "$server" || true; server=
 }
