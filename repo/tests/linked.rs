@@ -136,6 +136,19 @@ fn a_branch_that_was_never_checked_out_may_be_mounted() {
 }
 
 #[test]
+fn a_bare_repository_keeps_its_branch() {
+    let world = World::new();
+    world.git(".", &["clone", "-q", "--bare", "origin", "clone"]);
+    let made = world.add("clone", Head::AsGitDoes, Some("main")).unwrap();
+    for _ in 0..2 {
+        linked::claim_branch(&world.repository("clone"), &made).unwrap();
+        let head = world.at("clone").line(&["symbolic-ref", "--quiet", "--short", "HEAD"]).unwrap();
+        assert_eq!(head.as_deref(), Some("main"));
+        linked::configure(&world.repository("clone"), &made.git_dir, &[]).unwrap();
+    }
+}
+
+#[test]
 fn settings_are_the_worktrees_own() {
     let world = World::new();
     let made = world.add("origin", Head::Detached, None).unwrap();

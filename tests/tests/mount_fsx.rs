@@ -1,7 +1,7 @@
 //! A well-known exerciser of filesystems, `fsx`, on a writable mount.
 //!
 //! It writes, cuts, maps and copies at random and compares each byte it reads with what should be there. Seeds are fixed. Only
-//! `DITS_TEST_NO_FSX=1` in the environment leaves it out; `.ci/run` puts it into `target/tools`.
+//! `DITS_TEST_NO_FSX=1` in the environment leaves it out. Where there is none, cargo installs it into `target/tools`.
 
 #[allow(dead_code, clippy::allow_attributes, reason = "each test program uses its part of it")]
 mod mounted;
@@ -55,11 +55,20 @@ fn fsx() -> Option<PathBuf> {
     if std::env::var_os("DITS_TEST_NO_FSX").is_some_and(|value| value == "1") {
         return None;
     }
-    let tools = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/tools/bin/fsx");
+    let tools = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/tools");
     let paths = std::env::var_os("PATH").unwrap_or_default();
-    let found =
-        std::env::split_paths(&paths).map(|dir| dir.join("fsx")).chain([tools]).find(|path| path.is_file());
-    Some(found.expect("fsx: 'cargo install --locked fsx --version 0.3.2 --root target/tools', or DITS_TEST_NO_FSX=1 to leave this story out"))
+    let find = || {
+        let places = std::env::split_paths(&paths).chain([tools.join("bin")]);
+        places.map(|dir| dir.join("fsx")).find(|path| path.is_file())
+    };
+    Some(find().unwrap_or_else(|| {
+        // Set by cargo for the tests that it runs.
+        let cargo = std::env::var_os("CARGO").expect("fsx is not here, and cargo did not start this test");
+        let args = ["install", "--quiet", "--locked", "fsx", "--version", "0.3.2", "--root"];
+        let installed = Command::new(cargo).args(args).arg(&tools).status();
+        assert!(installed.is_ok_and(|status| status.success()), "DITS_TEST_NO_FSX=1 leaves this story out");
+        find().expect("it was installed")
+    }))
 }
 
 #[test]
