@@ -269,6 +269,9 @@ impl Server {
         // What still runs now fails to read or write, and keeps what it has.
         let _ = timeout(CLOSE_MAX, all(&mut connections)).await;
         let _ = timeout(CLOSE_MAX, self.listener.wait_idle()).await;
+        // A task that is only told to end keeps the folder's locks for a moment longer.
+        let ended = async { (hooks.shutdown().await, connections.shutdown().await) };
+        let _ = timeout(CLOSE_MAX, ended).await;
         block_in_place(|| drop(self.prover));
         self.shared.door.note(Event::of("stop", if result.is_ok() { "ok" } else { "failed" }));
         result
