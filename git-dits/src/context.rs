@@ -148,6 +148,11 @@ pub fn settings(interactive: bool) -> Settings {
     Settings::from_env(|name| std::env::var_os(name), interactive).on_terminal(terminal)
 }
 
+/// How many threads there is work for on this machine.
+pub fn threads() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
+}
+
 /// Whether the environment says that pointers shall stay in the working tree. The name of git-lfs counts too: CI
 /// systems set it to say "no content".
 pub fn skip_smudge() -> bool {
