@@ -12,18 +12,26 @@
 //!   last is at least `min_bytes` long. Empty content has no chunks.
 //! - This crate is pure: no I/O, no clock, no state but what a [`Cutter`] owns.
 //!
-//! Parts: `gear` is the table of the rolling hash, `profile` the three sets of sizes, `kernel` finds one cut
-//! in a slice, `cutter` turns a stream of any read sizes into such slices. All sizes are in bytes.
+//! Two ways to the same cuts. `next_cut` finds the end of one chunk, byte after byte; `cutter` feeds it with
+//! a stream of any read sizes. For large contents a `kernel` finds the `candidates` of a block, blocks in any order
+//! and on any thread, and the `picker` chooses the cuts among them. `gear` is the table of the rolling hash,
+//! `profile` the three sets of sizes. All sizes are in bytes.
 //!
 //! Source: Xia et al., "The Design of Fast Content-Defined Chunking for Data Deduplication Based Storage
 //! Systems", IEEE TPDS 2020, with normalization level 1. Crate `fastcdc` 5.0.0 (`v2020`, seed 0) is the
 //! oracle in the tests, and fixed vectors hold the cuts even if the oracle moves.
 
+mod candidates;
 mod cutter;
 mod gear;
 mod kernel;
+mod next_cut;
+mod picker;
 mod profile;
 
+pub use candidates::Candidates;
 pub use cutter::Cutter;
-pub use kernel::next_cut;
+pub use kernel::Kernel;
+pub use next_cut::next_cut;
+pub use picker::Picker;
 pub use profile::{Profile, Sizes};

@@ -9,18 +9,19 @@
 //! ```text
 //! block  {length of body u32, BLAKE3 of body 32, body}, back to back
 //! body   name of the open file u128, chunks u32, bindings u32,
-//!        chunks {id 32, kind u8, offset in the file u64, bytes u32}, bindings as in a pack's footer
+//!        chunks {id 32, kind u8, codec u8, offset in the file u64, stored u32, plain u32},
+//!        bindings as in a pack's footer
 //! ```
 
 use crate::bytes::{Fields, FormatError};
 use crate::limits::{CHUNK_BYTES_MAX, PACK_BYTES_MAX, PACK_RECORDS_MAX};
 use crate::manifest::Binding;
-use crate::pack::{BINDING_BYTES, decode_binding, encode_binding};
+use crate::pack::{BINDING_BYTES, Codec, decode_binding, encode_binding};
 use crate::{ChunkId, Kind};
 
 const WHAT: &str = "journal";
 const HEAD_BYTES: usize = 36;
-const CHUNK_RECORD_BYTES: usize = 45;
+const CHUNK_RECORD_BYTES: usize = 50;
 
 /// A chunk in an open file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,8 +30,12 @@ pub struct Placed {
     pub id: ChunkId,
     /// What it is.
     pub kind: Kind,
+    /// How it lies there, alone.
+    pub codec: Codec,
     /// Where it starts in the file.
     pub offset: u64,
+    /// Bytes it takes there.
+    pub stored_bytes: u32,
     /// Its length.
     pub bytes: u32,
 }
@@ -56,8 +61,9 @@ pub fn encode(block: &Block) -> Vec<u8> {
     body.extend_from_slice(&(block.bindings.len() as u32).to_le_bytes());
     for chunk in &block.chunks {
         body.extend_from_slice(&chunk.id.0);
-        body.push(chunk.kind as u8);
+        body.extend_from_slice(&[chunk.kind as u8, chunk.codec as u8]);
         body.extend_from_slice(&chunk.offset.to_le_bytes());
+        body.extend_from_slice(&chunk.stored_bytes.to_le_bytes());
         body.extend_from_slice(&chunk.bytes.to_le_bytes());
     }
     block.bindings.iter().for_each(|binding| encode_binding(binding, &mut body));
@@ -104,11 +110,16 @@ fn decode_body(body: &[u8]) -> Result<Block, FormatError> {
 fn decode_chunk(fields: &mut Fields<'_>) -> Result<Placed, FormatError> {
     let id = ChunkId(fields.array()?);
     let kind = Kind::from_code(fields.u8()?).ok_or(fields.invalid("unknown kind"))?;
-    let (offset, bytes) = (fields.u64()?, fields.u32()?);
-    if offset > PACK_BYTES_MAX || bytes as usize > CHUNK_BYTES_MAX {
+    let codec = Codec::from_code(fields.u8()?).ok_or(fields.invalid("unknown codec"))?;
+    let (offset, stored_bytes, bytes) = (fields.u64()?, fields.u32()?, fields.u32()?);
+    let fits = match codec {
+        Codec::Raw => stored_bytes == bytes,
+        Codec::Zstd => stored_bytes < bytes,
+    };
+    if offset > PACK_BYTES_MAX || bytes as usize > CHUNK_BYTES_MAX || !fits {
         return Err(fields.invalid("chunk out of bounds"));
     }
-    Ok(Placed { id, kind, offset, bytes })
+    Ok(Placed { id, kind, codec, offset, stored_bytes, bytes })
 }
 
 #[cfg(test)]
@@ -119,9 +130,10 @@ mod tests {
 
     fn block(file: u128) -> Block {
         let id = ChunkId::of(Kind::Data, b"hello");
+        let raw = Placed { id, kind: Kind::Data, codec: Codec::Raw, offset: 16, stored_bytes: 5, bytes: 5 };
         Block {
             file,
-            chunks: vec![Placed { id, kind: Kind::Data, offset: 16, bytes: 5 }],
+            chunks: vec![raw, Placed { codec: Codec::Zstd, offset: 21, bytes: 6, ..raw }],
             bindings: vec![Binding { oid: Oid::of(b"hello"), manifest: id, size: 5, proof: Proof::Proved }],
         }
     }
@@ -131,7 +143,7 @@ mod tests {
         let bytes = encode(&block(7));
         assert_eq!(
             blake3::hash(&bytes).to_hex().as_str(),
-            "5a819902a6f794503ee20126615407732b852f114b20b6709bdf6d340eceb887"
+            "9389582052d53258db559b286ab6a620b7f526a859aedf93fd56509223aea707"
         );
         assert_eq!(decode(&bytes), [block(7)]);
     }

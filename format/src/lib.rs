@@ -6,6 +6,7 @@
 //! allocated, and decoding that never panics whatever the bytes are. `docs/format.md` is the normative
 //! text with worked examples; the tests hold golden vectors so that yesterday's bytes stay readable.
 
+pub mod blocks;
 pub mod bytes;
 pub mod id;
 pub mod journal;

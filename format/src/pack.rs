@@ -44,6 +44,13 @@ pub enum Codec {
     Zstd = 1,
 }
 
+impl Codec {
+    /// The codec of this number.
+    pub fn from_code(code: u8) -> Option<Codec> {
+        [Codec::Raw, Codec::Zstd].into_iter().find(|codec| *codec as u8 == code)
+    }
+}
+
 /// A run of chunks in the data region.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Frame {

@@ -13,7 +13,7 @@
 
 use crate::contents::Contents;
 use dits_format::{Binding, ChunkId, Kind, Oid};
-use dits_store::{Batch, ChunkRead, ChunkWrite, Item, PackStore, StoreError, Written};
+use dits_store::{Batch, ChunkRead, ChunkWrite, Encoded, Item, PackStore, StoreError, Written};
 use std::collections::HashSet;
 use std::sync::Arc;
 
@@ -71,6 +71,18 @@ impl ChunkRead for View {
         }
     }
 
+    fn read_encoded(&self, id: &ChunkId) -> Result<Option<(Kind, Encoded)>, StoreError> {
+        let found = self.store.read_encoded(id)?;
+        match (&self.scope, &found) {
+            (Some(scope), Some((Kind::Manifest, _)))
+                if !scope.contents.has_manifest(&scope.readable, id)? =>
+            {
+                Ok(None)
+            }
+            _ => Ok(found),
+        }
+    }
+
     fn bindings(&self, oid: &Oid) -> Result<Vec<Binding>, StoreError> {
         let Some(scope) = &self.scope else { return self.store.bindings(oid) };
         let manifests = scope.contents.manifests(&scope.readable, oid)?;
@@ -109,6 +121,12 @@ struct ViewBatch {
 }
 
 impl ViewBatch {
+    fn arrived(&mut self, id: ChunkId, kind: Kind) {
+        if self.view.scope.is_some() && kind == Kind::Data && self.mine.insert(id) {
+            self.unnoted.push(id);
+        }
+    }
+
     /// Notes what came, before it is kept: the next try through the same repository is not asked for it.
     fn note(&mut self) -> Result<(), StoreError> {
         match &self.view.scope {
@@ -138,9 +156,13 @@ impl Batch for ViewBatch {
 
     fn put(&mut self, id: ChunkId, kind: Kind, bytes: &[u8]) -> Result<bool, StoreError> {
         let new = self.batch.put(id, kind, bytes)?;
-        if self.view.scope.is_some() && kind == Kind::Data && self.mine.insert(id) {
-            self.unnoted.push(id);
-        }
+        self.arrived(id, kind);
+        Ok(new)
+    }
+
+    fn put_encoded(&mut self, id: ChunkId, kind: Kind, encoded: &Encoded) -> Result<bool, StoreError> {
+        let new = self.batch.put_encoded(id, kind, encoded)?;
+        self.arrived(id, kind);
         Ok(new)
     }
 

@@ -4,7 +4,7 @@
 //! hold. It goes through the traits alone, so a store that passes can take the place of any other. Content is
 //! generated from seeds and does not compress; the largest check holds about 70 MiB.
 
-use crate::{Batch, ChunkPrune, Item, StoreError, Written, content};
+use crate::{Batch, ChunkPrune, Compression, Encoded, Encoder, Item, StoreError, Written, content};
 use dits_format::limits::{CHUNK_BYTES_MAX, PACK_BYTES_TARGET};
 use dits_format::tree::{Builder, Entry};
 use dits_format::{Binding, ChunkId, Kind, Manifest, Oid, Proof};
@@ -18,12 +18,13 @@ type Check = fn(&Store);
 /// # Panics
 /// When the store breaks the contract, or fails.
 pub fn run(name: &str, make: &mut dyn FnMut() -> Store) {
-    let checks: [(&str, Check); 16] = [
+    let checks: [(&str, Check); 17] = [
         ("put, has, read", put_has_read),
         ("kinds are kept", kinds_are_kept),
         ("a batch reads its own writes", batch_reads_its_writes),
         ("what is not committed is not there", uncommitted_is_absent),
         ("copies are not new", copies_are_not_new),
+        ("compressed chunks are chunks", compressed_chunks),
         ("bindings are ordered by proof", bindings_are_ordered),
         ("batches go on side by side", side_by_side),
         ("many small batches", many_batches),
@@ -144,6 +145,26 @@ fn uncommitted_is_absent(store: &Store) {
     assert_eq!(store.bindings(&binding(1, 1, Proof::Proved).oid).expect("bindings"), []);
     put_all(store, &[b"kept".to_vec()]);
     assert_absent(store, &data(b"lost"));
+}
+
+fn compressed_chunks(store: &Store) {
+    let plain: Vec<Vec<u8>> =
+        (0..30).map(|seed| noise(seed, 90_000).iter().map(|b| b % 9).collect()).collect();
+    let mut encoder = Encoder::new(Compression::Auto);
+    let mut batch = store.batch().expect("batch");
+    for bytes in &plain {
+        let encoded = encoder.compress(bytes).expect("nine symbols compress");
+        assert!(batch.put_encoded(data(bytes), Kind::Data, &encoded).expect("put"));
+        assert!(!put(&mut batch, bytes), "a copy is not new");
+        let mut out = Vec::new();
+        assert!(batch.read(&data(bytes), &mut out).expect("read").is_some() && out == *bytes);
+    }
+    assert_eq!(batch.commit().expect("commit"), Written { chunks: 30, bytes: 30 * 90_000 });
+    for bytes in &plain {
+        assert_reads(store, Kind::Data, bytes);
+        let (_, encoded) = store.read_encoded(&data(bytes)).expect("read").expect("it was put");
+        assert!(encoded.decode().expect("decode") == *bytes);
+    }
 }
 
 fn copies_are_not_new(store: &Store) {

@@ -8,6 +8,7 @@
 //! somebody else's code that calls [`ChunkWrite`].
 
 pub mod cache;
+pub mod codec;
 pub mod conformance;
 pub mod content;
 pub mod durable;
@@ -23,6 +24,7 @@ pub mod space;
 pub mod traits;
 
 pub use cache::Cache;
+pub use codec::{Compression, Encoded, Encoder};
 pub use error::StoreError;
 pub use folder::{Folder, FolderError};
 pub use ledger::Ledger;

@@ -6,7 +6,7 @@
 //! id. What [`Batch::commit`] returned `Ok` for survives a power cut; before that, nothing of the batch is
 //! promised. Writing the same chunk twice, in one batch or in racing processes, is harmless.
 
-use crate::StoreError;
+use crate::{Encoded, StoreError};
 use bytes::Bytes;
 use dits_format::{Binding, ChunkId, Kind, Oid};
 use std::collections::HashSet;
@@ -29,6 +29,12 @@ pub trait ChunkRead: Send + Sync {
     fn read_bytes(&self, id: &ChunkId) -> Result<Option<(Kind, Bytes)>, StoreError> {
         let mut out = Vec::new();
         Ok(self.read(id, &mut out)?.map(|kind| (kind, out.into())))
+    }
+
+    /// The chunk in the form in which it is kept, where that is one of its own; else as it is. *Not checked* against
+    /// `id`, unlike all else that is read: whoever decodes it does that.
+    fn read_encoded(&self, id: &ChunkId) -> Result<Option<(Kind, Encoded)>, StoreError> {
+        Ok(self.read_bytes(id)?.map(|(kind, bytes)| (kind, Encoded::raw(bytes))))
     }
 
     /// Everything known to rebuild `oid`, strongest proof first, refuted manifests left out.
@@ -80,6 +86,13 @@ pub trait Batch: Send {
     /// Adds a chunk unless the store itself keeps it already; says whether it was new there. `id` must be
     /// `ChunkId::of(kind, bytes)`: the caller has just computed it.
     fn put(&mut self, id: ChunkId, kind: Kind, bytes: &[u8]) -> Result<bool, StoreError>;
+
+    /// As [`Batch::put`], of a chunk that is to be kept in this form if the store can. The caller has decoded it, and
+    /// `id` is that of its plain bytes.
+    fn put_encoded(&mut self, id: ChunkId, kind: Kind, encoded: &Encoded) -> Result<bool, StoreError> {
+        let plain = encoded.decode().map_err(|source| StoreError::Format { id, source })?;
+        self.put(id, kind, &plain)
+    }
 
     /// Adds a binding. Its manifest and all below it must be in the store or in this batch.
     fn bind(&mut self, binding: Binding);

@@ -1,6 +1,7 @@
 //! Content made from a seed, and the plain way to cut it. The generator is fixed: golden vectors rest on it.
 
 use dits_chunk::{Profile, next_cut};
+use fastcdc::v2020::{FastCDC, Normalization};
 
 /// `len` bytes of xorshift64 (13, 7, 17), eight at a time, little-endian. `seed` is not 0.
 pub fn random(seed: u64, len: usize) -> Vec<u8> {
@@ -58,4 +59,19 @@ pub fn cuts(profile: Profile, data: &[u8]) -> Vec<usize> {
         rest = &rest[length..];
     }
     lengths
+}
+
+/// The chunk lengths of `data`, as crate `fastcdc` cuts it.
+pub fn oracle(profile: Profile, data: &[u8]) -> Vec<usize> {
+    let (min, avg, max) = sizes(profile);
+    let chunker = FastCDC::with_level_and_seed(data, min, avg, max, Normalization::Level1, 0);
+    chunker.map(|chunk| chunk.length).collect()
+}
+
+/// Lengths around every edge of the scan, odd and even.
+pub fn edge_lengths(profile: Profile) -> Vec<usize> {
+    let (min, avg, max) = sizes(profile);
+    let around = |edge: usize| edge - 2..=edge + 3;
+    let edges = [2, min, avg, max, max + min, max + avg, 2 * max, 2 * max + min];
+    edges.into_iter().flat_map(around).collect()
 }

@@ -4,5 +4,6 @@
 mod content;
 mod edit;
 mod golden;
+mod kernel;
 mod oracle;
 mod stream;

@@ -1,23 +1,8 @@
 //! The kernel cuts exactly as `fastcdc::v2020` does with level 1 and seed 0.
 
-use crate::content::{KINDS, cuts, of_kind, random, sizes};
+use crate::content::{KINDS, cuts, edge_lengths, of_kind, oracle, random, sizes};
 use dits_chunk::{Profile, next_cut};
-use fastcdc::v2020::{FastCDC, Normalization};
 use proptest::prelude::*;
-
-fn oracle(profile: Profile, data: &[u8]) -> Vec<usize> {
-    let (min, avg, max) = sizes(profile);
-    let chunker = FastCDC::with_level_and_seed(data, min, avg, max, Normalization::Level1, 0);
-    chunker.map(|chunk| chunk.length).collect()
-}
-
-/// Lengths around every edge of the scan, odd and even.
-fn edge_lengths(profile: Profile) -> Vec<usize> {
-    let (min, avg, max) = sizes(profile);
-    let around = |edge: usize| edge - 2..=edge + 3;
-    let edges = [2, min, avg, max, max + min, max + avg, 2 * max, 2 * max + min];
-    edges.into_iter().flat_map(around).collect()
-}
 
 #[test]
 fn every_kind_at_every_edge_length() {

@@ -10,7 +10,7 @@ use super::indexed::find_bindings;
 use super::journal::Journal;
 use super::lease::Lease;
 use super::writer::Packer;
-use crate::{Batch, ChunkRead, StoreError, Written};
+use crate::{Batch, ChunkRead, Encoded, StoreError, Written};
 use dits_format::{Binding, ChunkId, Kind, Oid};
 use std::collections::BTreeMap;
 
@@ -43,6 +43,23 @@ impl PackBatch {
             _lease: lease,
         }
     }
+
+    /// Adds a chunk by `write`, unless it is here.
+    fn add(
+        &mut self,
+        id: ChunkId,
+        plain_bytes: usize,
+        write: impl FnOnce(&mut Packer) -> Result<(), StoreError>,
+    ) -> Result<bool, StoreError> {
+        // What stands beside may go away: it does not count.
+        if self.packer.has(&id) || self.store.keeps(&id) {
+            return Ok(false);
+        }
+        write(&mut self.packer)?;
+        self.written.chunks += 1;
+        self.written.bytes += plain_bytes as u64;
+        Ok(true)
+    }
 }
 
 impl Drop for PackBatch {
@@ -69,14 +86,16 @@ impl Batch for PackBatch {
 
     fn put(&mut self, id: ChunkId, kind: Kind, bytes: &[u8]) -> Result<bool, StoreError> {
         debug_assert_eq!(ChunkId::of(kind, bytes), id, "the caller computed the id of other bytes");
-        // What stands beside may go away: it does not count.
-        if self.packer.has(&id) || self.store.keeps(&id) {
-            return Ok(false);
-        }
-        self.packer.add_raw(id, kind, bytes)?;
-        self.written.chunks += 1;
-        self.written.bytes += bytes.len() as u64;
-        Ok(true)
+        self.add(id, bytes.len(), |packer| packer.add_raw(id, kind, bytes))
+    }
+
+    fn put_encoded(&mut self, id: ChunkId, kind: Kind, encoded: &Encoded) -> Result<bool, StoreError> {
+        debug_assert!(
+            encoded.decode().is_ok_and(|plain| ChunkId::of(kind, &plain) == id),
+            "not decoded before"
+        );
+        let plain_bytes = encoded.plain_bytes as usize;
+        self.add(id, plain_bytes, |packer| packer.add_encoded(id, kind, encoded))
     }
 
     fn bind(&mut self, binding: Binding) {

@@ -9,7 +9,7 @@
 use super::PackStore;
 use super::writer::Packer;
 use crate::durable::{self, TempFile};
-use crate::{Modes, StoreError, content};
+use crate::{Encoded, Modes, StoreError, content};
 use dits_format::journal::{self, Block, Placed};
 use dits_format::{Binding, ChunkId, Oid};
 use std::collections::HashSet;
@@ -70,7 +70,7 @@ impl PackStore {
 
     /// Contents that batches under way have checkpointed, with their sizes: not visible yet, and bound to come, also
     /// if their writers die. For those who look while Git runs them and its filter at the same time. Takes the size of
-    /// the journals in memory, 45 bytes a new chunk.
+    /// the journals in memory, 50 bytes a new chunk.
     pub fn checkpointed(&self) -> Result<HashSet<(Oid, u64)>, StoreError> {
         let temp = &self.layout().temp;
         let mut contents = HashSet::new();
@@ -129,9 +129,9 @@ impl PackStore {
             for chunk in &block.chunks {
                 if !packer.has(&chunk.id)
                     && !self.keeps(&chunk.id)
-                    && let Some(bytes) = read_placed(&file, chunk)
+                    && let Some(encoded) = read_placed(&file, chunk)
                 {
-                    packer.add_raw(chunk.id, chunk.kind, &bytes)?;
+                    packer.add_encoded(chunk.id, chunk.kind, &encoded)?;
                 }
             }
         }
@@ -160,9 +160,11 @@ fn free(path: &Path) -> Option<File> {
     File::open(path).ok().filter(|file| file.try_lock().is_ok())
 }
 
-/// The bytes of a chunk in an open pack that was left behind, if they are intact.
-fn read_placed(file: &File, chunk: &Placed) -> Option<Vec<u8>> {
-    let mut bytes = vec![0; chunk.bytes as usize];
+/// A chunk in an open pack that was left behind, if it is intact.
+fn read_placed(file: &File, chunk: &Placed) -> Option<Encoded> {
+    let mut bytes = vec![0; chunk.stored_bytes as usize];
     file.read_exact_at(&mut bytes, chunk.offset).ok()?;
-    (ChunkId::of(chunk.kind, &bytes) == chunk.id).then_some(bytes)
+    let encoded = Encoded { codec: chunk.codec, bytes: bytes.into(), plain_bytes: chunk.bytes };
+    let plain = encoded.decode().ok()?;
+    (ChunkId::of(chunk.kind, &plain) == chunk.id).then_some(encoded)
 }

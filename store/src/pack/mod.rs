@@ -46,7 +46,7 @@ pub use repack::RepackPlan;
 pub use sweep::{PackInfo, Quiet};
 pub use trash::Trash;
 
-use crate::{Batch, ChunkPrune, ChunkRead, ChunkWrite, Forgotten, Item, Modes, StoreError};
+use crate::{Batch, ChunkPrune, ChunkRead, ChunkWrite, Encoded, Forgotten, Item, Modes, StoreError};
 use dits_format::pack::{Entry, Frame};
 use dits_format::segment::Location;
 use dits_format::{Binding, ChunkId, Kind, Oid, PackId, Proof};
@@ -247,6 +247,16 @@ impl ChunkRead for PackStore {
             found = self.read_anywhere(id, out);
         }
         found
+    }
+
+    fn read_encoded(&self, id: &ChunkId) -> Result<Option<(Kind, Encoded)>, StoreError> {
+        for (pack, at) in self.places(id) {
+            // Whatever goes wrong here goes better, or is told, on the way that checks.
+            if let Ok(Some(encoded)) = self.shared.packs.read_encoded(&pack, &entry_of(&at)) {
+                return Ok(Some((at.kind, encoded)));
+            }
+        }
+        Ok(self.read_bytes(id)?.map(|(kind, bytes)| (kind, Encoded::raw(bytes))))
     }
 
     fn bindings(&self, oid: &Oid) -> Result<Vec<Binding>, StoreError> {

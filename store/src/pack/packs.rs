@@ -1,8 +1,9 @@
 //! Reading chunks from pack files.
 //!
 //! Packs are opened when first needed and at most [`OPEN_PACKS_MAX`] stay open. A chunk of a raw frame is
-//! one `pread`; a compressed frame is decompressed whole and the last [`FRAMES_MAX`] are kept, because
-//! neighbours are mostly asked for together. Every chunk is hashed before it leaves. When the bytes at
+//! one `pread`; so is one alone in a compressed frame. A frame of several is decompressed whole and the last
+//! [`FRAMES_MAX`] are kept, because neighbours are mostly asked for together. Every chunk is hashed before it leaves,
+//! but for [`Packs::read_encoded`]. When the bytes at
 //! the given location are wrong the footer is asked, since the index is only a copy of it; only then is the
 //! chunk `Corrupt`. A pack without an intact footer is `File`, a pack that is gone is an `Io` of kind
 //! `NotFound`: the caller looks at the index again.
@@ -10,6 +11,7 @@
 use super::layout::Layout;
 use super::sys;
 use crate::StoreError;
+use crate::codec::{self, Encoded};
 use dits_format::pack::{self, Codec, Entry, Footer, Frame};
 use dits_format::{ChunkId, FormatError, PackId};
 use std::collections::HashMap;
@@ -142,6 +144,21 @@ impl Packs {
         }
     }
 
+    /// Reads the chunk at `entry` of pack `id` as it lies there, unchecked; `None` when it shares a compressed frame.
+    pub fn read_encoded(&self, id: &PackId, entry: &Entry) -> Result<Option<Encoded>, StoreError> {
+        let pack = self.get(id)?;
+        let Some(frame) = pack.frames.get(entry.frame as usize) else { return Ok(None) };
+        let (from, codec, plain_bytes) = (u64::from(entry.offset), frame.codec, entry.bytes);
+        let stored = match codec {
+            Codec::Raw if from + u64::from(plain_bytes) <= u64::from(frame.plain_bytes) => plain_bytes,
+            Codec::Zstd if is_alone(entry, frame) && frame.stored_bytes < plain_bytes => frame.stored_bytes,
+            _ => return Ok(None),
+        };
+        let mut bytes = vec![0; stored as usize];
+        pack.read_at(&mut bytes, frame.offset + from)?;
+        Ok(Some(Encoded { codec, bytes: bytes.into(), plain_bytes }))
+    }
+
     /// Reads the chunk at `entry` and checks it.
     pub fn read_entry(&self, pack: &Pack, entry: &Entry, out: &mut Vec<u8>) -> Result<(), StoreError> {
         let corrupt = |why: &str| {
@@ -158,6 +175,7 @@ impl Packs {
                 out.resize(len, 0);
                 pack.read_at(out, frame.offset + u64::from(entry.offset))
             }
+            Codec::Zstd if is_alone(entry, frame) => decompressed(pack, frame, out),
             Codec::Zstd => self.plain(pack, entry.frame, frame).map(|plain| {
                 out.clear();
                 out.extend_from_slice(&plain[from..from + len]);
@@ -185,15 +203,8 @@ impl Packs {
                 return Ok(frames[frames.len() - 1].1.clone());
             }
         }
-        let mut stored = vec![0; frame.stored_bytes as usize];
-        pack.read_at(&mut stored, frame.offset)?;
-        let invalid =
-            |why: &str| StoreError::io("read", &pack.path)(io::Error::new(ErrorKind::InvalidData, why));
-        let plain = zstd::bulk::decompress(&stored, frame.plain_bytes as usize)
-            .map_err(|_| invalid("frame cannot be decompressed"))?;
-        if plain.len() != frame.plain_bytes as usize {
-            return Err(invalid("frame has another length"));
-        }
+        let mut plain = Vec::new();
+        decompressed(pack, frame, &mut plain)?;
         let plain = Arc::new(plain);
         let mut frames = self.frames.lock().expect(LOCK);
         if frames.len() >= FRAMES_MAX {
@@ -202,6 +213,19 @@ impl Packs {
         frames.push((key, plain.clone()));
         Ok(plain)
     }
+}
+
+/// Whether a chunk has its frame to itself.
+fn is_alone(entry: &Entry, frame: &Frame) -> bool {
+    entry.offset == 0 && entry.bytes == frame.plain_bytes
+}
+
+/// Replaces `out` by what a compressed frame holds; `InvalidData` when it cannot be decompressed.
+fn decompressed(pack: &Pack, frame: &Frame, out: &mut Vec<u8>) -> Result<(), StoreError> {
+    let mut stored = vec![0; frame.stored_bytes as usize];
+    pack.read_at(&mut stored, frame.offset)?;
+    codec::decompress(&stored, frame.plain_bytes as usize, out)
+        .map_err(|why| StoreError::io("read", &pack.path)(io::Error::new(ErrorKind::InvalidData, why)))
 }
 
 /// Whether a file was not there.

@@ -8,7 +8,7 @@
 use super::writer::{FRAME_CHUNKS_MAX, Packer};
 use super::{PackStore, entry_of};
 use crate::{StoreError, durable};
-use dits_format::pack::{Entry, Footer};
+use dits_format::pack::{Codec, Entry, Footer};
 use dits_format::{Binding, ChunkId, Kind, Oid, PackId};
 use std::collections::{BTreeMap, HashSet};
 use std::ops::Range;
@@ -174,7 +174,7 @@ impl PackStore {
                 self.shared.packs.read_entry(&pack, entry, &mut bytes)?;
                 if bytes.len() >= SMALL_BYTES {
                     if how.squeeze == Squeeze::Quick {
-                        packer.add_raw(entry.id, entry.kind, &bytes)?;
+                        self.copy_large(id, entry, &bytes, packer)?;
                         continue;
                     }
                     let mut alone = Group::default();
@@ -193,6 +193,22 @@ impl PackStore {
             groups[kind as usize].write(kind, level, packer)?;
         }
         packer.finish(&bindings.into_values().collect::<Vec<_>>())
+    }
+
+    /// Copies a chunk, just read and checked, in the form it has if that is one of its own.
+    fn copy_large(
+        &self,
+        id: &PackId,
+        entry: &Entry,
+        bytes: &[u8],
+        packer: &mut Packer,
+    ) -> Result<(), StoreError> {
+        match self.shared.packs.read_encoded(id, entry)? {
+            Some(encoded) if encoded.codec == Codec::Zstd => {
+                packer.add_encoded(entry.id, entry.kind, &encoded)
+            }
+            _ => packer.add_raw(entry.id, entry.kind, bytes),
+        }
     }
 
     /// Whether an intact copy is in another pack than `old`: what a merge that was killed left behind, mostly.

@@ -9,6 +9,7 @@
 use super::PackStore;
 use super::layout::Layout;
 use crate::StoreError;
+use crate::codec::{self, Encoded};
 use crate::durable::{self, TempFile};
 use dits_format::journal::{Block, Placed};
 use dits_format::limits::{CHUNK_BYTES_MAX, PACK_BYTES_TARGET, PACK_RECORDS_MAX};
@@ -113,34 +114,52 @@ impl PackWriter {
         Ok(())
     }
 
-    /// Reads a chunk that was added raw.
     fn read(&self, id: &ChunkId, out: &mut Vec<u8>) -> Result<Option<Kind>, StoreError> {
         let Some(at) = self.entries.get(id) else { return Ok(None) };
         let entry = &self.footer.entries[*at];
-        let from = self.footer.frames[entry.frame as usize].offset + u64::from(entry.offset);
-        out.resize(entry.bytes as usize, 0);
-        match from.checked_sub(self.flushed) {
-            // A chunk is never split between file and buffer.
-            Some(from) => out.copy_from_slice(&self.buffer[from as usize..][..entry.bytes as usize]),
-            None => self.temp.read_at(out, from)?,
+        let frame = &self.footer.frames[entry.frame as usize];
+        let (from, len) = (entry.offset as usize, entry.bytes as usize);
+        let corrupt = |why: String| StoreError::Corrupt { id: *id, why };
+        match frame.codec {
+            Codec::Raw => {
+                out.resize(len, 0);
+                self.read_at(out, frame.offset + u64::from(entry.offset))?;
+            }
+            Codec::Zstd => {
+                let mut stored = vec![0; frame.stored_bytes as usize];
+                self.read_at(&mut stored, frame.offset)?;
+                codec::decompress(&stored, frame.plain_bytes as usize, out)
+                    .map_err(|error| corrupt(error.to_string()))?;
+                out.drain(..from);
+                out.truncate(len);
+            }
         }
         if ChunkId::of(entry.kind, out) != *id {
-            return Err(StoreError::Corrupt {
-                id: *id,
-                why: "bytes in an open pack do not match the id".into(),
-            });
+            return Err(corrupt("bytes in an open pack do not match the id".into()));
         }
         Ok(Some(entry.kind))
     }
 
-    /// Writes out what is buffered and returns what the journal does not know yet. Raw chunks only.
+    /// Nothing that was appended in one piece is split between file and buffer.
+    fn read_at(&self, out: &mut [u8], from: u64) -> Result<(), StoreError> {
+        match from.checked_sub(self.flushed) {
+            Some(from) => out.copy_from_slice(&self.buffer[from as usize..][..out.len()]),
+            None => self.temp.read_at(out, from)?,
+        }
+        Ok(())
+    }
+
+    /// Writes out what is buffered and returns what the journal does not know yet. No frame of several chunks.
     fn checkpoint(&mut self) -> Result<Block, StoreError> {
         self.flush()?;
-        let placed = |entry: &Entry| Placed {
-            id: entry.id,
-            kind: entry.kind,
-            offset: self.footer.frames[entry.frame as usize].offset + u64::from(entry.offset),
-            bytes: entry.bytes,
+        let placed = |entry: &Entry| {
+            let frame = &self.footer.frames[entry.frame as usize];
+            let (offset, stored_bytes) = match frame.codec {
+                Codec::Raw => (frame.offset + u64::from(entry.offset), entry.bytes),
+                Codec::Zstd => (frame.offset, frame.stored_bytes),
+            };
+            let Entry { id, kind, bytes, .. } = *entry;
+            Placed { id, kind, codec: frame.codec, offset, stored_bytes, bytes }
         };
         let chunks = self.footer.entries[self.journaled..].iter().map(placed).collect();
         Ok(Block { file: self.temp.number(), chunks, bindings: Vec::new() })
@@ -225,6 +244,14 @@ impl Packer {
     ) -> Result<(), StoreError> {
         self.make_room(stored.len())?;
         self.open()?.add_zstd(stored, kind, chunks)
+    }
+
+    /// Adds a chunk in this form. The caller has decoded it, and knows that it is not in the open pack.
+    pub fn add_encoded(&mut self, id: ChunkId, kind: Kind, encoded: &Encoded) -> Result<(), StoreError> {
+        match encoded.codec {
+            Codec::Raw => self.add_raw(id, kind, &encoded.bytes),
+            Codec::Zstd => self.add_zstd(&encoded.bytes, kind, &[(id, 0..encoded.plain_bytes as usize)]),
+        }
     }
 
     /// Keeps to the reserve of the disk.

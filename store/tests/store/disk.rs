@@ -6,7 +6,8 @@
 //! follow them from the oid down to the bytes.
 
 use crate::common::{add, commit_each, files, fsck, id, is_whole, noise, open};
-use dits_store::{ChunkPrune, ChunkRead, ChunkWrite, StoreError};
+use dits_format::Kind;
+use dits_store::{ChunkPrune, ChunkRead, ChunkWrite, Compression, Encoded, Encoder, Item, StoreError};
 use std::collections::HashSet;
 use std::fs::{self, File};
 
@@ -197,4 +198,39 @@ fn large_packs_are_left_alone_and_removal_reaches_into_them() {
     let found = fsck(&store);
     assert_eq!(found.len(), 2, "two contents miss their chunk: {found:?}");
     assert!(found.iter().all(|finding| finding.contains("is missing")));
+}
+
+#[test]
+fn merging_keeps_the_form_of_large_chunks_and_of_none_else() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(dir.path());
+    let text = |seed, len| noise(seed, len).iter().map(|byte| byte % 9).collect::<Vec<u8>>();
+    let mut encoder = Encoder::new(Compression::Auto);
+    let (large, small): (Vec<_>, Vec<_>) =
+        (1..9).map(|seed| (text(seed, 90_000), text(seed, 20_000))).unzip();
+    for (large, small) in large.iter().zip(&small) {
+        let mut batch = store.batch().unwrap();
+        for text in [large, small] {
+            batch.put_encoded(id(text), Kind::Data, &encoder.compress(text).unwrap()).unwrap();
+        }
+        batch.commit().unwrap();
+    }
+    assert_eq!(files(dir.path(), ".pack").len(), 1, "eight small packs are merged");
+    for text in &large {
+        assert_eq!(store.read_encoded(&id(text)).unwrap().unwrap().1, encoder.compress(text).unwrap());
+    }
+    for text in &small {
+        assert_eq!(store.read_encoded(&id(text)).unwrap().unwrap().1, Encoded::raw(text.clone().into()));
+    }
+    let mut stored = 0;
+    let sum = &mut |item| {
+        if let Item::Chunk { stored_bytes, .. } = item {
+            stored += u64::from(stored_bytes);
+        }
+        Ok(())
+    };
+    store.visit(sum).unwrap();
+    let on_disk = fs::metadata(&files(dir.path(), ".pack")[0]).unwrap().len();
+    assert!(stored < on_disk && on_disk - stored < 3_000, "{stored} of {on_disk}");
+    assert_eq!(fsck(&store), [""; 0]);
 }

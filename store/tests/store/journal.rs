@@ -2,7 +2,7 @@
 
 use crate::common::{add, cut, flip, fsck, id, is_whole, noise, open};
 use dits_format::Kind;
-use dits_store::{Batch, ChunkRead, ChunkWrite, PackStore};
+use dits_store::{Batch, ChunkRead, ChunkWrite, Compression, Encoder, PackStore};
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -120,4 +120,25 @@ fn writers_that_die_while_others_are_salvaged_lose_nothing() {
     let lost: Vec<u64> = (0..16).filter(|seed| !is_whole(&store, &content(*seed))).collect();
     assert!(lost.is_empty(), "lost: {lost:?}");
     assert!(left_over(dir.path()).is_empty());
+}
+
+#[test]
+fn compressed_chunks_are_found_again_as_they_were() {
+    let dir = tempfile::tempdir().unwrap();
+    let texts: Vec<Vec<u8>> =
+        (1..20).map(|seed| noise(seed, 40_000).iter().map(|b| b % 9).collect()).collect();
+    let mut batch = open(dir.path()).batch().unwrap();
+    let mut encoder = Encoder::new(Compression::Auto);
+    for text in &texts {
+        batch.put_encoded(id(text), Kind::Data, &encoder.compress(text).unwrap()).unwrap();
+        add(&mut *batch, text).unwrap();
+        batch.checkpoint().unwrap();
+    }
+    drop(batch);
+    let store = open(dir.path());
+    assert!(texts.iter().all(|text| is_whole(&store, text)));
+    for text in &texts {
+        assert_eq!(store.read_encoded(&id(text)).unwrap().unwrap().1, encoder.compress(text).unwrap());
+    }
+    assert!(fsck(&store).is_empty());
 }

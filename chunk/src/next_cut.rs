@@ -1,7 +1,7 @@
-//! The kernel: finds the end of the first chunk in a slice.
+//! The end of the first chunk in a slice, by the published scan: byte after byte, until a cut is found.
 //!
-//! This is the seam of the crate. A faster kernel (wider steps, SIMD) will replace the inside of [`next_cut`]
-//! later; its signature and its results stay, and the tests compare the results with the oracle.
+//! This is what the cuts are; [`crate::Kernel`] finds the same ones faster, and the tests compare both with the
+//! oracle. It needs nothing but the slice, so it serves contents too small for the preparations of a kernel.
 //!
 //! The search, for data that starts at a chunk start:
 //! 1. Skip `min_bytes` unread: no cut may lie there. The hash starts at zero behind them.
@@ -16,15 +16,18 @@
 //!   drops a lone one. Cutting there would make a one-byte chunk that the oracle does not make.
 //! - No mask has bit 63. The first byte of a pair is tested in a hash already shifted for the second, against
 //!   the mask shifted alike, and that shift loses the top bit.
-//! - No mask goes above bit 47, so a match depends on the 48 latest bytes at most: a faster kernel may start
-//!   in the middle of a window, 47 bytes ahead of the first place it tests.
+//! - No mask goes above bit 47, so a match depends on the 48 latest bytes at most ([`REACH`]): a kernel may
+//!   start in the middle of a window, 47 bytes ahead of the first place it tests.
 //!
 //! Units: bytes. Source: the FastCDC paper of 2020, section 3; masks as in `destor` and crate `fastcdc`.
 
 use crate::{Profile, gear::GEAR};
 
+/// A match depends on this many bytes before the tested one, and on that one.
+pub(crate) const REACH: usize = 47;
+
 /// The (strict, loose) masks of a profile. Spread bits find slightly more repeats than adjacent ones.
-const fn masks(profile: Profile) -> (u64, u64) {
+pub(crate) const fn masks(profile: Profile) -> (u64, u64) {
     match profile {
         Profile::Video => (0x0000_d907_0353_7000, 0x0000_d90f_0353_0000),
         Profile::Project => (0x0000_d903_1353_0000, 0x0000_d901_0353_0000),
