@@ -6,11 +6,13 @@
 //! allocated, and decoding that never panics whatever the bytes are. `docs/format.md` is the normative
 //! text with worked examples; the tests hold golden vectors so that yesterday's bytes stay readable.
 
+pub mod blocks;
 pub mod bytes;
 pub mod id;
 pub mod journal;
 pub mod ledger;
 pub mod limits;
+pub mod listed;
 pub mod manifest;
 pub mod pack;
 pub mod pointer;
