@@ -11,14 +11,12 @@
 //!
 //! Units: bytes. Memory: 1.25 MiB and a few candidates.
 
-use super::whole::Part;
 use dits_chunk::{Candidates, Kernel, Picker, Profile, next_cut};
+use dits_format::blocks::{BLOCK_BYTES, BlockHash};
 use dits_format::{ChunkId, Kind};
 use dits_store::{ChunkRead, Encoder, RunChunk, StoreError};
 use std::io::{self, ErrorKind, Read};
 
-/// Bytes of a block.
-pub(super) const BLOCK_BYTES: usize = 1 << 20;
 /// Room for the longest chunk in front of it.
 const LEAD_BYTES: usize = 256 << 10;
 /// Bytes before a block that the scan of it looks at.
@@ -35,7 +33,7 @@ pub(super) struct Block {
     index: u64,
     last: bool,
     candidates: Candidates,
-    part: Option<Part>,
+    hash: Option<BlockHash>,
     /// The chunks that end here.
     chunks: Vec<RunChunk>,
 }
@@ -43,8 +41,8 @@ pub(super) struct Block {
 impl Block {
     pub(super) fn new() -> Block {
         let buffer = vec![0; LEAD_BYTES + BLOCK_BYTES].into_boxed_slice();
-        let (lead, bytes, index, last, candidates, part, chunks) = Default::default();
-        Block { buffer, lead, bytes, index, last, candidates, part, chunks }
+        let (lead, bytes, index, last, candidates, hash, chunks) = Default::default();
+        Block { buffer, lead, bytes, index, last, candidates, hash, chunks }
     }
 
     /// Whether the content ends here.
@@ -68,7 +66,7 @@ impl Block {
             let data = &self.buffer[LEAD_BYTES - before..LEAD_BYTES + self.bytes];
             kernel.scan(profile, data, before, &mut self.candidates);
         }
-        self.part = Some(Part::of(self.index, self.data()));
+        self.hash = Some(BlockHash::of(self.index, self.data()));
     }
 
     /// Decides which chunks end here; in the order of the content.
@@ -122,11 +120,11 @@ impl Block {
     }
 
     /// The chunks that end here and their bytes, and the hash of the block. They are gone then.
-    pub(super) fn take(&mut self) -> (&[u8], Vec<RunChunk>, Option<Part>) {
+    pub(super) fn take(&mut self) -> (&[u8], Vec<RunChunk>, Option<(u64, BlockHash)>) {
         let chunks = std::mem::take(&mut self.chunks);
         let bytes: usize = chunks.iter().map(|chunk| chunk.bytes).sum();
         let at = LEAD_BYTES - self.lead;
-        (&self.buffer[at..at + bytes], chunks, self.part.take())
+        (&self.buffer[at..at + bytes], chunks, self.hash.take().map(|hash| (self.index, hash)))
     }
 }
 

@@ -2,7 +2,7 @@
 //!
 //! One way for all: the filter's pipe, files of `git dits add`. A content is read in blocks ([`block`]); each is scanned and
 //! hashed, its cuts are chosen, its chunks get their ids and are compressed where that pays, and they are appended
-//! ([`sink`]). The oid comes from the same blocks ([`whole`]), so every byte is read once. A content of one block, and
+//! ([`sink`]). The oid comes from the same blocks (`dits_format::blocks`), so every byte is read once. A content of one block, and
 //! any content when there is one thread, goes through these steps here, in one buffer; larger ones have several
 //! threads ([`ring`]). The result is the same to the byte.
 //!
@@ -11,9 +11,8 @@
 mod block;
 mod ring;
 mod sink;
-mod whole;
 
-use crate::RepoError;
+use crate::{RepoError, cpu};
 use block::{Block, Picking, Reader};
 use dits_chunk::{Kernel, Profile};
 use dits_format::Pointer;
@@ -69,10 +68,12 @@ impl Ingester {
         store: &dyn ChunkRead,
         batch: &mut dyn Batch,
     ) -> Result<Pointer, RepoError> {
-        let work = Work { kernel: Kernel::scalar(), profile, compression: self.how.compression, store };
         let mut reader = Reader::new(content);
         let mut block = self.spare.pop().unwrap_or_else(Block::new);
         reader.fill(&mut block).map_err(RepoError::Content)?;
+        // A content of one block is not scanned, and shall not pay for the choice.
+        let kernel = if block.is_last() { Kernel::scalar() } else { cpu::kernel() };
+        let work = Work { kernel, profile, compression: self.how.compression, store };
         let mut sink = Sink::new(batch);
         if self.how.threads > 1 && !block.is_last() {
             sink = ring::run(work, self.how.threads, &mut reader, block, &mut self.spare, sink)?;

@@ -1,8 +1,8 @@
 //! Whatever the threads, the reads and the size: the same chunks, the same manifest, the same oid.
 
 use super::*;
-use crate::ingest::block::BLOCK_BYTES;
 use dits_chunk::next_cut;
+use dits_format::blocks::BLOCK_BYTES;
 use dits_format::tree::{Builder, Entry};
 use dits_format::{ChunkId, Kind, Manifest, Oid};
 use dits_store::conformance::noise;
