@@ -4,7 +4,7 @@
 //! hold. It goes through the traits alone, so a store that passes can take the place of any other. Content is
 //! generated from seeds and does not compress; the largest check holds about 70 MiB.
 
-use crate::{Batch, ChunkPrune, Compression, Encoded, Encoder, Item, StoreError, Written, content};
+use crate::{Batch, ChunkPrune, Compression, Encoder, Item, StoreError, Written, content};
 use dits_format::limits::{CHUNK_BYTES_MAX, PACK_BYTES_TARGET};
 use dits_format::tree::{Builder, Entry};
 use dits_format::{Binding, ChunkId, Kind, Manifest, Oid, Proof};
