@@ -134,9 +134,7 @@ impl Batch for PackBatch {
         self.journal = None;
         if !self.packer.closed.is_empty() {
             self.store.write_index()?;
-            // The batch is durable by now. Merging is housekeeping: what fails today is tried again after the
-            // next commit, and a damaged pack it came across stays as it is for `fsck` to report.
-            let _ = self.store.consolidate();
+            self.store.after_commit();
         }
         Ok(self.written)
     }
