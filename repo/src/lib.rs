@@ -13,6 +13,7 @@ pub mod catfile;
 pub mod changes;
 pub mod clean;
 pub mod copy;
+pub mod cpu;
 pub mod credential;
 pub mod discover;
 pub mod ditsconfig;
