@@ -30,5 +30,5 @@ pub use folder::{Folder, FolderError};
 pub use ledger::Ledger;
 pub use memory::MemoryStore;
 pub use modes::Modes;
-pub use pack::{Options, PackStore};
+pub use pack::{Options, PackStore, Upkeep};
 pub use traits::{Batch, ChunkPrune, ChunkRead, ChunkWrite, Forgotten, Item, Written, take_away};
