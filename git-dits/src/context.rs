@@ -148,6 +148,11 @@ pub fn settings(interactive: bool) -> Settings {
     Settings::from_env(|name| std::env::var_os(name), interactive).on_terminal(terminal)
 }
 
+/// How many threads there is work for on this machine.
+pub fn threads() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
+}
+
 /// Tells which scan kernel `DITS_CPU` asks for, and lends the clock by which one is chosen otherwise.
 pub fn set_up_cpu() -> Result<()> {
     static START: LazyLock<Instant> = LazyLock::new(Instant::now);

@@ -23,6 +23,7 @@ pub mod git;
 pub mod history;
 pub mod hydrate;
 pub mod index;
+pub mod ingest;
 pub mod linked;
 pub mod lockable;
 pub mod locks;
