@@ -4,6 +4,7 @@
 //! minutes whether something got slow, and `tiny` only that everything still works.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::ValueEnum;
 
@@ -76,8 +77,8 @@ pub(super) struct Sizes {
     /// Rounds of rows that are quick, and of lives of ourselves and git-lfs.
     pub(super) runs: usize,
     pub(super) lives: usize,
-    /// Whether a step waits for an idle machine.
-    pub(super) settle: bool,
+    /// How long a step waits for an idle machine, at most.
+    pub(super) settle: Duration,
 }
 
 impl Args {
@@ -112,7 +113,7 @@ fn full() -> Sizes {
         grow_chunks: vec![1_000_000, 5_000_000, 20_000_000],
         runs: 5,
         lives: 2,
-        settle: true,
+        settle: Duration::from_secs(20),
     }
 }
 
@@ -133,7 +134,7 @@ fn quick() -> Sizes {
         grow_chunks: vec![100_000, 200_000],
         runs: 3,
         lives: 1,
-        settle: true,
+        settle: Duration::from_secs(2),
     }
 }
 
@@ -152,7 +153,7 @@ fn tiny() -> Sizes {
         grow_files: vec![5, 10],
         grow_chunks: vec![1_000, 2_000],
         runs: 1,
-        settle: false,
+        settle: Duration::ZERO,
         ..quick()
     }
 }

@@ -25,7 +25,7 @@ fn packages(root: &Path) -> anyhow::Result<Vec<String>> {
 pub(super) fn run(root: &Path, only: Option<&str>) -> anyhow::Result<Vec<Bench>> {
     let mut found = Vec::new();
     for package in packages(root)?.iter().filter(|package| only.is_none_or(|only| only == *package)) {
-        let words = ["bench", "--locked", "--offline", "--benches", "-p", package];
+        let words = ["bench", "--locked", "--offline", "--bench", "*", "-p", package];
         let out = cargo().args(words).current_dir(root).output()?;
         ensure!(out.status.success(), "cargo bench -p {package}: {}", String::from_utf8_lossy(&out.stderr));
         let said = String::from_utf8_lossy(&out.stdout);

@@ -18,8 +18,6 @@ use super::corpus::{self, Corpus};
 use super::report::Sample;
 use super::{micro, proc, sys, trace};
 
-/// How long a step waits for an idle machine, at most.
-const IDLE_WAIT: Duration = Duration::from_secs(20);
 /// Above this part of its time the machine is not idle.
 const IDLE_PART: f64 = 0.12;
 
@@ -221,12 +219,12 @@ impl Rig {
 
     /// Waits until everything is on disk and the machine does nothing.
     pub(super) fn settle(&self) {
-        if !self.sizes.settle {
+        if self.sizes.settle.is_zero() {
             return;
         }
         let _ = Command::new("sync").status();
         let started = Instant::now();
-        while started.elapsed() < IDLE_WAIT {
+        while started.elapsed() < self.sizes.settle {
             let (busy, all) = proc::busy_ticks();
             std::thread::park_timeout(Duration::from_millis(300));
             let (busy_then, all_then) = proc::busy_ticks();

@@ -22,18 +22,27 @@ pub(in super::super) fn run(rig: &Rig, _: &[Peer], row: &mut Row) -> anyhow::Res
         row.fact(&bench.name, unit, vec![value], None);
     }
     for (name, ratio) in beside(&found) {
-        let least = if name.ends_with("scalar") { 1.1 } else { 1.6 };
-        row.fact(&format!("{name} ÷ crate"), "", vec![ratio], goal(rig, Goal::AtLeast(least)));
+        let least = if name.contains(" scalar") { 1.1 } else { 1.6 };
+        // With hashing, most of the time is not the scan's.
+        let wanted = goal(rig, Goal::AtLeast(least)).filter(|_| !name.contains("hash"));
+        row.fact(&format!("{name} ÷ crate"), "", vec![ratio], wanted);
     }
     Ok(())
 }
 
-/// How many times faster each bench is than the crate's beside it, in the same group.
+/// How many times faster each bench is than the crate's of the same input: the one whose name differs in the crate's alone.
 fn beside(found: &[Bench]) -> Vec<(String, f64)> {
     let of_crate = |bench: &Bench| {
-        let (group, name) = bench.name.rsplit_once(' ')?;
-        let other = found.iter().find(|other| other.name.rsplit_once(' ') == Some((group, CRATE)))?;
-        (name != CRATE).then(|| (bench.name.clone(), other.seconds / bench.seconds))
+        let words: Vec<&str> = bench.name.split(' ').collect();
+        let renamed = |at: usize| {
+            let mut words = words.clone();
+            words[at] = CRATE;
+            words.join(" ")
+        };
+        let name =
+            (0..words.len()).map(renamed).find(|name| found.iter().any(|other| other.name == *name))?;
+        let other = found.iter().find(|other| other.name == name)?;
+        (name != bench.name).then(|| (bench.name.clone(), other.seconds / bench.seconds))
     };
     found.iter().filter_map(of_crate).collect()
 }
@@ -43,10 +52,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn kernels_are_compared_inside_their_group() {
+    fn kernels_are_compared_with_the_crate_on_the_same_input() {
         let bench = |name: &str, seconds| Bench { name: name.into(), seconds, bytes_per_second: None };
-        let found =
-            [bench("a fastcdc", 2.0), bench("a vbmi", 1.0), bench("b fastcdc", 9.0), bench("c vbmi", 1.0)];
-        assert_eq!(beside(&found), [("a vbmi".to_owned(), 2.0)]);
+        let found = [
+            bench("a fastcdc Tar", 2.0),
+            bench("a vbmi Tar", 1.0),
+            bench("a vbmi Random", 7.0),
+            bench("b fastcdc", 9.0),
+            bench("b scalar", 3.0),
+        ];
+        assert_eq!(beside(&found), [("a vbmi Tar".to_owned(), 2.0), ("b scalar".to_owned(), 3.0)]);
     }
 }
