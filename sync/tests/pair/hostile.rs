@@ -175,7 +175,8 @@ pub fn spoil_chunk(chunk: &mut Encoded, how: impl FnOnce(&mut Vec<u8>)) {
 /// Spoils a byte of a chunk, also when asked for it once more.
 fn spoil_twice(messages: &mut Vec<Message>) {
     spoil_chunk(&mut chunks(messages)[1], |chunk| chunk[77] ^= 1);
-    messages.insert(3, Message::Chunks(vec![chunks(messages)[1].clone()]));
+    let again = chunks(messages)[1].clone();
+    messages.insert(3, Message::Chunks(vec![again]));
 }
 
 fn chunks(messages: &mut [Message]) -> &mut Vec<Encoded> {
