@@ -43,7 +43,7 @@ impl Context {
     /// The same in silence: for filters and hooks, and for those that tell of `.ditsconfig` in their own way.
     pub fn find_quietly(interactive: bool) -> Result<Context> {
         let cwd = cwd()?;
-        let mut repository = Repository::of(&git_at(&cwd))?;
+        let mut repository = Repository::with_config(&git_at(&cwd))?;
         repository.keeps_writable = env_truth("GIT_DITS_SET_LOCKABLE_READONLY") == Some(false);
         Ok(Context { cwd, repository, settings: settings(interactive) })
     }
@@ -81,7 +81,7 @@ impl Context {
 
     /// Goes to a server or a folder, and tells whom we trust when a server is new.
     pub fn connect(&self, location: Location) -> Result<Peer, RemoteError> {
-        let remote = Peer::connect(&self.repository.git, location, &self.settings)?;
+        let remote = Peer::connect(&self.repository, location, &self.settings)?;
         if let Some(notice) = remote.first_use_notice() {
             report::notice(&format!("git-dits: {notice}"));
         }
