@@ -31,4 +31,4 @@ pub use ledger::Ledger;
 pub use memory::MemoryStore;
 pub use modes::Modes;
 pub use pack::{Options, PackStore, Upkeep};
-pub use traits::{Batch, ChunkPrune, ChunkRead, ChunkWrite, Forgotten, Item, Written, take_away};
+pub use traits::{Batch, ChunkPrune, ChunkRead, ChunkWrite, Forgotten, Item, RunChunk, Written, take_away};

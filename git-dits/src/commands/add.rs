@@ -184,11 +184,11 @@ fn store(context: &Context, args: &Args, found: Vec<Candidate>) -> Result<Outcom
     let store = context.store()?;
     // What is stored here is named by Git's index only at the end: until then nobody may forget it.
     let _lease = store.lease()?;
-    let threads = std::thread::available_parallelism().map_or(1, usize::from);
     let meter = context.meter();
     let total = found.iter().map(|candidate| candidate.bytes).sum();
     let observe = |bytes| meter.show("Storing content", bytes, total);
-    let how = How { threads, in_mount: inside::is_mount(repository) };
+    let (in_mount, compression) = (inside::is_mount(repository), repository.compression()?);
+    let how = How { threads: context::threads(), in_mount, compression };
     let done = ingest::ingest(repository.worktree()?, &store, found, how, &observe)?;
     drop(meter);
     let recorded = record::record(repository, &done.ingested, &critical)?;

@@ -37,8 +37,10 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     // Not the line-buffered handle of the standard library: an answer must be one write.
     let input = File::from(std::io::stdin().as_fd().try_clone_to_owned()?);
     let output = File::from(std::io::stdout().as_fd().try_clone_to_owned()?);
-    // A wider pipe saves switches between Git and us; it works without.
-    let _ = rustix::pipe::fcntl_setpipe_size(&input, 1 << 20);
+    // Wider pipes save switches between Git and us; it works without.
+    for end in [&input, &output] {
+        let _ = rustix::pipe::fcntl_setpipe_size(end, 1 << 20);
+    }
     let context = Context::find_quietly(false)?;
     let critical = Arc::new(Mutex::new(()));
     guard_signals(critical.clone())?;
@@ -64,6 +66,7 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     let policy = Policy {
         skip_smudge: args.skip || context::skip_smudge(),
         in_mount: inside::is_mount(&context.repository),
+        threads: context::threads(),
         no_optional_locks: std::env::var_os("GIT_OPTIONAL_LOCKS").is_some()
             && !context::env_is_true("GIT_OPTIONAL_LOCKS"),
     };

@@ -18,6 +18,7 @@
 
 mod batch;
 mod beside;
+mod closing;
 mod fsck;
 mod indexed;
 mod journal;
@@ -26,6 +27,7 @@ mod layout;
 mod lease;
 mod listing;
 mod merge;
+mod packer;
 mod packs;
 mod refresh;
 mod remove;
