@@ -257,4 +257,75 @@ mod tests {
         left.sort();
         assert_eq!(left, [(&b"damaged"[..], false), (b"gone", false), (b"grows", true)]);
     }
+
+    /// What somebody else may do to a file while it is read.
+    type Deed = fn(&Path);
+
+    const DEEDS: [(&str, Deed); 5] = [
+        ("grows", |path| {
+            use std::io::Write;
+            fs::OpenOptions::new().append(true).open(path).unwrap().write_all(b"more").unwrap();
+        }),
+        ("shrinks", |path| fs::OpenOptions::new().write(true).open(path).unwrap().set_len(4 << 20).unwrap()),
+        ("is emptied", |path| drop(File::create(path).unwrap())),
+        ("is written over", |path| {
+            let file = fs::OpenOptions::new().write(true).open(path).unwrap();
+            std::os::unix::fs::FileExt::write_all_at(&file, &[7; 5000], 3 << 20).unwrap();
+        }),
+        ("is replaced", |path| {
+            let other = path.with_extension("other");
+            let bytes = fs::metadata(path).unwrap().len() as usize;
+            fs::write(&other, vec![9; bytes]).unwrap();
+            fs::remove_file(path).unwrap();
+            fs::hard_link(&other, path).unwrap();
+        }),
+    ];
+
+    #[test]
+    fn a_large_file_that_changes_under_several_threads_is_left() {
+        let dir = tempfile::tempdir().unwrap();
+        for (name, deed) in DEEDS {
+            for threads in [1, 4] {
+                let content = dits_store::conformance::noise(1, 6 << 20);
+                let file = candidate(dir.path(), "file", &content);
+                let path = dir.path().join("file");
+                // Whatever the clock's grain, the change then shows.
+                let old = std::time::UNIX_EPOCH + std::time::Duration::from_secs(1_700_000_000);
+                File::open(&path).unwrap().set_modified(old).unwrap();
+                let (store, done) = (MemoryStore::default(), std::sync::Once::new());
+                let observe = |_| done.call_once(|| deed(&path));
+                let found = ingest(dir.path(), &store, vec![file], how(threads), &observe).unwrap();
+                assert!(done.is_completed());
+                assert_eq!(found.ingested.len(), 0, "it {name}, {threads} threads");
+                assert!(matches!(&found.left[..], [(path, None)] if path == b"file"), "it {name}");
+            }
+        }
+    }
+
+    #[test]
+    fn large_files_are_stored_by_several_threads_beside_small_ones() {
+        let dir = tempfile::tempdir().unwrap();
+        let noise = dits_store::conformance::noise;
+        let sizes = [33 << 20, 5 << 20, 3 << 20, 2 << 20, 70_000, 1];
+        let candidates: Vec<_> = sizes
+            .iter()
+            .enumerate()
+            .map(|(n, bytes)| candidate(dir.path(), &format!("{n}"), &noise(n as u64, *bytes)))
+            .collect();
+        for (threads, take) in [(2, 0), (8, 1), (2, 4)] {
+            let (store, read) = (MemoryStore::default(), AtomicU64::new(0));
+            let observe = |bytes| {
+                read.fetch_max(bytes, Ordering::Relaxed);
+            };
+            let files = candidates[take..].to_vec();
+            let found = ingest(dir.path(), &store, files, how(threads), &observe).unwrap();
+            assert_eq!((found.ingested.len(), found.left.len()), (sizes.len() - take, 0));
+            assert_eq!(read.into_inner(), sizes[take..].iter().map(|bytes| *bytes as u64).sum::<u64>());
+            for (n, file) in (take..).zip(&found.ingested) {
+                let content = noise(n as u64, sizes[n]);
+                assert_eq!(file.blob, Pointer::new(Oid::of(&content), content.len() as u64).encode());
+                assert!(content::is_whole(&store, &Oid::of(&content)).unwrap());
+            }
+        }
+    }
 }
