@@ -20,6 +20,7 @@ pub mod mark;
 pub mod memory;
 pub mod modes;
 pub mod pack;
+pub mod rebuild;
 pub mod space;
 pub mod traits;
 
@@ -31,4 +32,4 @@ pub use ledger::Ledger;
 pub use memory::MemoryStore;
 pub use modes::Modes;
 pub use pack::{Options, PackStore};
-pub use traits::{Batch, ChunkPrune, ChunkRead, ChunkWrite, Forgotten, Item, Written, take_away};
+pub use traits::{Batch, ChunkPrune, ChunkRead, ChunkWrite, Forgotten, Item, Part, Written, take_away};

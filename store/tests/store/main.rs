@@ -16,4 +16,5 @@ mod forget;
 mod full;
 mod journal;
 mod model;
+mod rebuild;
 mod repack;
