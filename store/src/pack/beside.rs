@@ -96,6 +96,11 @@ impl PackStore {
         cache.store().with(Beside { near, cache: Some(cache.clone()), reserve, unreadable: Mutex::default() })
     }
 
+    /// This store and those beside it.
+    pub(super) fn stores(&self) -> impl Iterator<Item = &PackStore> {
+        [self].into_iter().chain(&self.beside.near)
+    }
+
     /// The cache beside this store.
     pub fn cache(&self) -> Option<&Cache> {
         self.beside.cache.as_deref()
@@ -142,6 +147,11 @@ impl Beside {
         let is_known_bad = |number| self.unreadable.lock().expect(LOCK).contains(&(number, *id));
         let near = self.near.iter().enumerate();
         near.filter(move |(number, near)| near.keeps(id) && !is_known_bad(*number))
+    }
+
+    /// The same, for those to whom their numbers say nothing.
+    pub(super) fn keeping<'a>(&'a self, id: &'a ChunkId) -> impl Iterator<Item = &'a PackStore> {
+        self.keepers(id).map(|(_, near)| near)
     }
 
     pub(super) fn read(&self, id: &ChunkId, out: &mut Vec<u8>) -> Option<Kind> {

@@ -16,5 +16,6 @@ mod forget;
 mod full;
 mod journal;
 mod model;
+mod rebuild;
 mod repack;
 mod upkeep;
