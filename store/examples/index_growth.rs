@@ -204,7 +204,7 @@ fn cold(dir: &Path, chunks: u64) -> Figures {
         forget();
         let store = PackStore::open(dir).unwrap();
         let begin = Instant::now();
-        (0..COLD_LOOKUPS).for_each(|n| drop(black_box(store.has(&id(of(mix(n)))).unwrap())));
+        (0..COLD_LOOKUPS).for_each(|n| _ = black_box(store.has(&id(of(mix(n)))).unwrap()));
         begin.elapsed().as_secs_f64() * 1e6 / COLD_LOOKUPS as f64
     };
     Figures::from([
