@@ -3,11 +3,11 @@
 //! The current folder, the environment, the terminal and signals are read here and handed down as values.
 //! Nothing is opened before it is needed: most commands never touch the chunk store.
 
-use crate::report;
+use crate::report::{self, Failure};
 use anyhow::{Context as _, Result};
 use dits_remote::{Meter, Peer, RemoteError, Settings};
 use dits_repo::settings::FORCE_PROGRESS;
-use dits_repo::{Git, Repository, ditsconfig};
+use dits_repo::{Git, Repository, cpu, ditsconfig};
 use dits_store::PackStore;
 use dits_sync::Location;
 use serde::Serialize;
@@ -17,8 +17,8 @@ use signal_hook::iterator::Signals;
 use std::io::IsTerminal;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::sync::{Arc, LazyLock, Mutex, PoisonError};
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 /// What a command works with.
 #[derive(Debug)]
@@ -43,7 +43,7 @@ impl Context {
     /// The same in silence: for filters and hooks, and for those that tell of `.ditsconfig` in their own way.
     pub fn find_quietly(interactive: bool) -> Result<Context> {
         let cwd = cwd()?;
-        let mut repository = Repository::of(&git_at(&cwd))?;
+        let mut repository = Repository::with_config(&git_at(&cwd))?;
         repository.keeps_writable = env_truth("GIT_DITS_SET_LOCKABLE_READONLY") == Some(false);
         Ok(Context { cwd, repository, settings: settings(interactive) })
     }
@@ -81,7 +81,7 @@ impl Context {
 
     /// Goes to a server or a folder, and tells whom we trust when a server is new.
     pub fn connect(&self, location: Location) -> Result<Peer, RemoteError> {
-        let remote = Peer::connect(&self.repository.git, location, &self.settings)?;
+        let remote = Peer::connect(&self.repository, location, &self.settings)?;
         if let Some(notice) = remote.first_use_notice() {
             report::notice(&format!("git-dits: {notice}"));
         }
@@ -146,6 +146,20 @@ pub fn settings(interactive: bool) -> Settings {
     let terminal = std::io::stderr().is_terminal();
     let interactive = interactive && std::io::stdin().is_terminal() && terminal;
     Settings::from_env(|name| std::env::var_os(name), interactive).on_terminal(terminal)
+}
+
+/// How many threads there is work for on this machine.
+pub fn threads() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
+}
+
+/// Tells which scan kernel `DITS_CPU` asks for, and lends the clock by which one is chosen otherwise.
+pub fn set_up_cpu() -> Result<()> {
+    static START: LazyLock<Instant> = LazyLock::new(Instant::now);
+    let wanted = std::env::var_os("DITS_CPU");
+    cpu::set_up(wanted.as_deref(), || START.elapsed()).map_err(|error| {
+        Failure::fatal(error.to_string(), format!("set it to one of: {}", cpu::names().join(", "))).into()
+    })
 }
 
 /// Whether the environment says that pointers shall stay in the working tree. The name of git-lfs counts too: CI

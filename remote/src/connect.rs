@@ -10,7 +10,7 @@
 use crate::filters::{KeptFilter, worth};
 use crate::options::options;
 use crate::retry::{Moves, Next, Retry, may_pass, sum};
-use crate::{Settings, login, meter, netrc, proxy_login};
+use crate::{Here, Settings, login, meter, netrc, proxy_login};
 use dits_format::Oid;
 use dits_net::TransportError;
 use dits_net::connection::WireBytes;
@@ -95,11 +95,16 @@ pub struct Remote {
 }
 
 impl Remote {
-    /// Connects to `address`; `git` is asked for credentials.
-    pub fn connect(git: &Git, address: Address, settings: &Settings) -> Result<Remote, RemoteError> {
-        let (client, told) = dial(git, &address, settings, CONNECT_MAX)?;
+    /// Connects to `address` from `here`, whose Git is asked for credentials.
+    pub fn connect<'a>(
+        here: impl Into<Here<'a>>,
+        address: Address,
+        settings: &Settings,
+    ) -> Result<Remote, RemoteError> {
+        let here = here.into();
+        let (client, told) = dial(here, &address, settings, CONNECT_MAX)?;
         let given = told.or_else(|| netrc_token(settings, &address));
-        let (git, settings) = (git.clone(), settings.clone());
+        let (git, settings) = (here.git.clone(), settings.clone());
         let first_use = client.first_use().map(ToString::to_string);
         let (earlier, has_git, lost, filter, pushed_bytes) = Default::default();
         Ok(Remote {
@@ -307,7 +312,7 @@ impl Remote {
             if self.client.is_open() && !anew {
                 return Ok(());
             }
-            match dial(&self.git, &self.address, &self.settings, CONNECT_MAX) {
+            match dial(Here::from(&self.git), &self.address, &self.settings, CONNECT_MAX) {
                 Ok((client, _)) => {
                     let wire = self.client.wire();
                     self.earlier = WireBytes { tx: self.earlier.tx + wire.tx, rx: self.earlier.rx + wire.rx };
@@ -341,6 +346,8 @@ impl Remote {
                 "contents_had": tally.contents_had,
                 "chunks": tally.chunks,
                 "chunk_bytes": tally.chunk_bytes,
+                // The form in which they travelled.
+                "stored_bytes": tally.stored_bytes,
                 "sent_bytes": report.wire.0,
                 "received_bytes": report.wire.1,
             }),
@@ -350,15 +357,15 @@ impl Remote {
 
 /// A new connection, and the token that settings tell. Resolving and handshake take at most `within`.
 pub(crate) fn dial(
-    git: &Git,
+    here: Here<'_>,
     address: &Address,
     settings: &Settings,
     within: Duration,
 ) -> Result<(Client, Option<String>), RemoteError> {
     let started = Instant::now();
-    let (mut options, told) = options(git, address, settings)?;
+    let (mut options, told) = options(here, address, settings)?;
     options.deadline = within;
-    let client = proxy_login::connect(git, address, options, settings.interactive)?;
+    let client = proxy_login::connect(here.git, address, options, settings.interactive)?;
     settings.trace.event(
         "connected",
         json!({

@@ -81,6 +81,16 @@ impl Encoded {
         }
     }
 
+    /// The chunk's plain bytes: its own when it is raw, else in `scratch`.
+    pub fn plain<'a>(&'a self, scratch: &'a mut Vec<u8>) -> Result<&'a [u8], FormatError> {
+        if self.codec == Codec::Raw {
+            self.check()?;
+            return Ok(&self.bytes);
+        }
+        self.decode_into(scratch)?;
+        Ok(scratch)
+    }
+
     fn check(&self) -> Result<(), FormatError> {
         let (found, limit) = (u64::from(self.plain_bytes), CHUNK_BYTES_MAX as u64);
         if found > limit {
@@ -91,6 +101,13 @@ impl Encoded {
             Codec::Zstd => (self.bytes.len() as u64) < found,
         };
         if fits { Ok(()) } else { Err(invalid("has an impossible length")) }
+    }
+}
+
+/// A chunk as it is.
+impl<B: Into<Bytes>> From<B> for Encoded {
+    fn from(bytes: B) -> Encoded {
+        Encoded::raw(bytes.into())
     }
 }
 

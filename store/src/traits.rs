@@ -113,6 +113,21 @@ pub trait Batch: Send {
         self.put(id, kind, &plain)
     }
 
+    /// As [`Batch::put`] or [`Batch::put_encoded`] of each of `chunks`, whose plain bytes lie back to back in `bytes`.
+    /// Many at once cost less: neighbours that are new are written together, straight from `bytes`.
+    fn put_run(&mut self, kind: Kind, bytes: &[u8], chunks: &[RunChunk]) -> Result<(), StoreError> {
+        let mut rest = bytes;
+        for RunChunk { id, bytes, encoded } in chunks {
+            let (plain, behind) = rest.split_at(*bytes);
+            rest = behind;
+            match encoded {
+                Some(encoded) => self.put_encoded(*id, kind, encoded)?,
+                None => self.put(*id, kind, plain)?,
+            };
+        }
+        Ok(())
+    }
+
     /// Adds a binding. Its manifest and all below it must be in the store or in this batch.
     fn bind(&mut self, binding: Binding);
 
@@ -125,6 +140,17 @@ pub trait Batch: Send {
 
     /// Makes everything durable and visible, bindings last.
     fn commit(self: Box<Self>) -> Result<Written, StoreError>;
+}
+
+/// One chunk of a run.
+#[derive(Debug, Clone)]
+pub struct RunChunk {
+    /// The id of its plain bytes.
+    pub id: ChunkId,
+    /// How many these are.
+    pub bytes: usize,
+    /// The form in which it is to be kept, if it is one of its own.
+    pub encoded: Option<Encoded>,
 }
 
 /// What a batch added.
