@@ -63,6 +63,18 @@ fn settings_of_urls_are_for_git_to_match() {
 }
 
 #[test]
+fn a_push_of_nothing_asks_for_settings_once_and_sends_no_content() {
+    let world = World::new();
+    let server = world.server();
+    let (ann, repo) = published(&world, &server);
+    let watch = ann.watch(|| drop(repo.git(&["push", "-q", "origin", "main"])));
+    let mut asked: Vec<&str> = watch.git_commands.iter().map(String::as_str).collect();
+    asked.sort_unstable();
+    assert_eq!(asked, ["_run_dashed_", "config", "push", "rev-parse"]);
+    assert_eq!((watch.push.events, watch.connections), (0, 1));
+}
+
+#[test]
 fn moving_and_copying_what_was_pushed_costs_a_question() {
     let world = World::new();
     let server = world.server();
