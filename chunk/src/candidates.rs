@@ -66,6 +66,12 @@ impl Candidates {
         self.hits.iter_mut().for_each(Vec::clear);
     }
 
+    /// The bits that both masks share. Without them a place matches neither.
+    pub(crate) fn common(&self) -> u64 {
+        let (strict, loose) = masks(self.profile);
+        strict & loose
+    }
+
     /// Tests every place of the words that were hit, in the block `data[from..]`.
     pub(crate) fn settle(&mut self, data: &[u8], from: usize) {
         let (strict_mask, loose_mask) = masks(self.profile);

@@ -28,6 +28,7 @@ use dits_repo::clean::Cleaner;
 use dits_repo::hydrate::plan::{Stamp, full_path};
 use dits_repo::hydrate::whole::{self, Whole};
 use dits_repo::hydrate::{self, Context, Job, Outcome};
+use dits_repo::ingest::How;
 use dits_repo::lockable::{self, Scope};
 use dits_repo::threshold::{Keeper, Threshold};
 use dits_repo::{ChunkSource, PathFilter, RepoError, Repository, profile};
@@ -47,6 +48,8 @@ pub struct Policy {
     pub skip_smudge: bool,
     /// The working tree is a mount that is being served: a pointer that is written there is a file with its content.
     pub in_mount: bool,
+    /// Threads for one large content.
+    pub threads: usize,
     /// Lock Git's index only where that cannot be helped (Git's own `GIT_OPTIONAL_LOCKS=0`).
     pub no_optional_locks: bool,
 }
@@ -268,7 +271,9 @@ impl Handler for Filter<'_> {
             none => {
                 let keeper = Keeper::of(self.repository).map_err(HandlerError::error)?;
                 self.lease = Some(self.store.lease().map_err(HandlerError::error)?);
-                none.insert(Cleaner::new(self.store, keeper))
+                let compression = self.repository.compression().map_err(HandlerError::error)?;
+                let how = How { threads: self.policy.threads, compression };
+                none.insert(Cleaner::new(self.store, keeper, how))
             }
         };
         let (profiles, path) = (&mut self.profiles, &request.pathname);

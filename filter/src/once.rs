@@ -11,6 +11,7 @@ use dits_format::pointer::{PROBE_BYTES, Parsed, parse};
 use dits_format::{Oid, Pointer, Proof};
 use dits_repo::attributes::AttributeReader;
 use dits_repo::clean::Cleaner;
+use dits_repo::ingest::How;
 use dits_repo::threshold::Keeper;
 use dits_repo::{ChunkSource, FetchProgress, RepoError, Repository, profile};
 use dits_store::content::{self, Known};
@@ -42,16 +43,18 @@ impl From<StoreError> for OnceError {
     }
 }
 
-/// Stores what `input` gives, and writes the pointer. It is durable when this returns.
+/// Stores what `input` gives, with so many threads if it is large, and writes the pointer. It is durable when this returns.
 pub fn clean(
     repository: &Repository,
     store: &PackStore,
     path: &[u8],
+    threads: usize,
     input: &mut dyn BufRead,
     output: &mut dyn Write,
 ) -> Result<(), RepoError> {
     let mut profiles = AttributeReader::new(&repository.git, "dits-profile");
-    let mut cleaner = Cleaner::new(store, Keeper::of(repository)?);
+    let how = How { threads, compression: repository.compression()? };
+    let mut cleaner = Cleaner::new(store, Keeper::of(repository)?, how).to_the_end();
     let pointer = cleaner.clean(path, input, || profile::choose(path, profiles.get(path).as_deref()))?;
     cleaner.commit()?;
     output.write_all(&pointer).and_then(|()| output.flush()).map_err(RepoError::Content)

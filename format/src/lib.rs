@@ -12,6 +12,7 @@ pub mod id;
 pub mod journal;
 pub mod ledger;
 pub mod limits;
+pub mod listed;
 pub mod manifest;
 pub mod pack;
 pub mod pointer;

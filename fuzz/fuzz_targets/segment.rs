@@ -24,5 +24,5 @@ fn check(bytes: &[u8]) {
         assert!(segment.find_bindings(&Oid(id)).iter().all(|binding| binding.oid.0 == id));
     }
     assert!(segment.chunks().all(|chunk| (chunk.pack as usize) < packs));
-    let _ = (segment.bindings().count(), segment.verify());
+    let _ = (segment.bindings().count(), segment.verify(|_| ()));
 }

@@ -3,11 +3,11 @@
 //! The current folder, the environment, the terminal and signals are read here and handed down as values.
 //! Nothing is opened before it is needed: most commands never touch the chunk store.
 
-use crate::report;
+use crate::report::{self, Failure};
 use anyhow::{Context as _, Result};
 use dits_remote::{Meter, Peer, RemoteError, Settings};
 use dits_repo::settings::FORCE_PROGRESS;
-use dits_repo::{Git, RepoError, Repository, ditsconfig};
+use dits_repo::{Git, RepoError, Repository, cpu, ditsconfig};
 use dits_store::PackStore;
 use dits_sync::Location;
 use serde::Serialize;
@@ -17,8 +17,8 @@ use signal_hook::iterator::Signals;
 use std::io::IsTerminal;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::sync::{Arc, LazyLock, Mutex, PoisonError};
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 /// What a command works with.
 #[derive(Debug)]
@@ -151,6 +151,20 @@ pub fn settings(interactive: bool) -> Settings {
     let terminal = std::io::stderr().is_terminal();
     let interactive = interactive && std::io::stdin().is_terminal() && terminal;
     Settings::from_env(|name| std::env::var_os(name), interactive).on_terminal(terminal)
+}
+
+/// How many threads there is work for on this machine.
+pub fn threads() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
+}
+
+/// Tells which scan kernel `DITS_CPU` asks for, and lends the clock by which one is chosen otherwise.
+pub fn set_up_cpu() -> Result<()> {
+    static START: LazyLock<Instant> = LazyLock::new(Instant::now);
+    let wanted = std::env::var_os("DITS_CPU");
+    cpu::set_up(wanted.as_deref(), || START.elapsed()).map_err(|error| {
+        Failure::fatal(error.to_string(), format!("set it to one of: {}", cpu::names().join(", "))).into()
+    })
 }
 
 /// Whether the environment says that pointers shall stay in the working tree. The name of git-lfs counts too: CI

@@ -260,6 +260,27 @@ fn files_added_before_are_named_with_the_way_to_convert_them() {
 }
 
 #[test]
+fn the_scan_kernel_is_told_and_can_be_named() {
+    let world = World::new();
+    let env = world.dits(&["env"]).out;
+    let value =
+        |key: &str| env.lines().find_map(|line| line.strip_prefix(key)).unwrap_or_default().to_owned();
+    let usable = value("ScanKernels=");
+    assert!(usable.split(',').any(|name| name == value("ScanKernel=")), "{env}");
+
+    let with = |cpu: &str| run(world.command(DITS, &world.repo()).arg("env").env("DITS_CPU", cpu));
+    for name in usable.split(',') {
+        let done = with(name);
+        assert!(done.code == 0 && done.out.contains(&format!("\nScanKernel={name}\n")), "{done:?}");
+    }
+    let done = with("abacus");
+    assert_eq!((done.code, done.out.as_str()), (128, ""));
+    let said =
+        "DITS_CPU names no scan kernel that this processor has: 'abacus'\nhint: set it to one of: scalar";
+    assert!(done.err.contains(said), "{done:?}");
+}
+
+#[test]
 fn passwords_of_remotes_are_not_shown() {
     let world = World::new();
     world.git(&world.repo(), &["remote", "add", "origin", "dits://me:geheim@example.org/a/b"]);

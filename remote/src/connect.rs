@@ -352,6 +352,8 @@ impl Remote {
                 "contents_had": tally.contents_had,
                 "chunks": tally.chunks,
                 "chunk_bytes": tally.chunk_bytes,
+                // The form in which they travelled.
+                "stored_bytes": tally.stored_bytes,
                 "sent_bytes": report.wire.0,
                 "received_bytes": report.wire.1,
             }),

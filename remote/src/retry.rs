@@ -129,6 +129,7 @@ pub fn sum(before: &Tally, last: Tally) -> Tally {
     Tally {
         chunks: before.chunks + last.chunks,
         chunk_bytes: before.chunk_bytes + last.chunk_bytes,
+        stored_bytes: before.stored_bytes + last.stored_bytes,
         chunks_needed: before.chunks + last.chunks_needed,
         needed_bytes: before.chunk_bytes + last.needed_bytes,
         ..last

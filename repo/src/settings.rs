@@ -7,6 +7,7 @@
 
 use crate::ditsconfig::{self, Found};
 use crate::{RepoError, Repository};
+use dits_store::Compression;
 
 /// A key, and its value where nothing is set.
 #[derive(Debug, Clone, Copy)]
@@ -54,6 +55,8 @@ pub const SET_LOCKABLE_READ_ONLY: Setting<bool> = Setting::new("dits.setlockable
 pub const PRUNE_REMOTE: Setting<&str> = Setting::new("dits.pruneremotetocheck", "origin");
 /// What carries content and Git's own traffic: `auto`, `quic` or `tcp`.
 pub const TRANSPORT: Setting<&str> = Setting::new("dits.transport", "auto");
+/// Whether new chunks are compressed: `auto`, where it pays, or `off`.
+pub const COMPRESSION: Setting<Compression> = Setting::new("dits.compression", Compression::Auto);
 /// Days for which the trash is kept; 0: there is none.
 pub const TRASH_DAYS: Setting<u64> = Setting::new("dits.trashdays", 14);
 
@@ -77,6 +80,14 @@ impl Repository {
     /// A setting that is a number, of bytes or of anything else.
     pub fn setting_number(&self, setting: Setting<u64>) -> Result<u64, RepoError> {
         self.parsed(setting, parse_number)
+    }
+
+    /// Whether new chunks are compressed.
+    pub fn compression(&self) -> Result<Compression, RepoError> {
+        self.parsed(COMPRESSION, |value| match value {
+            "auto" => Some(Compression::Auto),
+            _ => (parse_bool(value) == Some(false)).then_some(Compression::Off),
+        })
     }
 
     /// All of `.ditsconfig`, read once.

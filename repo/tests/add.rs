@@ -8,12 +8,12 @@ use dits_repo::add::ingest::{How, ingest};
 use dits_repo::add::{Candidate, record::record};
 use dits_repo::index::{self, blob_id};
 use dits_repo::{Git, Repository};
-use dits_store::MemoryStore;
+use dits_store::{Compression, MemoryStore};
 use std::collections::HashMap;
 use std::fs;
 use std::sync::Mutex;
 
-const HOW: How = How { threads: 2, in_mount: false };
+const HOW: How = How { threads: 2, in_mount: false, compression: Compression::Auto };
 
 #[test]
 fn a_file_that_changed_since_it_was_read_gets_no_stat_data() {

@@ -4,7 +4,7 @@
 //! hold. It goes through the traits alone, so a store that passes can take the place of any other. Content is
 //! generated from seeds and does not compress; the largest check holds about 70 MiB.
 
-use crate::{Batch, ChunkPrune, Compression, Encoded, Encoder, Item, StoreError, Written, content};
+use crate::{Batch, ChunkPrune, Compression, Encoder, Item, StoreError, Written, content};
 use dits_format::limits::{CHUNK_BYTES_MAX, PACK_BYTES_TARGET};
 use dits_format::tree::{Builder, Entry};
 use dits_format::{Binding, ChunkId, Kind, Manifest, Oid, Proof};
@@ -150,8 +150,7 @@ fn uncommitted_is_absent(store: &Store) {
 fn compressed_chunks(store: &Store) {
     let plain: Vec<Vec<u8>> =
         (0..30).map(|seed| noise(seed, 90_000).iter().map(|b| b % 9).collect()).collect();
-    let mut encoder = Encoder::new(Compression::Auto);
-    let mut batch = store.batch().expect("batch");
+    let (mut encoder, mut batch) = (Encoder::new(Compression::Auto), store.batch().expect("batch"));
     for bytes in &plain {
         let encoded = encoder.compress(bytes).expect("nine symbols compress");
         assert!(batch.put_encoded(data(bytes), Kind::Data, &encoded).expect("put"));

@@ -11,7 +11,7 @@
 use crate::StoreError;
 use crate::modes::{Modes, READ_ONLY, WRITABLE};
 use std::fs::{self, File, OpenOptions, TryLockError};
-use std::io::{self, ErrorKind};
+use std::io::{self, ErrorKind, IoSlice};
 use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
@@ -53,6 +53,12 @@ impl TempFile {
         write.map_err(StoreError::io("write", &self.path))
     }
 
+    /// Writes two runs of bytes, one behind the other, as [`TempFile::write_at`] writes one.
+    pub fn write_both_at(&self, runs: [&[u8]; 2], offset: u64) -> Result<(), StoreError> {
+        let write = fault::check().and_then(|()| write_all_at(&self.file, runs, offset));
+        write.map_err(StoreError::io("write", &self.path))
+    }
+
     /// Fills `out` from `offset`.
     pub fn read_at(&self, out: &mut [u8], offset: u64) -> Result<(), StoreError> {
         self.file.read_exact_at(out, offset).map_err(StoreError::io("read", &self.path))
@@ -88,6 +94,24 @@ impl Drop for TempFile {
             let _ = fs::remove_file(&self.path);
         }
     }
+}
+
+fn write_all_at(file: &File, runs: [&[u8]; 2], mut offset: u64) -> io::Result<()> {
+    let mut slices = runs.map(IoSlice::new);
+    let mut left = &mut slices[..];
+    IoSlice::advance_slices(&mut left, 0);
+    while !left.is_empty() {
+        match rustix::io::pwritev(file, left, offset) {
+            Ok(0) => return Err(ErrorKind::WriteZero.into()),
+            Ok(written) => {
+                offset += written as u64;
+                IoSlice::advance_slices(&mut left, written);
+            }
+            Err(rustix::io::Errno::INTR) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(())
 }
 
 fn random_name(dir: &Path) -> Result<String, StoreError> {
@@ -174,31 +198,50 @@ pub fn remove_file(path: &Path) -> Result<(), StoreError> {
     }
 }
 
-/// For tests: makes the steps above fail as on a full disk, in the calling thread only.
+/// For tests: makes the steps above fail as on a full disk, in the calling thread and those that work for it only.
 #[doc(hidden)]
 pub mod fault {
-    use std::cell::Cell;
+    use std::cell::RefCell;
     use std::io;
+    use std::sync::{Arc, Mutex, PoisonError};
+
+    /// Steps that pass, and steps that fail then.
+    pub(crate) type Plan = Arc<Mutex<(u64, u64)>>;
 
     thread_local! {
-        static PLAN: Cell<(u64, u64)> = const { Cell::new((0, 0)) };
+        static PLAN: RefCell<Plan> = RefCell::default();
+    }
+
+    fn with<T>(act: impl FnOnce(&mut (u64, u64)) -> T) -> T {
+        PLAN.with_borrow(|plan| act(&mut plan.lock().unwrap_or_else(PoisonError::into_inner)))
     }
 
     /// Lets `good` steps pass, then fails `bad` of them; returns what was left of the plan before.
     pub fn arm(good: u64, bad: u64) -> (u64, u64) {
-        PLAN.replace((good, bad))
+        with(|plan| std::mem::replace(plan, (good, bad)))
+    }
+
+    /// The plan of this thread, for one that works for it.
+    pub(crate) fn plan() -> Plan {
+        PLAN.with_borrow(Arc::clone)
+    }
+
+    /// From now on this thread's plan is another's.
+    pub(crate) fn follow(plan: Plan) {
+        PLAN.set(plan);
     }
 
     pub(super) fn check() -> io::Result<()> {
-        let (good, bad) = PLAN.get();
-        if bad == 0 {
-            return Ok(());
-        }
-        if good > 0 {
-            PLAN.set((good - 1, bad));
-            return Ok(());
-        }
-        PLAN.set((0, bad - 1));
-        Err(io::ErrorKind::StorageFull.into())
+        with(|plan| match plan {
+            (_, 0) => Ok(()),
+            (0, bad) => {
+                *bad -= 1;
+                Err(io::ErrorKind::StorageFull.into())
+            }
+            (good, _) => {
+                *good -= 1;
+                Ok(())
+            }
+        })
     }
 }

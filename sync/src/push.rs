@@ -164,6 +164,7 @@ impl Machine for Pusher {
             Message::Have(bits) => self.have(&bits),
             Message::Need(bits) => self.sender.need(&bits),
             Message::Again(oids) => self.sender.again(&oids),
+            Message::Wrong(id) => self.sender.wrong(id),
             Message::Lack(ids) if self.asked.is_empty() => self.sender.lack(&ids),
             Message::Done { .. } if self.asked.is_empty() => self.sender.done(),
             Message::Refuse { reason, text, challenges } => {
@@ -185,6 +186,10 @@ impl Machine for Pusher {
 
     fn is_done(&self) -> bool {
         self.sender.is_done()
+    }
+
+    fn line(&mut self, bytes_per_second: u64) {
+        self.sender.line(bytes_per_second);
     }
 
     fn silence_max(&self) -> Duration {
@@ -321,12 +326,16 @@ impl Machine for Taker {
                 let answers = self.receiver()?.offer(steps)?;
                 self.outbox.extend(answers);
             }
-            Message::Chunks(chunks) => self.receiver()?.chunks(chunks)?,
+            Message::Chunks(chunks) => {
+                let wrong = self.receiver()?.chunks(chunks)?;
+                self.outbox.extend(wrong.into_iter().map(Message::Wrong));
+            }
             Message::EarlyCommit => {
                 if self.receiver()?.early_commit_counts()? {
                     self.commit()?;
                 }
             }
+            Message::Commit if !self.receiver()?.commit_counts() => {}
             Message::Commit => self.commit()?,
             Message::FilterAsk { epoch, most } if self.giving.is_none() => self.filter(epoch, most)?,
             Message::Refuse { reason, text, challenges } => {

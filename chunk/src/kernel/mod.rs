@@ -9,12 +9,16 @@
 //!   [`Kernel::scalar`], which runs anywhere.
 //! - A kernel says only which words are worth a test; [`Candidates`] makes the tests.
 //!
-//! `scalar` is plain code.
+//! `scalar` is plain code, `sys` needs AVX-512 VBMI, `choose` finds out which one to use.
 
+mod choose;
 mod scalar;
+#[cfg(target_arch = "x86_64")]
+mod sys;
 
 use crate::Candidates;
 use crate::Profile;
+use crate::candidates::STREAMS;
 
 /// A way to scan, which this processor can run.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
@@ -23,6 +27,8 @@ pub struct Kernel(Kind);
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
 enum Kind {
     Scalar,
+    #[cfg(target_arch = "x86_64")]
+    Vbmi(sys::Vbmi),
 }
 
 impl Kernel {
@@ -33,13 +39,18 @@ impl Kernel {
 
     /// The kernels that this processor can run.
     pub fn usable() -> Vec<Self> {
-        vec![Self::scalar()]
+        let mut kernels = vec![Self::scalar()];
+        #[cfg(target_arch = "x86_64")]
+        kernels.extend(sys::Vbmi::detect().map(|leave| Self(Kind::Vbmi(leave))));
+        kernels
     }
 
     /// The name that users type and see; stable.
     pub const fn name(self) -> &'static str {
         match self.0 {
             Kind::Scalar => "scalar",
+            #[cfg(target_arch = "x86_64")]
+            Kind::Vbmi(_) => "avx512-vbmi",
         }
     }
 
@@ -54,9 +65,17 @@ impl Kernel {
         let length = data[from..].len();
         assert!(u32::try_from(length).is_ok(), "a block is longer than 4 GiB");
         candidates.begin(profile, length);
-        match self.0 {
-            Kind::Scalar => scalar::scan(profile, data, from, &mut candidates.hits),
-        }
+        let (common, hits) = (candidates.common(), &mut candidates.hits);
+        let streamed = match self.0 {
+            Kind::Scalar => scalar::scan(data, from, common, hits),
+            #[cfg(target_arch = "x86_64")]
+            Kind::Vbmi(leave) => {
+                let stride = length / (STREAMS * sys::TURN) * sys::TURN;
+                leave.streams(data, from, stride, common, hits);
+                STREAMS * stride
+            }
+        };
+        scalar::rest(data, from, streamed, common, &mut candidates.hits[STREAMS - 1]);
         candidates.settle(data, from);
     }
 }

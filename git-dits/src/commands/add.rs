@@ -12,6 +12,7 @@
 use crate::context::{self, Context};
 use crate::mounting::inside;
 use crate::report::{self, Failure};
+use crate::upkeep;
 use anyhow::{Context as _, Result};
 use clap::Parser;
 use dits_repo::add::candidates::{self, Selection};
@@ -183,11 +184,11 @@ fn store(context: &Context, args: &Args, found: Vec<Candidate>) -> Result<Outcom
     let store = context.store()?;
     // What is stored here is named by Git's index only at the end: until then nobody may forget it.
     let _lease = store.lease()?;
-    let threads = std::thread::available_parallelism().map_or(1, usize::from);
     let meter = context.meter();
     let total = found.iter().map(|candidate| candidate.bytes).sum();
     let observe = |bytes| meter.show("Storing content", bytes, total);
-    let how = How { threads, in_mount: inside::is_mount(repository) };
+    let (in_mount, compression) = (inside::is_mount(repository), repository.compression()?);
+    let how = How { threads: context::threads(), in_mount, compression };
     let done = ingest::ingest(repository.worktree()?, &store, found, how, &observe)?;
     drop(meter);
     let recorded = record::record(repository, &done.ingested, &critical)?;
@@ -197,6 +198,7 @@ fn store(context: &Context, args: &Args, found: Vec<Candidate>) -> Result<Outcom
         let rows = rows.map(|file| [b"add '", &file.path[..], b"'\n"].concat());
         report::stdout(rows.collect::<Vec<_>>().concat())?;
     }
+    upkeep::leave_behind(context, &store);
     Ok(done)
 }
 

@@ -3,7 +3,7 @@
 //! For scripts, and for Git where `filter.dits.clean` is configured. The path only chooses how the content is
 //! cut; a file that lies there is never looked at, since Git feeds other content under a path too.
 
-use crate::context::Context;
+use crate::context::{self, Context};
 use crate::report::{self, Failure};
 use anyhow::{Result, ensure};
 use clap::Parser;
@@ -26,7 +26,8 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     let store = context.store()?;
     let path = args.path.as_deref().map_or(&b""[..], |path| path.as_os_str().as_bytes());
     let mut pointer = Vec::new();
-    dits_filter::once::clean(&context.repository, &store, path, &mut std::io::stdin().lock(), &mut pointer)?;
+    let (threads, mut input) = (context::threads(), std::io::stdin().lock());
+    dits_filter::once::clean(&context.repository, &store, path, threads, &mut input, &mut pointer)?;
     report::stdout(pointer)?;
     Ok(ExitCode::SUCCESS)
 }

@@ -11,13 +11,16 @@ use anyhow::Result;
 use clap::Parser;
 use dits_remote::endpoint::{self, Direction, Endpoint};
 use dits_repo::settings::{self, Setting};
-use dits_repo::{Git, RepoError, Repository};
+use dits_repo::{Git, RepoError, Repository, cpu};
 use dits_sync::Location;
 use std::fmt::Write;
 use std::path::Path;
 use std::process::ExitCode;
 
 /// Show versions, paths and settings
+///
+/// ScanKernel is what finds the cuts of large contents: the fastest of ScanKernels on this machine, or the one that
+/// DITS_CPU names in the environment. The cuts are the same with each.
 #[derive(Debug, Parser)]
 pub struct Args {}
 
@@ -80,6 +83,8 @@ pub fn settings(repository: Option<&Repository>) -> Result<String> {
     for (key, value) in ONE_WAY {
         writeln!(out, "{key}={value}")?;
     }
+    writeln!(out, "ScanKernel={}", cpu::kernel().name())?;
+    writeln!(out, "ScanKernels={}", cpu::names().join(","))?;
     writeln!(out, "KnownHosts={}", show(Some(&context::settings(false).known_hosts)))?;
     environment(&mut out)?;
     Ok(out)

@@ -9,7 +9,7 @@
 use super::update;
 use crate::context::{self, Context, guard_signals};
 use crate::mounting::inside;
-use crate::{lockable, outcome, report};
+use crate::{lockable, outcome, report, upkeep};
 use anyhow::Result;
 use clap::Parser;
 use dits_filter::{Policy, Progress, Report};
@@ -37,8 +37,10 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     // Not the line-buffered handle of the standard library: an answer must be one write.
     let input = File::from(std::io::stdin().as_fd().try_clone_to_owned()?);
     let output = File::from(std::io::stdout().as_fd().try_clone_to_owned()?);
-    // A wider pipe saves switches between Git and us; it works without.
-    let _ = rustix::pipe::fcntl_setpipe_size(&input, 1 << 20);
+    // Wider pipes save switches between Git and us; it works without.
+    for end in [&input, &output] {
+        let _ = rustix::pipe::fcntl_setpipe_size(end, 1 << 20);
+    }
     let context = Context::find_quietly(false)?;
     let critical = Arc::new(Mutex::new(()));
     guard_signals(critical.clone())?;
@@ -64,6 +66,7 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     let policy = Policy {
         skip_smudge: args.skip || context::skip_smudge(),
         in_mount: inside::is_mount(&context.repository),
+        threads: context::threads(),
         no_optional_locks: std::env::var_os("GIT_OPTIONAL_LOCKS").is_some()
             && !context::env_is_true("GIT_OPTIONAL_LOCKS"),
     };
@@ -76,6 +79,9 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     }
     drop(meter);
     context.settings.trace.event("filter", json!({ "cleaned": done.cleaned, "smudged": done.smudged }));
+    if done.cleaned > 0 || done.hydrated.is_some() {
+        upkeep::leave_behind(&context, &store);
+    }
     if done.cleaned > 0 {
         // Whoever adds content will push it, to a remote of whatever kind.
         update::hooks_by_the_way(&context.repository, &[ClientHook::PrePush]);

@@ -58,7 +58,7 @@ pub mod version;
 mod whereis;
 mod whoami;
 
-use crate::{lfs_name, report};
+use crate::{context, lfs_name, report};
 use clap::error::ErrorKind;
 use clap::{ArgAction, CommandFactory, Parser, Subcommand};
 use std::ffi::OsString;
@@ -158,7 +158,7 @@ pub fn main() -> ExitCode {
     let result = match &cli.command {
         None if cli.version => version::run(),
         None => report::stdout(definition().render_help().to_string()).map(|()| ExitCode::SUCCESS),
-        Some(command) => command.run(),
+        Some(command) => context::set_up_cpu().and_then(|()| command.run()),
     };
     result.unwrap_or_else(|error| report::failure(&error))
 }

@@ -1,26 +1,32 @@
 //! Reading files and storing their chunks, by several threads.
 //!
-//! Each thread takes the next file, the largest first, and cleans it into a batch of its own; in the end
-//! every batch is made durable. A file is looked at before and after it is read: one that changed meanwhile,
+//! First come the files that are worth several threads each, then all others, each of them with one thread; the largest
+//! come first. Who takes files cleans them into a batch of its own, and in the end every batch is made durable.
+//! A file is looked at before and after it is read: one that changed meanwhile,
 //! cannot be read or may not be stored is left to Git, which will say why. A failing store stops everything.
 //! In a mount a ghost is not read: the mount says which content it is, in an attribute that only the mount can set.
-//! Memory: about 2.5 MiB a thread and the store's write buffers.
+//! Memory: a few blocks a thread ([`ingest`](mod@crate::ingest)) and the store's write buffers.
 
 use super::Candidate;
 use crate::RepoError;
 use crate::clean::Cleaner;
 use crate::hydrate::plan::full_path;
+use crate::ingest::{self, THREADS_MAX};
 use dits_format::limits::CONTENT_BYTES_MAX;
 use dits_format::{Oid, Pointer};
-use dits_store::ChunkWrite;
+use dits_store::{ChunkWrite, Compression};
 use std::fs::{self, File, Metadata};
 use std::io::{BufReader, Read};
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
-/// Bytes read at once.
-const READ_BYTES: u64 = 1 << 20;
+/// From this size on a file is worth several threads, however many files there are.
+const WIDE_BYTES: u64 = 32 << 20;
+/// And from this one, when there are fewer such files than threads.
+const WIDE_BYTES_MIN: u64 = 2 << 20;
+/// Bytes of a file that are read to see what it is; more are read without a copy.
+const READ_BYTES: u64 = 64 << 10;
 
 /// A file whose content is stored.
 #[derive(Debug)]
@@ -49,6 +55,8 @@ pub struct How {
     pub threads: usize,
     /// Whether the working tree is a mount that is being served.
     pub in_mount: bool,
+    /// Whether chunks are compressed.
+    pub compression: Compression,
 }
 
 /// Stores the content of `candidates`. `observe` is told how many bytes were read in all.
@@ -63,14 +71,14 @@ pub fn ingest(
     observe: &(dyn Fn(u64) + Sync),
 ) -> Result<Outcome, RepoError> {
     candidates.sort_by_key(|candidate| std::cmp::Reverse(candidate.bytes));
+    let larger = |bytes| candidates.partition_point(|candidate| candidate.bytes >= bytes);
+    let some = larger(WIDE_BYTES_MIN);
+    let wide = if some < how.threads { some } else { larger(WIDE_BYTES) };
     let (next, bytes) = Default::default();
-    let work = Work { worktree, store, candidates, next, bytes, in_mount: how.in_mount, observe };
-    let threads = how.threads.clamp(1, work.candidates.len().max(1));
-    let done: Vec<Result<Outcome, RepoError>> = std::thread::scope(|scope| {
-        let running: Vec<_> = (0..threads).map(|_| scope.spawn(|| work.run())).collect();
-        let joined = running.into_iter().map(|thread| thread.join());
-        joined.map(|done| done.unwrap_or_else(|panic| std::panic::resume_unwind(panic))).collect()
-    });
+    let work = Work { worktree, store, candidates, next, bytes, how, observe };
+    let threads = how.threads.max(1);
+    let mut done = work.take_all(threads.div_ceil(THREADS_MAX), threads.min(THREADS_MAX), wide);
+    done.extend(work.take_all(threads, 1, work.candidates.len()));
     let mut outcome = Outcome::default();
     for part in done {
         let part = part?;
@@ -88,15 +96,33 @@ struct Work<'a> {
     candidates: Vec<Candidate>,
     next: AtomicUsize,
     bytes: AtomicU64,
-    in_mount: bool,
+    how: How,
     observe: &'a (dyn Fn(u64) + Sync),
 }
 
 impl Work<'_> {
-    fn run(&self) -> Result<Outcome, RepoError> {
-        let mut cleaner = Cleaner::new(self.store, None);
+    /// Takes the next files before the one at `end`, so many at once, each with so many threads.
+    fn take_all(&self, at_once: usize, threads: usize, end: usize) -> Vec<Result<Outcome, RepoError>> {
+        let files = end.saturating_sub(self.next.load(Ordering::Relaxed));
+        std::thread::scope(|scope| {
+            let run = || self.run(threads, end);
+            let running: Vec<_> = (0..at_once.min(files)).map(|_| scope.spawn(run)).collect();
+            let joined = running.into_iter().map(|thread| thread.join());
+            joined.map(|done| done.unwrap_or_else(|panic| std::panic::resume_unwind(panic))).collect()
+        })
+    }
+
+    fn next(&self, end: usize) -> Option<&Candidate> {
+        let next = |at| (at < end).then_some(at + 1);
+        let at = self.next.fetch_update(Ordering::Relaxed, Ordering::Relaxed, next).ok()?;
+        self.candidates.get(at)
+    }
+
+    fn run(&self, threads: usize, end: usize) -> Result<Outcome, RepoError> {
+        let how = ingest::How { threads, compression: self.how.compression };
+        let mut cleaner = Cleaner::new(self.store, None, how).to_the_end();
         let mut outcome = Outcome::default();
-        while let Some(candidate) = self.candidates.get(self.next.fetch_add(1, Ordering::Relaxed)) {
+        while let Some(candidate) = self.next(end) {
             match self.one(&mut cleaner, candidate) {
                 Ok(Some((blob, meta))) => {
                     outcome.ingested.push(Ingested { candidate: candidate.clone(), blob, meta });
@@ -125,14 +151,14 @@ impl Work<'_> {
         if !before.is_file() {
             return Ok(None);
         }
-        if let Some(ghost) = self.in_mount.then(|| ghost(&path, before.len())).flatten() {
+        if let Some(ghost) = self.how.in_mount.then(|| ghost(&path, before.len())).flatten() {
             return Ok(is_same(&before, &look(&path)?).then(|| (ghost.encode(), before)));
         }
         let file = File::open(&path).map_err(RepoError::io("open", &path))?;
         let mut counted = Counted { file, bytes: 0, work: self };
-        let capacity = (before.len() + 1).min(READ_BYTES) as usize;
-        // One byte more shows that the file grows; it may do so for ever.
-        let mut content = BufReader::with_capacity(capacity, (&mut counted).take(before.len() + 1));
+        let capacity = before.len().clamp(1, READ_BYTES) as usize;
+        // Not to its end: it may grow for ever. The second look tells.
+        let mut content = BufReader::with_capacity(capacity, (&mut counted).take(before.len()));
         let blob = cleaner.clean(&candidate.path, &mut content, || candidate.profile)?;
         let read = counted.bytes;
         let unchanged = is_same(&before, &look(&path)?) && read == before.len();
@@ -180,7 +206,7 @@ mod tests {
     use dits_store::{MemoryStore, content};
 
     fn how(threads: usize) -> How {
-        How { threads, in_mount: false }
+        How { threads, in_mount: false, compression: Compression::Auto }
     }
 
     fn candidate(worktree: &Path, name: &str, content: &[u8]) -> Candidate {
@@ -230,5 +256,76 @@ mod tests {
         let mut left: Vec<_> = done.left.iter().map(|(path, why)| (&path[..], why.is_none())).collect();
         left.sort();
         assert_eq!(left, [(&b"damaged"[..], false), (b"gone", false), (b"grows", true)]);
+    }
+
+    /// What somebody else may do to a file while it is read.
+    type Deed = fn(&Path);
+
+    const DEEDS: [(&str, Deed); 5] = [
+        ("grows", |path| {
+            use std::io::Write;
+            fs::OpenOptions::new().append(true).open(path).unwrap().write_all(b"more").unwrap();
+        }),
+        ("shrinks", |path| fs::OpenOptions::new().write(true).open(path).unwrap().set_len(4 << 20).unwrap()),
+        ("is emptied", |path| drop(File::create(path).unwrap())),
+        ("is written over", |path| {
+            let file = fs::OpenOptions::new().write(true).open(path).unwrap();
+            std::os::unix::fs::FileExt::write_all_at(&file, &[7; 5000], 3 << 20).unwrap();
+        }),
+        ("is replaced", |path| {
+            let other = path.with_extension("other");
+            let bytes = fs::metadata(path).unwrap().len() as usize;
+            fs::write(&other, vec![9; bytes]).unwrap();
+            fs::remove_file(path).unwrap();
+            fs::hard_link(&other, path).unwrap();
+        }),
+    ];
+
+    #[test]
+    fn a_large_file_that_changes_under_several_threads_is_left() {
+        let dir = tempfile::tempdir().unwrap();
+        for (name, deed) in DEEDS {
+            for threads in [1, 4] {
+                let content = dits_store::conformance::noise(1, 6 << 20);
+                let file = candidate(dir.path(), "file", &content);
+                let path = dir.path().join("file");
+                // Whatever the clock's grain, the change then shows.
+                let old = std::time::UNIX_EPOCH + std::time::Duration::from_secs(1_700_000_000);
+                File::open(&path).unwrap().set_modified(old).unwrap();
+                let (store, done) = (MemoryStore::default(), std::sync::Once::new());
+                let observe = |_| done.call_once(|| deed(&path));
+                let found = ingest(dir.path(), &store, vec![file], how(threads), &observe).unwrap();
+                assert!(done.is_completed());
+                assert_eq!(found.ingested.len(), 0, "it {name}, {threads} threads");
+                assert!(matches!(&found.left[..], [(path, None)] if path == b"file"), "it {name}");
+            }
+        }
+    }
+
+    #[test]
+    fn large_files_are_stored_by_several_threads_beside_small_ones() {
+        let dir = tempfile::tempdir().unwrap();
+        let noise = dits_store::conformance::noise;
+        let sizes = [33 << 20, 5 << 20, 3 << 20, 2 << 20, 70_000, 1];
+        let candidates: Vec<_> = sizes
+            .iter()
+            .enumerate()
+            .map(|(n, bytes)| candidate(dir.path(), &format!("{n}"), &noise(n as u64, *bytes)))
+            .collect();
+        for (threads, take) in [(2, 0), (8, 1), (2, 4)] {
+            let (store, read) = (MemoryStore::default(), AtomicU64::new(0));
+            let observe = |bytes| {
+                read.fetch_max(bytes, Ordering::Relaxed);
+            };
+            let files = candidates[take..].to_vec();
+            let found = ingest(dir.path(), &store, files, how(threads), &observe).unwrap();
+            assert_eq!((found.ingested.len(), found.left.len()), (sizes.len() - take, 0));
+            assert_eq!(read.into_inner(), sizes[take..].iter().map(|bytes| *bytes as u64).sum::<u64>());
+            for (n, file) in (take..).zip(&found.ingested) {
+                let content = noise(n as u64, sizes[n]);
+                assert_eq!(file.blob, Pointer::new(Oid::of(&content), content.len() as u64).encode());
+                assert!(content::is_whole(&store, &Oid::of(&content)).unwrap());
+            }
+        }
     }
 }

@@ -1,16 +1,18 @@
 //! A batch of the store on disk.
 //!
-//! Chunks go into a pack under `tmp/` as they come. When it is full it gets its name and the store knows its
-//! chunks (without bindings): after a crash in a long batch the same work goes faster. Bindings wait
+//! Chunks go into a pack under `tmp/` as they come. When it is full it gets its name while the next one fills, and the store
+//! knows its chunks (without bindings): after a crash in a long batch the same work goes faster. Bindings wait
 //! until commit and go into the last pack, so they become durable after every chunk they need.
-//! A failed `put` may be repeated; when a whole pack could not be closed the batch is lost and says so.
+//! A failed `put` may be repeated; when a whole pack could not be closed the batch is lost and says so, at the latest
+//! when it is committed.
 
 use super::PackStore;
 use super::indexed::find_bindings;
 use super::journal::Journal;
 use super::lease::Lease;
-use super::writer::Packer;
-use crate::{Batch, ChunkRead, Encoded, StoreError, Written};
+use super::packer::Packer;
+use crate::{Batch, ChunkRead, Encoded, RunChunk, StoreError, Written};
+use dits_format::journal::Block;
 use dits_format::{Binding, ChunkId, Kind, Oid};
 use std::collections::BTreeMap;
 
@@ -44,6 +46,28 @@ impl PackBatch {
         }
     }
 
+    /// Whether it is here. What stands beside may go away: it does not count.
+    fn keeps(&self, id: &ChunkId) -> bool {
+        self.packer.has(id) || self.store.keeps(id)
+    }
+
+    /// Adds the chunks of `run`, which are new, and forgets them.
+    fn add_run(
+        &mut self,
+        kind: Kind,
+        bytes: &[u8],
+        run: &mut Vec<(ChunkId, usize)>,
+    ) -> Result<(), StoreError> {
+        if run.is_empty() {
+            return Ok(());
+        }
+        self.packer.add_run(kind, bytes, run)?;
+        self.written.chunks += run.len() as u64;
+        self.written.bytes += bytes.len() as u64;
+        run.clear();
+        Ok(())
+    }
+
     /// Adds a chunk by `write`, unless it is here.
     fn add(
         &mut self,
@@ -51,8 +75,7 @@ impl PackBatch {
         plain_bytes: usize,
         write: impl FnOnce(&mut Packer) -> Result<(), StoreError>,
     ) -> Result<bool, StoreError> {
-        // What stands beside may go away: it does not count.
-        if self.packer.has(&id) || self.store.keeps(&id) {
+        if self.keeps(&id) {
             return Ok(false);
         }
         write(&mut self.packer)?;
@@ -98,6 +121,26 @@ impl Batch for PackBatch {
         self.add(id, plain_bytes, |packer| packer.add_encoded(id, kind, encoded))
     }
 
+    fn put_run(&mut self, kind: Kind, bytes: &[u8], chunks: &[RunChunk]) -> Result<(), StoreError> {
+        // What is new and stays as it is, from `start` up to `at`.
+        let (mut run, mut start, mut at) = (Vec::new(), 0, 0);
+        for chunk in chunks {
+            let is_new = !run.iter().any(|(id, _)| *id == chunk.id) && !self.keeps(&chunk.id);
+            match &chunk.encoded {
+                None if is_new => run.push((chunk.id, chunk.bytes)),
+                encoded => {
+                    self.add_run(kind, &bytes[start..at], &mut run)?;
+                    if let (Some(encoded), true) = (encoded, is_new) {
+                        self.put_encoded(chunk.id, kind, encoded)?;
+                    }
+                    start = at + chunk.bytes;
+                }
+            }
+            at += chunk.bytes;
+        }
+        self.add_run(kind, &bytes[start..at], &mut run)
+    }
+
     fn bind(&mut self, binding: Binding) {
         let known = self.bindings.entry((binding.oid, binding.manifest)).or_insert(binding);
         *known = binding.max(*known);
@@ -106,16 +149,22 @@ impl Batch for PackBatch {
 
     fn checkpoint(&mut self) -> Result<(), StoreError> {
         let PackBatch { store, packer, journal, unjournaled, .. } = self;
-        packer.checkpoint(|mut block| {
-            block.bindings.clone_from(unjournaled);
-            if block.chunks.is_empty() && block.bindings.is_empty() {
+        packer.checkpoint(|mut blocks| {
+            // Bindings come after all that they need.
+            let bindings = Block { bindings: unjournaled.clone(), ..Block::default() };
+            match blocks.last_mut() {
+                Some(last) => last.bindings = bindings.bindings,
+                None => blocks.push(bindings),
+            }
+            blocks.retain(|block| !block.chunks.is_empty() || !block.bindings.is_empty());
+            if blocks.is_empty() {
                 return Ok(());
             }
             let journal = match journal {
                 Some(journal) => journal,
                 none => none.insert(Journal::create(&store.layout().temp, store.layout().modes)?),
             };
-            journal.append(&block)
+            journal.append(&blocks)
         })?;
         unjournaled.clear();
         Ok(())
@@ -132,11 +181,9 @@ impl Batch for PackBatch {
         self.packer.finish(&bindings)?;
         // All of it is durable under final names now.
         self.journal = None;
-        if !self.packer.closed.is_empty() {
+        if !self.packer.closed().is_empty() {
             self.store.write_index()?;
-            // The batch is durable by now. Merging is housekeeping: what fails today is tried again after the
-            // next commit, and a damaged pack it came across stays as it is for `fsck` to report.
-            let _ = self.store.consolidate();
+            self.store.after_commit();
         }
         Ok(self.written)
     }

@@ -7,7 +7,7 @@
 //! another is about to read; if it fails, say on a full disk, everything stays for the next one.
 
 use super::PackStore;
-use super::writer::Packer;
+use super::packer::Packer;
 use crate::durable::{self, TempFile};
 use crate::{Encoded, Modes, StoreError, content};
 use dits_format::journal::{self, Block, Placed};
@@ -32,9 +32,9 @@ impl Journal {
         Ok(Journal { file: TempFile::create(temp, SUFFIX, modes)?, bytes: 0 })
     }
 
-    /// Adds a block. After a failure it may be repeated.
-    pub fn append(&mut self, block: &Block) -> Result<(), StoreError> {
-        let bytes = journal::encode(block);
+    /// Adds blocks. After a failure it may be repeated.
+    pub fn append(&mut self, blocks: &[Block]) -> Result<(), StoreError> {
+        let bytes = blocks.iter().map(journal::encode).collect::<Vec<_>>().concat();
         self.file.write_at(&bytes, self.bytes)?;
         self.bytes += bytes.len() as u64;
         Ok(())

@@ -1,4 +1,4 @@
-//! Where the files of a store are, and what is in its folders right now.
+//! Where the files of a store are.
 //!
 //! ```text
 //! format                  "git-dits store 1\n", or "git-dits cache 1\n"
@@ -6,25 +6,21 @@
 //! index/<hash>.seg        index segments, a cache of the packs' footers
 //! tmp/                    files without a final name (see `durable`)
 //! consolidate.lock        held while packs are merged or removed
+//! listed                  what objects/ held when it was read last; a cache (see `listing`)
 //! packed                  names of packs that `gc` need not pack again; a cache
 //! sweep.lock              held while what dead writers left in tmp/ is taken up
 //! users.lock              shared by whoever relies on what is here; exclusive while contents are forgotten
 //! trash/<seconds>/        a store with what was forgotten at that time
 //! ```
 //!
-//! Looking for what other processes added means listing 257 folders; [`Listing`] remembers each by its
-//! modification time, so the usual answer "nothing new" costs one stat a folder. A folder that changed
-//! within the last two seconds is not remembered: within the clock's tick a later change might leave the same time
-//! (Git has the same problem with its index and the same remedy, "racily clean").
+//! Fails with [`StoreError`]: when a folder cannot be made, and when there is a store of another kind.
+//!
 
 use crate::{Modes, StoreError, durable};
 use dits_format::PackId;
-use std::collections::HashMap;
 use std::fs::{self, File};
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::time::{Duration, SystemTime};
 
 /// Whether what is in a store may be the only copy.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,9 +40,6 @@ impl Role {
         }
     }
 }
-
-/// Coarsest clock of a common file system (FAT).
-const SETTLED: Duration = Duration::from_secs(2);
 
 /// The folders of one store.
 #[derive(Debug)]
@@ -134,56 +127,5 @@ fn has_format(root: &Path, role: Role) -> Result<bool, StoreError> {
         }
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(false),
         Err(error) => Err(StoreError::io("read", &format)(error)),
-    }
-}
-
-/// What the folders held when they were last read.
-#[derive(Debug, Default)]
-pub struct Listing {
-    known: HashMap<PathBuf, (SystemTime, Arc<[String]>)>,
-}
-
-impl Listing {
-    /// Reads every folder anew next time.
-    pub fn forget(&mut self) {
-        self.known.clear();
-    }
-
-    /// The names in `dir` that end in `suffix`, without it.
-    fn names(&mut self, dir: &Path, suffix: &str) -> Result<Arc<[String]>, StoreError> {
-        let failed = |error| StoreError::io("read", dir)(error);
-        let changed = match fs::metadata(dir).and_then(|meta| meta.modified()) {
-            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Arc::new([])),
-            result => result.map_err(failed)?,
-        };
-        if let Some((_, names)) = self.known.get(dir).filter(|(stamp, _)| *stamp == changed) {
-            return Ok(names.clone());
-        }
-        let settled = changed.elapsed().is_ok_and(|age| age > SETTLED);
-        let mut names = Vec::new();
-        for entry in fs::read_dir(dir).map_err(failed)? {
-            let name = entry.map_err(failed)?.file_name();
-            names.extend(name.to_str().and_then(|name| name.strip_suffix(suffix)).map(str::to_owned));
-        }
-        let names: Arc<[String]> = names.into();
-        if settled {
-            self.known.insert(dir.to_owned(), (changed, names.clone()));
-        }
-        Ok(names)
-    }
-
-    /// Names of the index segments.
-    pub fn segments(&mut self, layout: &Layout) -> Result<Arc<[String]>, StoreError> {
-        self.names(&layout.index, ".seg")
-    }
-
-    /// All packs, in no order.
-    pub fn packs(&mut self, layout: &Layout) -> Result<Vec<PackId>, StoreError> {
-        let mut packs = Vec::new();
-        for first in 0..=255u8 {
-            let names = self.names(&layout.objects.join(format!("{first:02x}")), ".pack")?;
-            packs.extend(names.iter().filter_map(|name| PackId::from_hex(name.as_bytes())));
-        }
-        Ok(packs)
     }
 }

@@ -18,18 +18,23 @@
 
 mod batch;
 mod beside;
+mod closing;
 mod fsck;
 mod indexed;
 mod journal;
 mod keep;
 mod layout;
 mod lease;
+mod listing;
 mod merge;
+mod packer;
 mod packs;
 mod refresh;
 mod remove;
 mod repack;
 mod rewrite;
+mod runs;
+mod segments;
 mod sweep;
 mod sys;
 mod trash;
@@ -38,18 +43,21 @@ mod writer;
 pub use beside::{Beside, Options};
 pub use fsck::{Finding, FsckStats, Stats, damaged_segments};
 pub use lease::{Alone, Lease};
+pub use merge::Upkeep;
 pub use remove::Tell;
 pub use repack::RepackPlan;
+pub use runs::Whereabouts;
 pub use sweep::{PackInfo, Quiet};
 pub use trash::Trash;
 
-use crate::{Batch, ChunkPrune, ChunkRead, ChunkWrite, Encoded, Forgotten, Item, Modes, StoreError};
+use crate::{Batch, ChunkPrune, ChunkRead, ChunkWrite, Encoded, Forgotten, Item, Modes, Part, StoreError};
 use dits_format::pack::{Entry, Frame};
 use dits_format::segment::Location;
 use dits_format::{Binding, ChunkId, Kind, Oid, PackId, Proof};
 use indexed::{Snapshot, find_bindings, merged};
+use layout::Layout;
 pub(crate) use layout::Role;
-use layout::{Layout, Listing};
+use listing::Listing;
 use packs::{Packs, is_gone};
 use refresh::{Depth, SEGMENTS_MAX};
 use std::collections::{HashMap, HashSet};
@@ -74,6 +82,9 @@ struct Shared {
     /// Changed only by who holds `listing`.
     snapshot: RwLock<Snapshot>,
     listing: Mutex<Listing>,
+    /// The packs and segments that were last found to fit each other.
+    matched: Mutex<refresh::Matched>,
+    upkeep: merge::Policy,
 }
 
 impl PackStore {
@@ -114,7 +125,14 @@ impl PackStore {
     fn unread(layout: Layout) -> PackStore {
         let layout = Arc::new(layout);
         let packs = Packs::new(layout.clone());
-        let shared = Shared { layout, packs, snapshot: RwLock::default(), listing: Mutex::default() };
+        let shared = Shared {
+            layout,
+            packs,
+            snapshot: RwLock::default(),
+            listing: Mutex::default(),
+            matched: Mutex::default(),
+            upkeep: merge::Policy::default(),
+        };
         PackStore { shared: Arc::new(shared), beside: Arc::default() }
     }
 
@@ -130,8 +148,7 @@ impl PackStore {
 
     /// How many chunks this store itself has, as far as is known now; a copy counts once more.
     pub fn chunks_known(&self) -> u64 {
-        let count = |indexed: &Arc<indexed::Indexed>| indexed.segment.chunks().size_hint().1.unwrap_or(0);
-        self.snapshot().iter().map(|indexed| count(indexed) as u64).sum()
+        self.snapshot().iter().map(|indexed| indexed.segment.chunk_count() as u64).sum()
     }
 
     /// Whether the chunk is in this store itself.
@@ -246,6 +263,10 @@ impl ChunkRead for PackStore {
         Ok(self.read_bytes(id)?.map(|(kind, bytes)| (kind, Encoded::raw(bytes))))
     }
 
+    fn read_run(&self, parts: &[Part], out: &mut [u8]) -> usize {
+        self.run(parts, out)
+    }
+
     fn bindings(&self, oid: &Oid) -> Result<Vec<Binding>, StoreError> {
         let mut found = self.bound_anywhere(oid);
         if found.is_empty() {
@@ -264,13 +285,13 @@ impl ChunkRead for PackStore {
         // By id through all segments at once: each chunk is met once, and nothing is held in memory.
         let chunks = snapshot
             .iter()
-            .map(|indexed| indexed.segment.chunks().map(|at| (at.id, indexed.packs[at.pack as usize], at)));
+            .map(|indexed| indexed.walk_chunks().map(|at| (at.id, indexed.packs[at.pack as usize], at)));
         for (id, pack, at) in merged(chunks.collect(), |(id, ..)| *id) {
             let frame = frames.get(&pack).and_then(|frames| frames.get(at.frame as usize));
             let stored_bytes = stored_bytes(frame, at.bytes);
             each(Item::Chunk { id, kind: at.kind, bytes: at.bytes, stored_bytes })?;
         }
-        let bindings = snapshot.iter().map(|indexed| indexed.segment.bindings());
+        let bindings = snapshot.iter().map(|indexed| indexed.walk_bindings());
         merged(bindings.collect(), |binding| (binding.oid, binding.manifest))
             .try_for_each(|binding| each(Item::Binding(binding)))
     }

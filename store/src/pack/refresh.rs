@@ -1,24 +1,27 @@
 //! Keeping what a handle knows of the index in step with the folders, and the index in step with the packs.
 //!
-//! All changes of the snapshot happen here, one at a time under the `listing` lock; readers take the snapshot
+//! All changes of the snapshot happen here and in `segments`, one at a time under the `listing` lock; readers take the snapshot
 //! as it is and never wait for them. Three rules hold after [`Depth::Packs`]: each segment file on disk is in
 //! the snapshot; each segment names only packs that exist; each readable pack is covered. A segment
 //! that breaks the second rule twice, with the folders read anew between, is no longer a merge we happened
 //! to see half of, but damage: it is dropped, and the packs it covered are indexed from their footers.
 
 use super::indexed::{Indexed, Snapshot};
-use super::layout::Listing;
+use super::listing::Listing;
 use super::packs::is_gone;
 use super::{LOCK, PackStore, RETRIES};
 use crate::{StoreError, durable};
+use dits_format::PackId;
 use dits_format::pack::Footer;
-use dits_format::{Binding, PackId};
 use std::collections::HashSet;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 /// Segments of one size tier, or in memory, that may pile up before they are merged.
 pub const SEGMENTS_MAX: usize = 8;
+
+/// Entries of footers that are held in memory at once while a lost index is made anew: 80 MiB.
+const FOOTER_ENTRIES_MAX: usize = 1 << 19;
 
 /// How closely to look.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,6 +31,9 @@ pub enum Depth {
     /// At the packs too: 257 stats when nothing changed.
     Packs,
 }
+
+/// A generation of the listing, and the segments that went with it.
+pub type Matched = (u64, Vec<Weak<Indexed>>);
 
 impl PackStore {
     /// See [`PackStore::refresh`].
@@ -75,7 +81,21 @@ impl PackStore {
         next: &mut Vec<Arc<Indexed>>,
         suspects: &mut HashSet<String>,
     ) -> Result<bool, StoreError> {
-        let present: HashSet<PackId> = listing.packs(self.layout())?.into_iter().collect();
+        listing.look(self.layout())?;
+        // With many packs even comparing them takes a while.
+        let seen = (listing.generation(), next.iter().map(Arc::downgrade).collect::<Vec<_>>());
+        let mut matched = self.shared.matched.lock().expect(LOCK);
+        let same = |(old, new): (&Weak<Indexed>, &Weak<Indexed>)| old.ptr_eq(new);
+        let is_matched = matched.0 == seen.0 && matched.1.len() == seen.1.len();
+        if is_matched && matched.1.iter().zip(&seen.1).all(same) {
+            return Ok(true);
+        }
+        self.shared.packs.retain(|id| listing.has(id));
+        if all_filed(listing, next) {
+            *matched = seen;
+            return Ok(true);
+        }
+        let present: HashSet<PackId> = listing.packs().map(|pack| pack.id).collect();
         let known = suspects.len();
         next.retain(|indexed| {
             let whole = indexed.packs.iter().all(|pack| present.contains(pack));
@@ -96,35 +116,56 @@ impl PackStore {
         let bare: HashSet<PackId> = present.difference(&filed).copied().collect();
         // What is in memory only is of no use once files cover it.
         next.retain(|indexed| indexed.name.is_some() || indexed.covers_any(&bare));
-        let mut found: Vec<(PackId, Footer)> = Vec::new();
-        for id in bare.difference(&next.iter().flat_map(packs_of).collect()).copied() {
-            match self.shared.packs.footer(&id) {
+        let covered: HashSet<PackId> = next.iter().flat_map(packs_of).collect();
+        if !self.index_bare(bare.difference(&covered), next)? {
+            return Ok(false);
+        }
+        *matched = (seen.0, next.iter().map(Arc::downgrade).collect());
+        Ok(true)
+    }
+
+    /// Indexes packs that nothing covers, from their footers; false when one is gone. Very many, as when the index was
+    /// lost, are written out on the way.
+    fn index_bare<'a>(
+        &self,
+        bare: impl Iterator<Item = &'a PackId>,
+        next: &mut Vec<Arc<Indexed>>,
+    ) -> Result<bool, StoreError> {
+        let (mut found, mut entries): (Vec<(PackId, Footer)>, _) = (Vec::new(), 0);
+        for id in bare {
+            match self.shared.packs.footer(id) {
                 // Its writer may not have come to this; others will rely on what we say is here.
                 Ok(footer) => {
                     if self.layout().writable {
-                        self.layout().sync_pack(&id)?;
+                        self.layout().sync_pack(id)?;
                     }
-                    found.push((id, footer));
+                    entries += footer.entries.len();
+                    found.push((*id, footer));
                 }
                 Err(error) if is_gone(&error) => return Ok(false),
                 Err(StoreError::File { .. }) => {}
                 Err(error) => return Err(error),
             }
+            if entries >= FOOTER_ENTRIES_MAX && self.layout().writable {
+                let group = Arc::new(Indexed::of_footers(&std::mem::take(&mut found)));
+                let filed = Indexed::combine(&[group], &HashSet::new(), |_| false, self.layout())?;
+                next.extend(filed.map(Arc::new));
+                entries = 0;
+            }
         }
         if !found.is_empty() {
             next.push(Arc::new(Indexed::of_footers(&found)));
         }
-        self.shared.packs.retain(|id| present.contains(id));
         Ok(true)
     }
 
-    fn set(&self, mut next: Vec<Arc<Indexed>>) {
+    pub(super) fn set(&self, mut next: Vec<Arc<Indexed>>) {
         next.sort_by_key(|indexed| std::cmp::Reverse(indexed.bytes));
         *self.shared.snapshot.write().expect(LOCK) = Snapshot::new(next);
     }
 
     /// Removes a segment that is of no use; in a store that is not ours to write, it only is not used.
-    fn drop_segment(&self, name: &str) {
+    pub(super) fn drop_segment(&self, name: &str) {
         if self.layout().writable {
             let _ = durable::remove_file(&self.segment_path(name));
         }
@@ -145,7 +186,8 @@ impl PackStore {
             self.set(next);
             in_memory
         };
-        // A very long batch must not make every lookup walk through hundreds of segments.
+        // A very long batch must not make every lookup walk through hundreds of segments. Beside what it
+        // writes, merging those is little.
         if in_memory >= SEGMENTS_MAX {
             self.write_index().and_then(|()| self.merge_segments())
         } else {
@@ -161,47 +203,16 @@ impl PackStore {
         self.set(next);
         packs.iter().for_each(|id| drop(durable::remove_file(&self.layout().pack(id))));
     }
+}
 
-    /// Writes a segment for all packs that are indexed in memory only.
-    pub(super) fn write_index(&self) -> Result<(), StoreError> {
-        self.reindex(&HashSet::new(), |_| false, |indexed| indexed.name.is_none())
+/// Whether segments on disk cover just the packs that there are, the usual case: by walking two sorted lists.
+fn all_filed(listing: &Listing, segments: &[Arc<Indexed>]) -> bool {
+    if segments.iter().any(|indexed| indexed.name.is_none()) {
+        return false;
     }
-
-    /// Merges segments of like size, so that a lookup asks few.
-    pub(super) fn merge_segments(&self) -> Result<(), StoreError> {
-        for tier in 0.. {
-            let snapshot = self.snapshot();
-            if snapshot.iter().all(|indexed| indexed.tier() < tier) {
-                break;
-            }
-            if snapshot.iter().filter(|indexed| indexed.tier() == tier).count() >= SEGMENTS_MAX {
-                self.reindex(&HashSet::new(), |_| false, |indexed| indexed.tier() == tier)?;
-            }
-        }
-        Ok(())
-    }
-
-    /// Replaces the chosen segments by one on disk that says the same, without what is in `dead` packs and
-    /// without bindings that are to be forgotten.
-    pub(super) fn reindex(
-        &self,
-        dead: &HashSet<PackId>,
-        forget: impl Fn(&Binding) -> bool,
-        choose: impl Fn(&Indexed) -> bool,
-    ) -> Result<(), StoreError> {
-        let _listing = self.shared.listing.lock().expect(LOCK);
-        let (old, mut next): (Vec<_>, Vec<_>) =
-            self.snapshot().iter().cloned().partition(|indexed| choose(indexed));
-        if old.is_empty() {
-            return Ok(());
-        }
-        let new = Indexed::combine(&old, dead, forget, self.layout())?;
-        let name = new.as_ref().and_then(|indexed| indexed.name.clone());
-        next.retain(|indexed| indexed.name.is_none() || indexed.name != name);
-        next.extend(new.map(Arc::new));
-        self.set(next);
-        let gone =
-            old.iter().filter_map(|indexed| indexed.name.as_ref()).filter(|old| Some(*old) != name.as_ref());
-        gone.into_iter().try_for_each(|name| durable::remove_file(&self.segment_path(name)))
-    }
+    let mut filed: Vec<&PackId> = segments.iter().flat_map(|indexed| &indexed.packs).collect();
+    // Each segment lists its packs in order, which this sort makes use of.
+    filed.sort();
+    filed.dedup();
+    listing.packs().map(|pack| &pack.id).eq(filed)
 }

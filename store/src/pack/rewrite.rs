@@ -5,7 +5,8 @@
 //! [`Retire`]. Neighbouring small chunks of one kind are compressed together; how much is tried is said by
 //! [`Squeeze`]. The caller holds `consolidate.lock` and has checked every chunk that stays.
 
-use super::writer::{FRAME_CHUNKS_MAX, Packer};
+use super::packer::Packer;
+use super::writer::FRAME_CHUNKS_MAX;
 use super::{PackStore, entry_of};
 use crate::{StoreError, durable};
 use dits_format::pack::{Codec, Entry, Footer};
@@ -122,7 +123,7 @@ impl PackStore {
         let mut packer = Packer::new(&if frees { self.unreserved() } else { self.clone() });
         let copied = self.copy(packs, how, &mut packer);
         let mut dead: HashSet<PackId> = packs.iter().map(|(id, _)| *id).collect();
-        let fresh: HashSet<PackId> = packer.closed.iter().copied().collect();
+        let fresh: HashSet<PackId> = packer.closed().iter().copied().collect();
         if let Err(error) = copied {
             self.disown(&fresh.difference(&dead).copied().collect());
             return Err(error);

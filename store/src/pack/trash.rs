@@ -8,8 +8,8 @@
 use super::PackStore;
 use super::layout::Role;
 use super::merge::is_damage;
+use super::packer::Packer;
 use super::rewrite::{Except, in_file_order};
-use super::writer::Packer;
 use crate::{ChunkRead, StoreError, durable};
 use dits_format::PackId;
 use dits_format::pack::Footer;

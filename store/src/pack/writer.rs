@@ -1,30 +1,30 @@
-//! Writing packs: one file in `tmp/` that grows until it is closed under its final name.
+//! Writing a pack: one file in `tmp/` that grows until it is closed under its final name.
 //!
-//! Chunks are appended through a buffer of 1 MiB, so a small chunk costs a copy and the file sees large
-//! writes at known offsets: a write that fails may be repeated. Closing keeps the crash order: data is
-//! on disk before the footer that speaks of it, the footer before the name, the name before anybody is told.
-//! [`Packer`] puts a sequence of packs behind this, each closed when it reaches [`PACK_BYTES_TARGET`]
-//! and known to the store at once (closed packs are durable, and hold no binding to what is not).
+//! What is small is appended through a buffer of 1 MiB; what is large is written from where it lies, together with what
+//! the buffer holds. So the file sees large writes at known offsets: a write that fails may be repeated. Closing keeps the
+//! crash order: data is on disk before the footer that speaks of it, the footer before the name, the name before
+//! anybody is told. A sequence of packs is the business of [`packer`](super::packer).
 
-use super::PackStore;
 use super::layout::Layout;
 use crate::StoreError;
-use crate::codec::{self, Encoded};
+use crate::codec;
 use crate::durable::{self, TempFile};
 use dits_format::journal::{Block, Placed};
-use dits_format::limits::{CHUNK_BYTES_MAX, PACK_BYTES_TARGET, PACK_RECORDS_MAX};
+use dits_format::limits::{PACK_BYTES_TARGET, PACK_RECORDS_MAX};
 use dits_format::pack::{self, Codec, Entry, Footer, Frame, HEADER_BYTES};
-use dits_format::{Binding, ChunkId, FormatError, Kind, PackId};
-use std::collections::HashMap;
+use dits_format::{Binding, ChunkId, Kind, PackId};
+use std::collections::{HashMap, HashSet};
 use std::ops::Range;
 
 const BUFFER_BYTES: usize = 1 << 20;
+/// From this size on a copy costs more than a write of its own.
+const DIRECT_BYTES: usize = 256 << 10;
 /// Chunks of one compressed frame.
 pub const FRAME_CHUNKS_MAX: usize = 1 << 16;
 
 /// A pack in the making.
 #[derive(Debug)]
-struct PackWriter {
+pub struct PackWriter {
     temp: TempFile,
     buffer: Vec<u8>,
     /// Bytes of the file before the buffer.
@@ -37,7 +37,8 @@ struct PackWriter {
 }
 
 impl PackWriter {
-    fn create(layout: &Layout) -> Result<PackWriter, StoreError> {
+    /// An empty one; its file is made at once.
+    pub fn create(layout: &Layout) -> Result<PackWriter, StoreError> {
         let mut buffer = Vec::with_capacity(BUFFER_BYTES);
         buffer.extend_from_slice(&pack::header());
         let temp = TempFile::create(&layout.temp, "", layout.modes)?;
@@ -49,11 +50,16 @@ impl PackWriter {
         self.flushed + self.buffer.len() as u64
     }
 
-    fn is_full(&self) -> bool {
+    /// Whether it is time to close it.
+    pub fn is_full(&self) -> bool {
         self.bytes() >= PACK_BYTES_TARGET || self.footer.entries.len() + FRAME_CHUNKS_MAX > PACK_RECORDS_MAX
     }
 
-    fn flush(&mut self) -> Result<(), StoreError> {
+    /// Writes out what is buffered.
+    pub fn flush(&mut self) -> Result<(), StoreError> {
+        if self.buffer.is_empty() {
+            return Ok(());
+        }
         self.temp.write_at(&self.buffer, self.flushed)?;
         self.flushed += self.buffer.len() as u64;
         self.buffer.clear();
@@ -61,15 +67,16 @@ impl PackWriter {
     }
 
     fn append(&mut self, bytes: &[u8]) -> Result<(), StoreError> {
+        if bytes.len() >= DIRECT_BYTES {
+            self.temp.write_both_at([&self.buffer, bytes], self.flushed)?;
+            self.flushed += (self.buffer.len() + bytes.len()) as u64;
+            self.buffer.clear();
+            return Ok(());
+        }
         if self.buffer.len() + bytes.len() > BUFFER_BYTES {
             self.flush()?;
         }
-        if bytes.len() >= BUFFER_BYTES {
-            self.temp.write_at(bytes, self.flushed)?;
-            self.flushed += bytes.len() as u64;
-        } else {
-            self.buffer.extend_from_slice(bytes);
-        }
+        self.buffer.extend_from_slice(bytes);
         Ok(())
     }
 
@@ -79,7 +86,13 @@ impl PackWriter {
         self.footer.entries.push(Entry { id, kind, frame, offset, bytes: plain.len() as u32 });
     }
 
-    fn add_raw(&mut self, id: ChunkId, kind: Kind, bytes: &[u8]) -> Result<(), StoreError> {
+    /// Adds chunks as they are; they lie back to back in `bytes`.
+    pub fn add_raw(
+        &mut self,
+        kind: Kind,
+        bytes: &[u8],
+        chunks: &[(ChunkId, usize)],
+    ) -> Result<(), StoreError> {
         let offset = self.bytes();
         self.append(bytes)?;
         let len = bytes.len() as u32;
@@ -95,11 +108,16 @@ impl PackWriter {
             }
         }
         let end = self.footer.frames[self.footer.frames.len() - 1].plain_bytes as usize;
-        self.enter(id, kind, end - bytes.len()..end);
+        let mut at = end - bytes.len();
+        for (id, len) in chunks {
+            self.enter(*id, kind, at..at + len);
+            at += len;
+        }
         Ok(())
     }
 
-    fn add_zstd(
+    /// Adds chunks of one kind as a compressed frame; ranges are in the plain frame, back to back.
+    pub fn add_zstd(
         &mut self,
         stored: &[u8],
         kind: Kind,
@@ -114,7 +132,8 @@ impl PackWriter {
         Ok(())
     }
 
-    fn read(&self, id: &ChunkId, out: &mut Vec<u8>) -> Result<Option<Kind>, StoreError> {
+    /// Reads a chunk.
+    pub fn read(&self, id: &ChunkId, out: &mut Vec<u8>) -> Result<Option<Kind>, StoreError> {
         let Some(at) = self.entries.get(id) else { return Ok(None) };
         let entry = &self.footer.entries[*at];
         let frame = &self.footer.frames[entry.frame as usize];
@@ -150,7 +169,7 @@ impl PackWriter {
     }
 
     /// Writes out what is buffered and returns what the journal does not know yet. No frame of several chunks.
-    fn checkpoint(&mut self) -> Result<Block, StoreError> {
+    pub fn checkpoint(&mut self) -> Result<Block, StoreError> {
         self.flush()?;
         let placed = |entry: &Entry| {
             let frame = &self.footer.frames[entry.frame as usize];
@@ -165,16 +184,41 @@ impl PackWriter {
         Ok(Block { file: self.temp.number(), chunks, bindings: Vec::new() })
     }
 
-    /// Closes the pack in crash order. If that fails, what the journal speaks of stays.
-    fn finish(mut self, layout: &Layout, bindings: &[Binding]) -> Result<(PackId, Footer), StoreError> {
-        let result = self.try_finish(layout, bindings);
-        if result.is_err() && self.journaled > 0 {
-            self.temp.leave();
-        }
-        Ok((result?, self.footer))
+    /// Whether there is a chunk.
+    pub fn has(&self, id: &ChunkId) -> bool {
+        self.entries.contains_key(id)
     }
 
-    fn try_finish(&mut self, layout: &Layout, bindings: &[Binding]) -> Result<PackId, StoreError> {
+    /// The chunks' ids, when nobody will read them here any more.
+    pub fn take_ids(&mut self) -> HashSet<ChunkId> {
+        std::mem::take(&mut self.entries).into_keys().collect()
+    }
+
+    /// Says that the journal knows all chunks.
+    pub fn note_journaled(&mut self) {
+        self.journaled = self.footer.entries.len();
+    }
+
+    /// Leaves the file to whoever finds its journal, if there is one that speaks of it.
+    pub fn leave_journaled(&mut self) {
+        if self.journaled > 0 {
+            self.temp.leave();
+        }
+    }
+
+    /// Waits until what was written is on the disk.
+    pub fn sync(&mut self) -> Result<(), StoreError> {
+        self.flush()?;
+        self.temp.sync()
+    }
+
+    /// What it holds; in the order of a pack once that is closed.
+    pub fn into_footer(self) -> Footer {
+        self.footer
+    }
+
+    /// Closes the pack in crash order. If that fails the file goes, unless it is told to stay.
+    pub fn close(&mut self, layout: &Layout, bindings: &[Binding]) -> Result<PackId, StoreError> {
         self.flush()?;
         if self.flushed > HEADER_BYTES as u64 {
             self.temp.sync()?;
@@ -187,141 +231,5 @@ impl PackWriter {
         self.temp.persist(&layout.pack(&id))?;
         durable::sync_dir(&layout.objects)?;
         Ok(id)
-    }
-}
-
-/// A sequence of packs in the making.
-#[derive(Debug)]
-pub struct Packer {
-    store: PackStore,
-    open: Option<PackWriter>,
-    /// Whether a pack could not be closed: its chunks are lost, so nothing may be bound to them.
-    broken: bool,
-    /// The packs closed so far.
-    pub closed: Vec<PackId>,
-    /// Bytes that may be written before free space is asked for again.
-    allowed: u64,
-}
-
-/// Bytes after which free space is asked for again.
-const ALLOWANCE_MAX: u64 = 16 << 20;
-
-impl Packer {
-    /// Nothing is written before the first chunk.
-    pub fn new(store: &PackStore) -> Packer {
-        Packer { store: store.clone(), open: None, broken: false, closed: Vec::new(), allowed: 0 }
-    }
-
-    /// Whether the chunk is in the pack that is open.
-    pub fn has(&self, id: &ChunkId) -> bool {
-        self.open.as_ref().is_some_and(|open| open.entries.contains_key(id))
-    }
-
-    /// Reads a chunk of the pack that is open.
-    pub fn read(&self, id: &ChunkId, out: &mut Vec<u8>) -> Result<Option<Kind>, StoreError> {
-        self.open.as_ref().map_or(Ok(None), |open| open.read(id, out))
-    }
-
-    /// Adds a chunk as it is. The caller knows that it is not in the open pack.
-    pub fn add_raw(&mut self, id: ChunkId, kind: Kind, bytes: &[u8]) -> Result<(), StoreError> {
-        if bytes.len() > CHUNK_BYTES_MAX {
-            let (found, limit) = (bytes.len() as u64, CHUNK_BYTES_MAX as u64);
-            return Err(StoreError::Format {
-                id,
-                source: FormatError::Limit { what: "chunk", found, limit },
-            });
-        }
-        self.make_room(bytes.len())?;
-        self.open()?.add_raw(id, kind, bytes)
-    }
-
-    /// Adds chunks of one kind as a compressed frame; ranges are in the plain frame, back to back.
-    pub fn add_zstd(
-        &mut self,
-        stored: &[u8],
-        kind: Kind,
-        chunks: &[(ChunkId, Range<usize>)],
-    ) -> Result<(), StoreError> {
-        self.make_room(stored.len())?;
-        self.open()?.add_zstd(stored, kind, chunks)
-    }
-
-    /// Adds a chunk in this form. The caller has decoded it, and knows that it is not in the open pack.
-    pub fn add_encoded(&mut self, id: ChunkId, kind: Kind, encoded: &Encoded) -> Result<(), StoreError> {
-        match encoded.codec {
-            Codec::Raw => self.add_raw(id, kind, &encoded.bytes),
-            Codec::Zstd => self.add_zstd(&encoded.bytes, kind, &[(id, 0..encoded.plain_bytes as usize)]),
-        }
-    }
-
-    /// Keeps to the reserve of the disk.
-    fn make_room(&mut self, bytes: usize) -> Result<(), StoreError> {
-        let bytes = bytes as u64;
-        if self.allowed < bytes {
-            self.allowed =
-                self.store.make_room(&self.store.layout().root, bytes)?.min(ALLOWANCE_MAX.max(bytes));
-        }
-        self.allowed -= bytes;
-        Ok(())
-    }
-
-    fn check(&self) -> Result<(), StoreError> {
-        if !self.broken {
-            return Ok(());
-        }
-        let error = std::io::Error::other("an earlier write of this batch failed");
-        Err(StoreError::io("write", &self.store.layout().temp)(error))
-    }
-
-    /// The open pack; one that is full is closed first.
-    fn open(&mut self) -> Result<&mut PackWriter, StoreError> {
-        if self.open.as_ref().is_some_and(PackWriter::is_full) {
-            self.close(&[])?;
-        }
-        self.check()?;
-        if self.open.is_none() {
-            self.open = Some(PackWriter::create(self.store.layout())?);
-        }
-        Ok(self.open.as_mut().expect("it was just opened"))
-    }
-
-    fn close(&mut self, bindings: &[Binding]) -> Result<(), StoreError> {
-        let layout = self.store.layout();
-        self.check()?;
-        let writer = self.open.take().map_or_else(|| PackWriter::create(layout), Ok)?;
-        self.broken = true;
-        let (id, footer) = writer.finish(layout, bindings)?;
-        self.broken = false;
-        self.closed.push(id);
-        self.store.adopt(id, footer)
-    }
-
-    /// Writes out the open pack, lets `record` note what is new in it, and remembers that it did.
-    pub fn checkpoint(
-        &mut self,
-        record: impl FnOnce(Block) -> Result<(), StoreError>,
-    ) -> Result<(), StoreError> {
-        let Some(open) = &mut self.open else { return record(Block::default()) };
-        record(open.checkpoint()?)?;
-        open.journaled = open.footer.entries.len();
-        Ok(())
-    }
-
-    /// Leaves the open pack to whoever finds its journal.
-    pub fn leave(&mut self) {
-        if let Some(open) = &mut self.open {
-            open.temp.leave();
-        }
-    }
-
-    /// Closes the last pack with all bindings in it: when they are durable, so is every chunk.
-    pub fn finish(&mut self, bindings: &[Binding]) -> Result<(), StoreError> {
-        let mut rest = bindings;
-        while rest.len() > PACK_RECORDS_MAX {
-            let (now, later) = rest.split_at(PACK_RECORDS_MAX);
-            self.close(now)?;
-            rest = later;
-        }
-        if self.open.is_some() || self.broken || !rest.is_empty() { self.close(rest) } else { Ok(()) }
     }
 }

@@ -41,6 +41,7 @@ fn new_contents_arrive_whole_and_proved() {
             contents_had: 0,
             chunks,
             chunk_bytes,
+            stored_bytes: chunk_bytes,
             chunks_needed: chunks,
             needed_bytes: chunk_bytes,
         };
