@@ -148,11 +148,17 @@ impl Remote {
         // An edit finds its way without.
         let is_new = items.iter().any(|item| item.base.is_none());
         let filter = self.filter.as_ref().filter(|_| is_new).and_then(KeptFilter::load);
-        let push = Push { items: items.to_vec(), filter };
+        let there = Arc::new(self.filter.as_ref().map(KeptFilter::there).unwrap_or_default());
+        let push = Push { items: items.to_vec(), filter, there };
         let (report, ()) = self.retrying(Moves::There, observe, |client, token, observe| {
             Ok((client.push(token, store.clone(), push.clone(), observe)?, ()))
         })?;
         self.pushed_bytes += report.tally.chunk_bytes;
+        if let Some(kept) = &self.filter {
+            let oids: Vec<Oid> =
+                items.iter().map(|item| item.oid).filter(|oid| !push.there.has(oid)).collect();
+            kept.note(&oids);
+        }
         self.report("push", &report);
         Ok(report)
     }

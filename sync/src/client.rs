@@ -73,11 +73,13 @@ pub struct Push {
     pub items: Vec<PushItem>,
     /// What the server lacked some time ago, surely: it is sent without asking.
     pub filter: Option<Arc<Filter>>,
+    /// What it has by now, most likely: it is asked first.
+    pub there: Arc<crate::there::There>,
 }
 
 impl From<Vec<PushItem>> for Push {
     fn from(items: Vec<PushItem>) -> Push {
-        Push { items, filter: None }
+        Push { items, ..Push::default() }
     }
 }
 
@@ -165,12 +167,11 @@ impl Client {
         push: impl Into<Push>,
         observe: Observer<'_>,
     ) -> Result<Report, SyncError> {
-        let Push { items, filter } = push.into();
+        let Push { items, filter, there } = push.into();
         let one = |items: Vec<PushItem>, observe: Observer<'_>| {
             let mut pusher = Pusher::new(store.clone(), items);
-            if let Some(filter) = &filter {
-                pusher.set_filter(filter.clone());
-            }
+            filter.iter().for_each(|filter| pusher.set_filter(filter.clone()));
+            pusher.set_there(there.clone());
             self.run(self.hello(token, Purpose::Push), &mut pusher, observe)
         };
         match self.has_lanes() {

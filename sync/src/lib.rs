@@ -31,6 +31,7 @@ pub mod receiver;
 pub mod sender;
 pub mod slow;
 mod squeeze;
+pub mod there;
 pub mod weigh;
 pub mod weigh_push;
 mod wishes;
