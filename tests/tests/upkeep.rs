@@ -36,7 +36,7 @@ fn what_piled_up_is_merged_when_asked_for_and_not_before() {
     add(&repo, 0..9);
     assert_eq!(packs(&repo), 9, "turned off");
     let ran = repo.git(&["dits", "gc", "--auto"]);
-    assert_eq!((ran.text(), packs(&repo) < 9), (String::new(), true));
+    assert_eq!((ran.text().as_str(), packs(&repo) < 9), ("", true));
     is_whole(&repo);
 }
 
