@@ -7,6 +7,8 @@
 //! the same one ([`retry`](crate::retry)); counts of all tries add up. Only the first connection is not tried twice: a wrong address should be told at
 //! once.
 
+mod elsewhere;
+
 use crate::filters::{KeptFilter, worth};
 use crate::options::options;
 use crate::retry::{Moves, Next, Retry, may_pass, sum};
@@ -21,6 +23,7 @@ use dits_sync::client::{CONNECT_MAX, Client, GitReader, GitWriter, Observer, Pul
 use dits_sync::message::Purpose;
 use dits_sync::push::PushItem;
 use dits_sync::{Address, SyncError, Tally};
+use elsewhere::MOVES_MAX;
 use serde_json::json;
 use std::hash::{BuildHasher, RandomState};
 use std::io::Read;
@@ -268,6 +271,9 @@ impl Remote {
         mut run: impl FnMut(&Client, &str, Observer<'_>) -> Result<(Report, T), SyncError>,
     ) -> Result<(Report, T), RemoteError> {
         let (mut retry, mut before, mut spent) = (Retry::new(moves), Tally::default(), (0, 0));
+        let mut moved = 0;
+        // What a push has brought is known there only when its stream has come to its end; it would be sent twice.
+        self.client.set_leaving(moves == Moves::Here);
         loop {
             let (mut last, from) = (Tally::default(), self.client.spent());
             let result = self.authorized(|client, token| {
@@ -286,7 +292,13 @@ impl Remote {
             };
             let all = self.client.spent();
             spent = (spent.0 + all.0 - from.0, spent.1 + all.1 - from.1);
-            self.reconnect(&mut retry, last, error)?;
+            match error {
+                RemoteError::Sync(SyncError::Elsewhere) => {
+                    moved += 1;
+                    self.elsewhere(moved < MOVES_MAX);
+                }
+                error => self.reconnect(&mut retry, last, error)?,
+            }
             before = sum(&before, last);
         }
     }
@@ -320,11 +332,7 @@ impl Remote {
             }
             match dial(Here::from(&self.git), &self.address, &self.settings, CONNECT_MAX) {
                 Ok((client, _)) => {
-                    let wire = self.client.wire();
-                    self.earlier = WireBytes { tx: self.earlier.tx + wire.tx, rx: self.earlier.rx + wire.rx };
-                    let lost = std::mem::replace(&mut self.client, client);
-                    // A Git stream on it finds out by itself.
-                    self.lost.extend(std::mem::take(&mut self.has_git).then_some(lost));
+                    self.go_on_with(client);
                     return Ok(());
                 }
                 Err(again) if may_pass(&again) => (error, tally) = (again, Tally::default()),

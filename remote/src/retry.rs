@@ -105,6 +105,7 @@ pub fn may_pass(error: &RemoteError) -> bool {
         RemoteError::Sync(
             SyncError::Lost(_)
             | SyncError::Silence(_)
+            | SyncError::Elsewhere
             // Both ends wait equally long: whoever is first tells the other.
             | SyncError::Refused { reason: Reason::Silence, .. },
         ) => true,

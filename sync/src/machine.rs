@@ -165,6 +165,9 @@ pub enum SyncError {
         /// For so long.
         time: Duration,
     },
+    /// It goes on better over another connection.
+    #[error("another transport is faster")]
+    Elsewhere,
     /// Whoever wanted it wants no more.
     #[error("nobody wants it any more")]
     Stopped,
