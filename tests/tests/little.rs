@@ -42,9 +42,9 @@ fn commands_about_locks_ask_git_as_little_as_can_be() {
     assert_eq!(starts(&ann, &repo, "unlock a.lk"), ["check-attr", "config", "rev-parse", "status"]);
     assert_eq!(starts(&ann, &repo, "lock --stale-ok a.lk b.lk"), ["check-attr", "config", "rev-parse"]);
     assert_eq!(starts(&ann, &repo, "locks --local"), ["config", "rev-parse"]);
-    // Behind the branch, its version where both were one counts too.
+    // Once HEAD has left the branch, the versions where it did count too.
     repo.git(&["commit", "-q", "--allow-empty", "-m", "mine"]);
-    let ahead = ["cat-file", "check-attr", "config", "merge-base", "rev-parse"];
+    let ahead = ["cat-file", "cat-file", "check-attr", "config", "merge-base", "rev-parse"];
     assert_eq!(starts(&ann, &repo, "lock a.lk"), ahead);
 }
 
