@@ -3,6 +3,7 @@
 //! What the connections before have moved counts on, and a Git stream that runs on one keeps it open.
 
 use super::{CONNECT_MAX, Remote, dial};
+use crate::Here;
 use dits_net::connection::WireBytes;
 use dits_sync::client::Client;
 use serde_json::json;
@@ -24,7 +25,7 @@ impl Remote {
     /// happen once more.
     pub(super) fn elsewhere(&mut self, again: bool) {
         let before = self.client.way().name();
-        if let Ok((client, _)) = dial(&self.git, &self.address, &self.settings, CONNECT_MAX) {
+        if let Ok((client, _)) = dial(Here::from(&self.git), &self.address, &self.settings, CONNECT_MAX) {
             self.go_on_with(client);
             self.client.set_leaving(again);
         } else {
