@@ -110,6 +110,26 @@ fn ids_that_all_begin_alike_are_found() {
 }
 
 #[test]
+fn records_go_out_as_they_come_in_small_pieces() {
+    let mut chunks: Vec<_> = (0..100_000).map(|seed| location(seed, 0)).collect();
+    chunks.sort();
+    let (sizes, mut whole) = (std::cell::RefCell::new(Vec::new()), Vec::new());
+    let mut builder = Builder::new(chunks.len(), 0, |bytes: &[u8]| {
+        sizes.borrow_mut().push(bytes.len());
+        whole.extend_from_slice(bytes);
+        Ok::<(), std::convert::Infallible>(())
+    })
+    .unwrap();
+    for (count, chunk) in chunks.iter().enumerate() {
+        builder.chunk(chunk).unwrap();
+        assert!(sizes.borrow().iter().sum::<usize>() + (256 << 10) >= count * ENTRY_BYTES);
+    }
+    builder.finish(&packs(1)).unwrap();
+    assert!(sizes.borrow().iter().all(|size| *size <= 256 << 10));
+    assert!(whole == encode(&packs(1), chunks, vec![]));
+}
+
+#[test]
 fn a_segment_of_another_version_is_told_from_a_damaged_one() {
     let mut bytes = encode(&packs(1), vec![location(1, 0)], vec![]);
     bytes[8] = 1;

@@ -1,6 +1,7 @@
 //! Messages come from peers, and are the first thing that a stranger can make a server read.
 //!
-//! What is read must come out the same when it is written and read again, and be within the limit.
+//! What is read must come out the same when it is written and read again, and be within the limit. Chunks decode to the
+//! length that they state, or not at all.
 #![no_main]
 
 use dits_sync::message::{MESSAGE_BYTES_MAX, Message};
@@ -8,6 +9,11 @@ use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|body: &[u8]| {
     let Ok(message) = Message::decode(body) else { return };
+    if let Message::Chunks(chunks) | Message::Early(chunks) = &message {
+        for chunk in chunks {
+            assert!(chunk.decode().map_or(true, |plain| plain.len() == chunk.plain_bytes as usize));
+        }
+    }
     let mut bytes = Vec::new();
     message.encode(&mut bytes);
     // Unused bits of a last byte are not kept, nor are characters in a refusal that a terminal would act on.

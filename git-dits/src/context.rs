@@ -7,7 +7,7 @@ use crate::report::{self, Failure};
 use anyhow::{Context as _, Result};
 use dits_remote::{Meter, Peer, RemoteError, Settings};
 use dits_repo::settings::FORCE_PROGRESS;
-use dits_repo::{Git, Repository, cpu, ditsconfig};
+use dits_repo::{Git, RepoError, Repository, cpu, ditsconfig};
 use dits_store::PackStore;
 use dits_sync::Location;
 use serde::Serialize;
@@ -35,15 +35,20 @@ impl Context {
     /// Finds the repository around the current folder, and says what of its `.ditsconfig` does not count. With
     /// `interactive`, a user at a terminal may be asked for credentials.
     pub fn find(interactive: bool) -> Result<Context> {
-        let context = Context::find_quietly(interactive)?;
+        // Nearly all commands need settings next.
+        let context = Context::found(Repository::with_config, interactive)?;
         warn_of_ditsconfig(&context.repository)?;
         Ok(context)
     }
 
     /// The same in silence: for filters and hooks, and for those that tell of `.ditsconfig` in their own way.
     pub fn find_quietly(interactive: bool) -> Result<Context> {
+        Context::found(Repository::of, interactive)
+    }
+
+    fn found(find: fn(&Git) -> Result<Repository, RepoError>, interactive: bool) -> Result<Context> {
         let cwd = cwd()?;
-        let mut repository = Repository::of(&git_at(&cwd))?;
+        let mut repository = find(&git_at(&cwd))?;
         repository.keeps_writable = env_truth("GIT_DITS_SET_LOCKABLE_READONLY") == Some(false);
         Ok(Context { cwd, repository, settings: settings(interactive) })
     }
@@ -81,7 +86,7 @@ impl Context {
 
     /// Goes to a server or a folder, and tells whom we trust when a server is new.
     pub fn connect(&self, location: Location) -> Result<Peer, RemoteError> {
-        let remote = Peer::connect(&self.repository.git, location, &self.settings)?;
+        let remote = Peer::connect(&self.repository, location, &self.settings)?;
         if let Some(notice) = remote.first_use_notice() {
             report::notice(&format!("git-dits: {notice}"));
         }

@@ -25,6 +25,7 @@ mod report;
 mod setup;
 mod stages;
 mod unlocking;
+mod upkeep;
 mod upload;
 mod worktree;
 

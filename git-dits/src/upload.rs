@@ -113,8 +113,8 @@ fn skip(remote: &mut Peer, found: &[Found]) -> Result<()> {
 }
 
 fn done(endpoint: &Endpoint, found: &[Found], tally: Tally, options: Options) -> Result<ExitCode> {
-    let Tally { contents, content_bytes, contents_had, chunks, chunk_bytes, chunks_needed, needed_bytes } =
-        tally;
+    let Tally { contents, content_bytes, contents_had, chunks, chunk_bytes, .. } = tally;
+    let Tally { stored_bytes, chunks_needed, needed_bytes, .. } = tally;
     if options.json {
         let file = |found: &Found| {
             json!({
@@ -134,6 +134,7 @@ fn done(endpoint: &Endpoint, found: &[Found], tally: Tally, options: Options) ->
             "contents_had": contents_had,
             "chunks": if options.dry_run { chunks_needed } else { chunks },
             "chunk_bytes": if options.dry_run { needed_bytes } else { chunk_bytes },
+            "sent_bytes": stored_bytes,
         });
         report::stdout(context::json_lines(&result)?)?;
     } else if options.dry_run {

@@ -11,13 +11,15 @@ use crate::ssh;
 use crate::target::Target;
 use anyhow::{Context as _, Result, anyhow, bail};
 use dits_remote::lock_changes::RefUpdate;
-use dits_remote::{Peer, Remote};
+use dits_remote::{Here, Peer, Remote};
+use dits_repo::Config;
 use dits_repo::discover::Found;
 use dits_sync::Address;
 use dits_sync::message::Purpose;
 use std::io::Write;
 use std::net::{TcpStream, ToSocketAddrs};
 use std::process::{Child, Command, Stdio};
+use std::thread;
 use std::time::Duration;
 
 /// Port of `git daemon`.
@@ -40,11 +42,18 @@ impl Own<'_> {
     /// Connects, for `service`.
     pub fn connect<'a>(context: &'a Context, address: &Address, service: &str) -> Result<Own<'a>> {
         let git = &context.git;
-        let object_format =
-            git.line(&["rev-parse", "--show-object-format"])?.unwrap_or_else(|| "sha1".into());
-        let protocol = protocol(context, service)?;
+        // At the same time: a push of nothing takes little else.
+        let (config, object_format) = thread::scope(|scope| {
+            let config = scope.spawn(|| Config::read(git));
+            let object_format = git.line(&["rev-parse", "--show-object-format"]);
+            (config.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)), object_format)
+        });
+        let (config, object_format) = (config?, object_format?.unwrap_or_else(|| "sha1".into()));
+        let version = || Ok(config.get("protocol.version").map(str::to_owned));
+        let protocol = protocol(service, version)?;
         let purpose = Purpose::Git { service: service.into(), protocol, object_format };
-        let remote = Remote::connect(git, address.clone(), &context.settings)?;
+        let remote =
+            Remote::connect(Here { git, config: Some(&config) }, address.clone(), &context.settings)?;
         context.greet(remote.first_use_notice())?;
         let (peer, address) = (Peer::Server(Box::new(remote)), address.clone());
         Ok(Own { context, purpose, peer, address, locks: Early::default(), found: None })
@@ -109,7 +118,8 @@ pub struct Other<'a> {
 impl Way for Other<'_> {
     fn open(&mut self) -> Result<Stream> {
         let program = self.program.unwrap_or(self.service);
-        let protocol = protocol(self.context, self.service)?;
+        let git = &self.context.git;
+        let protocol = protocol(self.service, || Ok(git.line(&["config", "--get", "protocol.version"])?))?;
         match self.target {
             Target::Ssh { host, port, path } => {
                 let line = format!("{program} {}", ssh::quoted(path));
@@ -202,11 +212,11 @@ fn daemon(service: &str, host: &str, port: Option<u16>, path: &str, protocol: &s
 }
 
 /// What Git would put in `GIT_PROTOCOL` for a transport of its own. Pushing speaks version 0 or 1 only.
-fn protocol(context: &Context, service: &str) -> Result<String> {
+fn protocol(service: &str, version: impl FnOnce() -> Result<Option<String>>) -> Result<String> {
     if let Some(value) = std::env::var("GIT_PROTOCOL").ok().filter(|value| !value.is_empty()) {
         return Ok(value);
     }
-    let version = context.git.line(&["config", "--get", "protocol.version"])?.unwrap_or_else(|| "2".into());
+    let version = version()?.unwrap_or_else(|| "2".into());
     let version = if service == "git-receive-pack" && version == "2" { "0".into() } else { version };
     Ok(if version == "0" { String::new() } else { format!("version={version}") })
 }

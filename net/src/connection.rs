@@ -5,7 +5,7 @@
 
 use crate::dial::Reached;
 use crate::file_routes::Route;
-use crate::options::Options;
+use crate::options::{Options, Transport};
 use crate::pin::Fingerprint;
 use crate::route::Way;
 use crate::stream::{Activity, Stream};
@@ -25,6 +25,8 @@ pub struct Connection {
     shown: Fingerprint,
     /// Where what is learned about the way goes.
     route: Option<Route>,
+    /// Whether the next connection may take another way.
+    chooses: bool,
 }
 
 #[derive(Debug)]
@@ -73,7 +75,9 @@ impl Connection {
             }
             Reached::Https(connection) => Carrier::Https(connection),
         };
-        Ok(Connection { carrier, activity: Arc::default(), first_use, shown: won.verdict.found, route })
+        let chooses = options.transport == Transport::Auto && options.proxy.is_none();
+        let (activity, shown) = (Arc::default(), won.verdict.found);
+        Ok(Connection { carrier, activity, first_use, shown, route, chooses })
     }
 
     /// Opens a stream. Fails at once when the connection is known to be dead.
@@ -111,6 +115,13 @@ impl Connection {
         if let Some(route) = &self.route {
             route.measured(self.way(), bytes, took);
         }
+    }
+
+    /// Keeps the same of a transfer that goes on, and says whether its rest is better given to a new connection: then that
+    /// one takes another way.
+    pub fn is_better_elsewhere(&self, bytes: u64, took: Duration) -> bool {
+        self.measured(bytes, took);
+        self.chooses && self.route.as_ref().is_some_and(|route| route.leaves(self.way()))
     }
 
     /// The fingerprint that was pinned by this connection, if the server was new.

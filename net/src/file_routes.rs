@@ -34,6 +34,11 @@ impl Route {
         self.read().choose(&self.network, &self.server, now())
     }
 
+    /// Whether the rest of a transfer on `way` is better given to the way that would be asked first now.
+    pub fn leaves(&self, way: Way) -> bool {
+        self.read().leaves(&self.network, &self.server, way, now())
+    }
+
     /// Keeps that this way works; `closed` tells that the other one was asked before and stayed silent.
     pub fn opened(&self, way: Way, other_is_closed: bool) {
         let closed = other_is_closed.then_some((way.other(), State::Closed));

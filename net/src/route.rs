@@ -28,6 +28,8 @@ pub const MEASURED_FROM: u64 = 4 << 20;
 pub const QUIC_ENOUGH_PERCENT: u64 = 70;
 /// A way that moved less than this part of the other is not tried again before it is forgotten, in percent.
 pub const HOPELESS_PERCENT: u64 = 50;
+/// A way is left in the middle of a transfer for one that is known when it moves less than this part of that, in percent.
+pub const LEFT_BELOW_PERCENT: u64 = 80;
 /// Where transfers are at least this large, the other way is tried now and then, bytes.
 pub const EXPLORE_FROM: u64 = 64 << 20;
 /// It is, when it was not measured for this long, seconds.
@@ -197,6 +199,23 @@ impl Memory {
     }
 }
 
+impl Memory {
+    /// Whether a transfer that is under way should leave `way`, whose rate was just learned: for one that is to be
+    /// tried, or is known to be faster by more than what changing costs.
+    pub fn leaves(&self, network: &str, server: &str, way: Way, now: u64) -> bool {
+        let Plan::First(first) = self.choose(network, server, now) else { return false };
+        let goodput = |way| match self.seen(network, server, way, now)?.state {
+            State::Measured { goodput, .. } => Some(goodput),
+            _ => None,
+        };
+        let is_faster = match (goodput(way), goodput(first)) {
+            (Some(here), Some(there)) => is_below(here, there, LEFT_BELOW_PERCENT),
+            _ => true,
+        };
+        first != way && way != Way::Https && is_faster
+    }
+}
+
 /// Whether a goodput is less than so many percent of another.
 fn is_below(goodput: u64, other: u64, percent: u64) -> bool {
     u128::from(goodput) * 100 < u128::from(other) * u128::from(percent)
@@ -290,6 +309,24 @@ mod tests {
         assert_eq!(speeds(49, 100, EXPLORE_AFTER, EXPLORE_FROM), Plan::First(Way::Tcp));
         assert_eq!(plan(&[(Way::Quic, 1, speed(1, EXPLORE_FROM - 1))]), Plan::First(Way::Quic));
         assert_eq!(plan(&[(Way::Quic, 1, speed(1, EXPLORE_FROM))]), Plan::First(Way::Tcp));
+    }
+
+    #[test]
+    fn a_transfer_leaves_for_what_was_never_tried_or_is_faster() {
+        let leaves = |lines: &[(Way, u64, State)], way| memory(lines).leaves(HOME, HOST, way, NOW);
+        let large = EXPLORE_FROM;
+        let quic = (Way::Quic, 0, speed(40, large));
+        assert!(leaves(&[quic], Way::Quic));
+        assert!(leaves(&[quic, (Way::Tcp, 5, State::Open)], Way::Quic));
+        assert!(!leaves(&[quic, (Way::Tcp, 5, State::Closed)], Way::Quic), "there is nowhere to go");
+        assert!(!leaves(&[(Way::Quic, 0, speed(40, large - 1))], Way::Quic), "too little moved to tell");
+        assert!(leaves(&[quic, (Way::Tcp, 5, speed(100, large))], Way::Quic));
+        assert!(!leaves(&[quic, (Way::Tcp, 5, speed(50, large))], Way::Quic), "as before, 0.7 is enough");
+        // And back, once, when what was tried is slower: then both are known.
+        assert!(leaves(&[quic, (Way::Tcp, 0, speed(30, large))], Way::Tcp));
+        assert!(!leaves(&[quic, (Way::Tcp, 0, speed(35, large))], Way::Tcp), "not by enough");
+        assert!(!leaves(&[quic, (Way::Tcp, 0, speed(30, large))], Way::Quic));
+        assert!(!leaves(&[], Way::Quic));
     }
 
     #[test]

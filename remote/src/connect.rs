@@ -7,10 +7,12 @@
 //! the same one ([`retry`](crate::retry)); counts of all tries add up. Only the first connection is not tried twice: a wrong address should be told at
 //! once.
 
+mod elsewhere;
+
 use crate::filters::{KeptFilter, worth};
 use crate::options::options;
 use crate::retry::{Moves, Next, Retry, may_pass, sum};
-use crate::{Settings, login, meter, netrc, proxy_login};
+use crate::{Here, Settings, login, meter, netrc, proxy_login};
 use dits_format::Oid;
 use dits_net::TransportError;
 use dits_net::connection::WireBytes;
@@ -21,6 +23,7 @@ use dits_sync::client::{CONNECT_MAX, Client, GitReader, GitWriter, Observer, Pul
 use dits_sync::message::Purpose;
 use dits_sync::push::PushItem;
 use dits_sync::{Address, SyncError, Tally};
+use elsewhere::MOVES_MAX;
 use serde_json::json;
 use std::hash::{BuildHasher, RandomState};
 use std::io::Read;
@@ -95,11 +98,16 @@ pub struct Remote {
 }
 
 impl Remote {
-    /// Connects to `address`; `git` is asked for credentials.
-    pub fn connect(git: &Git, address: Address, settings: &Settings) -> Result<Remote, RemoteError> {
-        let (client, told) = dial(git, &address, settings, CONNECT_MAX)?;
+    /// Connects to `address` from `here`, whose Git is asked for credentials.
+    pub fn connect<'a>(
+        here: impl Into<Here<'a>>,
+        address: Address,
+        settings: &Settings,
+    ) -> Result<Remote, RemoteError> {
+        let here = here.into();
+        let (client, told) = dial(here, &address, settings, CONNECT_MAX)?;
         let given = told.or_else(|| netrc_token(settings, &address));
-        let (git, settings) = (git.clone(), settings.clone());
+        let (git, settings) = (here.git.clone(), settings.clone());
         let first_use = client.first_use().map(ToString::to_string);
         let (earlier, has_git, lost, filter, pushed_bytes) = Default::default();
         Ok(Remote {
@@ -143,11 +151,17 @@ impl Remote {
         // An edit finds its way without.
         let is_new = items.iter().any(|item| item.base.is_none());
         let filter = self.filter.as_ref().filter(|_| is_new).and_then(KeptFilter::load);
-        let push = Push { items: items.to_vec(), filter };
+        let there = Arc::new(self.filter.as_ref().map(KeptFilter::there).unwrap_or_default());
+        let push = Push { items: items.to_vec(), filter, there };
         let (report, ()) = self.retrying(Moves::There, observe, |client, token, observe| {
             Ok((client.push(token, store.clone(), push.clone(), observe)?, ()))
         })?;
         self.pushed_bytes += report.tally.chunk_bytes;
+        if let Some(kept) = &self.filter {
+            let oids: Vec<Oid> =
+                items.iter().map(|item| item.oid).filter(|oid| !push.there.has(oid)).collect();
+            kept.note(&oids);
+        }
         self.report("push", &report);
         Ok(report)
     }
@@ -257,6 +271,9 @@ impl Remote {
         mut run: impl FnMut(&Client, &str, Observer<'_>) -> Result<(Report, T), SyncError>,
     ) -> Result<(Report, T), RemoteError> {
         let (mut retry, mut before, mut spent) = (Retry::new(moves), Tally::default(), (0, 0));
+        let mut moved = 0;
+        // What a push has brought is known there only when its stream has come to its end; it would be sent twice.
+        self.client.set_leaving(moves == Moves::Here);
         loop {
             let (mut last, from) = (Tally::default(), self.client.spent());
             let result = self.authorized(|client, token| {
@@ -275,7 +292,13 @@ impl Remote {
             };
             let all = self.client.spent();
             spent = (spent.0 + all.0 - from.0, spent.1 + all.1 - from.1);
-            self.reconnect(&mut retry, last, error)?;
+            match error {
+                RemoteError::Sync(SyncError::Elsewhere) => {
+                    moved += 1;
+                    self.elsewhere(moved < MOVES_MAX);
+                }
+                error => self.reconnect(&mut retry, last, error)?,
+            }
             before = sum(&before, last);
         }
     }
@@ -307,13 +330,9 @@ impl Remote {
             if self.client.is_open() && !anew {
                 return Ok(());
             }
-            match dial(&self.git, &self.address, &self.settings, CONNECT_MAX) {
+            match dial(Here::from(&self.git), &self.address, &self.settings, CONNECT_MAX) {
                 Ok((client, _)) => {
-                    let wire = self.client.wire();
-                    self.earlier = WireBytes { tx: self.earlier.tx + wire.tx, rx: self.earlier.rx + wire.rx };
-                    let lost = std::mem::replace(&mut self.client, client);
-                    // A Git stream on it finds out by itself.
-                    self.lost.extend(std::mem::take(&mut self.has_git).then_some(lost));
+                    self.go_on_with(client);
                     return Ok(());
                 }
                 Err(again) if may_pass(&again) => (error, tally) = (again, Tally::default()),
@@ -341,6 +360,8 @@ impl Remote {
                 "contents_had": tally.contents_had,
                 "chunks": tally.chunks,
                 "chunk_bytes": tally.chunk_bytes,
+                // The form in which they travelled.
+                "stored_bytes": tally.stored_bytes,
                 "sent_bytes": report.wire.0,
                 "received_bytes": report.wire.1,
             }),
@@ -350,15 +371,15 @@ impl Remote {
 
 /// A new connection, and the token that settings tell. Resolving and handshake take at most `within`.
 pub(crate) fn dial(
-    git: &Git,
+    here: Here<'_>,
     address: &Address,
     settings: &Settings,
     within: Duration,
 ) -> Result<(Client, Option<String>), RemoteError> {
     let started = Instant::now();
-    let (mut options, told) = options(git, address, settings)?;
+    let (mut options, told) = options(here, address, settings)?;
     options.deadline = within;
-    let client = proxy_login::connect(git, address, options, settings.interactive)?;
+    let client = proxy_login::connect(here.git, address, options, settings.interactive)?;
     settings.trace.event(
         "connected",
         json!({

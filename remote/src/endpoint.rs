@@ -10,6 +10,7 @@
 //! somebody's, laid out to have files written or swept away elsewhere.
 //! Git's own `url.*.insteadOf` and `pushInsteadOf` are applied to the remote's address, not to these keys.
 
+use crate::remotes;
 use dits_repo::{RepoError, Repository};
 use dits_sync::address::AddressError;
 use dits_sync::{Address, Location};
@@ -62,16 +63,8 @@ pub enum EndpointError {
 
 /// All remotes, `origin` first, then by name.
 pub fn all(repository: &Repository, direction: Direction) -> Result<Vec<Endpoint>, EndpointError> {
-    let out = repository.git.run(&["remote", "-v"])?;
-    let out = String::from_utf8_lossy(&out).into_owned();
-    let kind = if direction == Direction::Fetch { "(fetch)" } else { "(push)" };
-    let remote = |line: &str| {
-        let (name, rest) = line.split_once('\t')?;
-        // A partial clone's filter follows the kind, in brackets.
-        let (url, rest) = rest.split_once(" (")?;
-        format!("({rest}").starts_with(kind).then(|| (name != "origin", name.to_owned(), url.to_owned()))
-    };
-    let mut remotes: Vec<_> = out.lines().filter_map(remote).collect();
+    let remotes = remotes::all(repository, direction)?.into_iter();
+    let mut remotes: Vec<_> = remotes.map(|(name, url)| (name != "origin", name, url)).collect();
     remotes.sort();
     // A remote may have several push URLs: content goes to one place.
     remotes.dedup_by(|next, first| next.1 == first.1);

@@ -1,16 +1,20 @@
 //! The filters of servers' chunks, kept between pushes: with one, new data goes out without a question.
 //!
-//! One file for each server and realm in `.git/dits/filters`. A filter is a hint, so nothing here fails: a file that is
+//! Beside each filter stands [what was pushed](There) to the same place: a filter is older than that, and knows nothing of whole contents.
+//!
+//! One file of each kind for each server and realm in `.git/dits/filters`. A filter is a hint, so nothing here fails: a file that is
 //! absent, damaged or cannot be written means a push that asks. It is fetched when all is done, never before, and only
 //! where that is [cheap](worth) against what was just sent.
 
+use dits_format::Oid;
 use dits_repo::Repository;
 use dits_store::{Modes, durable};
 use dits_sync::Address;
 use dits_sync::address::realm;
 use dits_sync::filter::{FILTER_BYTES_MAX, Filter};
+use dits_sync::there::{KEY_BYTES, THERE_MAX, There, key};
 use std::fs::{self, File};
-use std::io::Read;
+use std::io::{Read, Write};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -46,6 +50,40 @@ impl KeptFilter {
         Filter::decode(&bytes).ok().map(Arc::new)
     }
 
+    /// The contents that were pushed there.
+    pub fn there(&self) -> There {
+        let mut bytes = Vec::new();
+        let read = File::open(self.pushed())
+            .and_then(|file| file.take((KEY_BYTES * 2 * THERE_MAX) as u64).read_to_end(&mut bytes));
+        if read.is_ok() { There::decode(&bytes) } else { There::default() }
+    }
+
+    /// Notes that the server has said of these contents that it has them.
+    pub fn note(&self, oids: &[Oid]) {
+        let keys: Vec<u8> = oids.iter().take(THERE_MAX).flat_map(key).collect();
+        let path = self.pushed();
+        let before = fs::metadata(&path).map_or(0, |meta| meta.len() as usize);
+        if before % KEY_BYTES != 0 || before + keys.len() > KEY_BYTES * 2 * THERE_MAX {
+            let kept = fs::read(&path).unwrap_or_default();
+            let half = &kept[kept.len().saturating_sub(KEY_BYTES * THERE_MAX)..];
+            let whole = if before % KEY_BYTES == 0 { half } else { &[] };
+            // What cannot be noted is described again, no more.
+            let _ = fs::write(&path, [whole, &keys].concat());
+            return;
+        }
+        let append = || {
+            if let Some(dir) = path.parent() {
+                fs::create_dir_all(dir)?;
+            }
+            File::options().append(true).create(true).open(&path)?.write_all(&keys)
+        };
+        let _ = append();
+    }
+
+    fn pushed(&self) -> PathBuf {
+        self.path.with_extension("pushed")
+    }
+
     /// Keeps `filter` in its place.
     pub fn store(&self, filter: &Filter) {
         let Some(dir) = self.path.parent() else { return };
@@ -73,6 +111,24 @@ mod tests {
         assert_eq!(worth(COST_SHARE * BYTES_MIN - 1), None);
         assert_eq!(worth(COST_SHARE * BYTES_MIN), Some(BYTES_MIN as u32));
         assert_eq!(worth(u64::MAX), Some(FILTER_BYTES_MAX as u32));
+    }
+
+    #[test]
+    fn what_was_pushed_is_known_and_the_file_stays_small() {
+        let dir = tempfile::tempdir().unwrap();
+        let kept = KeptFilter { path: dir.path().join("filters").join("one") };
+        let oids: Vec<Oid> = (0..5 * THERE_MAX).map(|n| Oid::of(&n.to_le_bytes())).collect();
+        assert!(!kept.there().has(&oids[0]));
+        kept.note(&oids[..2]);
+        kept.note(&oids[2..3]);
+        assert!(oids[..3].iter().all(|oid| kept.there().has(oid)) && !kept.there().has(&oids[3]));
+        oids.chunks(THERE_MAX / 2).for_each(|some| kept.note(some));
+        assert!(kept.there().has(&oids[oids.len() - 1]) && !kept.there().has(&oids[0]));
+        assert!(fs::metadata(kept.pushed()).unwrap().len() as usize <= KEY_BYTES * 2 * THERE_MAX);
+        fs::write(kept.pushed(), b"half").unwrap();
+        assert_eq!(kept.there(), There::default());
+        kept.note(&oids[..1]);
+        assert!(kept.there().has(&oids[0]), "damage is passed over");
     }
 
     #[test]

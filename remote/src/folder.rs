@@ -156,6 +156,7 @@ impl FolderPeer {
                 "contents_had": tally.contents_had,
                 "chunks": tally.chunks,
                 "chunk_bytes": tally.chunk_bytes,
+                "stored_bytes": tally.stored_bytes,
                 // Nothing is on a wire.
                 "sent_bytes": 0,
                 "received_bytes": 0,

@@ -11,7 +11,7 @@ use crate::lfs_locks_error::HostError;
 use crate::lfs_locks_wire::Complaint;
 use crate::lock_url::shown;
 use crate::options::options;
-use crate::{RemoteError, Settings, netrc};
+use crate::{Here, RemoteError, Settings, netrc};
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use dits_net::TransportError;
@@ -98,7 +98,7 @@ impl Api {
             named_by_repository: false,
         };
         let failed = |error: RemoteError| HostError::Settings(Box::new(error));
-        let (options, _) = options(git, &place, settings).map_err(failed)?;
+        let (options, _) = options(Here::from(git), &place, settings).map_err(failed)?;
         let of_net = |error: TransportError| HostError::Settings(Box::new(error.into()));
         let web = Web::of(&options).map_err(of_net)?;
         let unusable =

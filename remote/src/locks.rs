@@ -175,12 +175,11 @@ impl LockPeer {
         place: &LockPlace,
         settings: &Settings,
     ) -> Result<LockPeer, LockError> {
-        let git = &repository.git;
         Ok(match &place.keeper {
             Keeper::Server(address) => {
-                LockPeer::Server(Box::new(Remote::connect(git, address.clone(), settings)?))
+                LockPeer::Server(Box::new(Remote::connect(repository, address.clone(), settings)?))
             }
-            Keeper::Host(url) => LockPeer::Host(Box::new(HostLocks::at(git, url, settings)?)),
+            Keeper::Host(url) => LockPeer::Host(Box::new(HostLocks::at(&repository.git, url, settings)?)),
         })
     }
 

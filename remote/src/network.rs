@@ -10,8 +10,8 @@ use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use dits_net::options::{Limits, Transport};
 use dits_net::proxy::{Proxy, is_excepted};
-use dits_repo::RepoError;
 use dits_repo::settings::{parse_bool, parse_number};
+use dits_repo::{Config, RepoError};
 use dits_sync::Address;
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -96,21 +96,37 @@ impl Environment {
     }
 }
 
-/// Reads `git config -z` as it lists keys and values.
-pub fn parse_entries(out: &[u8]) -> Entries {
-    let text = String::from_utf8_lossy(out);
-    let entry = |entry: &str| {
-        // A key alone means true.
-        let (key, value) = entry.split_once('\n').unwrap_or((entry, "true"));
-        (key.to_owned(), value.to_owned())
-    };
-    text.split('\0').filter(|entry| !entry.is_empty()).map(entry).collect()
+/// Whether a key counts beside the match for the URL.
+fn is_listed(key: &str) -> bool {
+    const OURS: [&str; 3] = ["dits.transport", "dits.maxuploadrate", "dits.maxdownloadrate"];
+    const OF_REMOTES: [&str; 5] = ["url", "pushurl", "ditsurl", "ditspushurl", "proxy"];
+    let ends =
+        |rest: &str, names: &[&str]| rest.rsplit_once('.').is_some_and(|(_, name)| names.contains(&name));
+    OURS.contains(&key)
+        || key == "http.extraheader"
+        || key.strip_prefix("http.").is_some_and(|rest| ends(rest, &["extraheader"]))
+        || key.strip_prefix("remote.").is_some_and(|rest| ends(rest, &OF_REMOTES))
 }
 
-/// What is asked of `git config --get-regexp` beside the match for the URL.
-pub const LISTED: &str = r"^(dits\.(transport|maxuploadrate|maxdownloadrate)|http\.(.*\.)?extraheader|remote\..*\.(url|pushurl|ditsurl|ditspushurl|proxy))$";
+/// Of all entries those that count beside the match for the URL.
+pub fn listed(config: &Config) -> Entries {
+    config.entries().iter().filter(|(key, _)| is_listed(key)).cloned().collect()
+}
 
-/// Joins it all for one server: `matched` is what `git config --get-urlmatch http` says, `listed` what matches [`LISTED`].
+/// What `git config --get-urlmatch http` says for any URL, where no key names one; `None` when one does, and Git must choose.
+pub fn matched_everywhere(config: &Config) -> Option<Entries> {
+    let http = config.entries().iter().filter(|(key, _)| key.starts_with("http."));
+    let mut values = BTreeMap::new();
+    for (key, value) in http {
+        if key["http.".len()..].contains('.') {
+            return None;
+        }
+        values.insert(key.clone(), value.clone());
+    }
+    Some(values.into_iter().collect())
+}
+
+/// Joins it all for one server: `matched` is what `git config --get-urlmatch http` says, `listed` what [`listed`] picks.
 ///
 /// # Errors
 /// [`RepoError::Setting`].

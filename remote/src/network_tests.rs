@@ -1,6 +1,6 @@
 //! Tables of what counts when several things are said.
 
-use super::network::{Entries, Environment, Network, parse_entries, place, read};
+use super::network::{Entries, Environment, Network, place, read};
 use dits_net::options::Transport;
 use dits_repo::RepoError;
 use dits_sync::Address;
@@ -37,7 +37,7 @@ fn nothing_set_is_nothing_special() {
     assert_eq!((network.transport, network.limits), (Transport::Auto, Default::default()));
     assert_eq!(place(&address()).url(), "https://dits.example.org:4880/team/project");
     assert_eq!(
-        parse_entries(b"http.sslverify\nfalse\0http.x\0"),
+        dits_repo::Config::parse(b"http.sslverify\nfalse\0http.x\0").entries(),
         entries(&[("http.sslverify", "false"), ("http.x", "true")])
     );
 }

@@ -1,12 +1,13 @@
 //! How to connect: what Git's configuration and the environment say, in the words of `dits-net`.
-//! Read for each connection, so that a setting counts from the next one on.
+//! A setting counts from the next connection on: what a caller hands in he has just read, else it is read anew. Git is asked for
+//! the match of a URL only where a key names one.
 
 use crate::network::{self, Network};
-use crate::{RemoteError, Settings};
+use crate::{Here, RemoteError, Settings};
 use dits_net::file_pins::FilePins;
 use dits_net::options::{ClientIdentity, Roots};
 use dits_net::{Options, TransportError};
-use dits_repo::{Git, RepoError};
+use dits_repo::{Config, Git, RepoError};
 use dits_sync::Address;
 use dits_sync::client::CONNECT_MAX;
 use http::HeaderMap;
@@ -15,7 +16,6 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::thread;
 
 /// Largest file of certificates, bytes: a system's own has a quarter of this.
 const FILE_BYTES_MAX: u64 = 1 << 20;
@@ -29,18 +29,28 @@ const NOTHING: i32 = 1;
 /// # Errors
 /// [`RepoError::Setting`] for a value that is none; [`TransportError::CertificateFile`].
 pub fn options(
-    git: &Git,
+    here: Here<'_>,
     address: &Address,
     settings: &Settings,
 ) -> Result<(Options, Option<String>), RemoteError> {
-    let url = network::place(address).url();
-    // At the same time: a command that is quick otherwise waits for this.
-    let (matched, listed) = thread::scope(|scope| {
-        let listed = scope.spawn(|| ask(git, &["config", "-z", "--get-regexp", network::LISTED]));
-        let matched = ask(git, &["config", "-z", "--get-urlmatch", "http", &url]);
-        (matched, listed.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
-    });
-    let (matched, listed) = (network::parse_entries(&matched?), network::parse_entries(&listed?));
+    let read;
+    let config = match here.config {
+        Some(config) => config,
+        None => {
+            read = Config::read(here.git)?;
+            &read
+        }
+    };
+    let matched = match network::matched_everywhere(config) {
+        Some(matched) => matched,
+        None => {
+            let url = network::place(address).url();
+            Config::parse(&ask(here.git, &["config", "-z", "--get-urlmatch", "http", &url])?)
+                .entries()
+                .to_vec()
+        }
+    };
+    let listed = network::listed(config);
     let found = network::read(address, &settings.network, &matched, &listed)?;
     let pins = FilePins { path: settings.known_hosts.clone() };
     let mut options = Options::new(Arc::new(pins), CONNECT_MAX);

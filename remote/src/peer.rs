@@ -3,9 +3,9 @@
 //! Both answer the same questions with the same promises, so that nobody who asks needs to know which it is.
 
 use crate::folder::FolderPeer;
-use crate::{Remote, RemoteError, Settings};
+use crate::{Here, Remote, RemoteError, Settings};
 use dits_format::Oid;
-use dits_repo::{Git, Repository};
+use dits_repo::Repository;
 use dits_store::{ChunkRead, ChunkWrite};
 use dits_sync::client::{Observer, Pull, Report};
 use dits_sync::push::PushItem;
@@ -32,10 +32,14 @@ macro_rules! either {
 }
 
 impl Peer {
-    /// Goes to `location`; `git` is asked for credentials.
-    pub fn connect(git: &Git, location: Location, settings: &Settings) -> Result<Peer, RemoteError> {
+    /// Goes to `location` from `here`, whose Git is asked for credentials.
+    pub fn connect<'a>(
+        here: impl Into<Here<'a>>,
+        location: Location,
+        settings: &Settings,
+    ) -> Result<Peer, RemoteError> {
         Ok(match location {
-            Location::Server(address) => Peer::Server(Box::new(Remote::connect(git, address, settings)?)),
+            Location::Server(address) => Peer::Server(Box::new(Remote::connect(here, address, settings)?)),
             Location::Folder(path) => Peer::Folder(Box::new(FolderPeer::find(&path, settings)?)),
         })
     }

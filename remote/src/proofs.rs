@@ -39,7 +39,7 @@ pub fn ask(
     place: &Place,
     oids: &[Oid],
 ) -> Result<Vec<bool>, RemoteError> {
-    let mut remote = Peer::connect(&repository.git, place.address.clone(), settings)?;
+    let mut remote = Peer::connect(repository, place.address.clone(), settings)?;
     let proved = remote.proves(oids)?;
     remote.close();
     Ok(proved)

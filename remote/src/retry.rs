@@ -105,6 +105,7 @@ pub fn may_pass(error: &RemoteError) -> bool {
         RemoteError::Sync(
             SyncError::Lost(_)
             | SyncError::Silence(_)
+            | SyncError::Elsewhere
             // Both ends wait equally long: whoever is first tells the other.
             | SyncError::Refused { reason: Reason::Silence, .. },
         ) => true,
@@ -129,6 +130,7 @@ pub fn sum(before: &Tally, last: Tally) -> Tally {
     Tally {
         chunks: before.chunks + last.chunks,
         chunk_bytes: before.chunk_bytes + last.chunk_bytes,
+        stored_bytes: before.stored_bytes + last.stored_bytes,
         chunks_needed: before.chunks + last.chunks_needed,
         needed_bytes: before.chunk_bytes + last.needed_bytes,
         ..last

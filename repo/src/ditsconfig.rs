@@ -6,7 +6,7 @@
 //! somewhere: see [`is_safe`]. Of `dits.lockurl` only that counts which names the host of a remote (`remote/src/lock_url.rs`). All others are ignored, and [`Found::ignored`] names them. A file that cannot be
 //! read as configuration counts as none and says why: a bad line must not stop anybody's `git add`.
 
-use crate::repository::parse_config;
+use crate::config::Config;
 use crate::{Git, RepoError};
 use std::collections::HashMap;
 use std::path::Path;
@@ -90,7 +90,7 @@ fn first_of(git: &Git, places: &[String]) -> Result<Found, RepoError> {
 fn list(git: &Git, from: &[std::ffi::OsString]) -> Result<Found, RepoError> {
     let args = ["config", "--no-includes", "--list", "-z"].map(std::ffi::OsString::from);
     match git.run(&[&args[..], from].concat()) {
-        Ok(out) => Ok(sort(parse_config(&out))),
+        Ok(out) => Ok(sort(Config::parse(&out).into_values())),
         Err(RepoError::Git { stderr, .. }) => {
             Ok(Found { unreadable: Some(stderr.trim_end().to_owned()), ..Found::default() })
         }

@@ -9,9 +9,11 @@
 pub mod add;
 pub mod attributes;
 pub mod bases;
+pub mod blobs_at;
 pub mod catfile;
 pub mod changes;
 pub mod clean;
+pub mod config;
 pub mod copy;
 pub mod cpu;
 pub mod credential;
@@ -20,6 +22,7 @@ pub mod ditsconfig;
 pub mod error;
 pub mod ghost;
 pub mod git;
+pub mod head;
 pub mod history;
 pub mod hydrate;
 pub mod index;
@@ -49,6 +52,7 @@ pub mod threshold;
 pub mod tracked;
 pub mod unlocks;
 
+pub use config::Config;
 pub use error::RepoError;
 pub use git::Git;
 pub use pathfilter::PathFilter;

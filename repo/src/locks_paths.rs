@@ -7,7 +7,7 @@
 //! A slash at the end means all below a folder. Fails for each path alone, as [`PathProblem`].
 
 use crate::tracked::PATHSPEC_MODES;
-use crate::{Git, RepoError, Repository};
+use crate::{Git, RepoError, Repository, index};
 use dits_lock::path::key;
 use dits_lock::{LockPath, PathError};
 use std::collections::HashMap;
@@ -84,16 +84,19 @@ pub fn resolve(
     named: &[OsString],
 ) -> Result<Vec<Result<Place, PathProblem>>, RepoError> {
     let top = repository.worktree()?;
-    let typed: Vec<_> = named.iter().map(|name| Typed::read(top, cwd, name)).collect();
+    let real_top = physical(top).unwrap_or_else(|_| top.to_owned());
+    let mut folders = Folders::default();
+    let typed: Vec<_> =
+        named.iter().map(|name| Typed::read((top, &real_top), cwd, name, &mut folders)).collect();
     let paths: Vec<&str> = typed.iter().flatten().map(|typed| &typed.path[..]).collect();
     let mut known = Known::default();
     if paths.len() <= NAMED_MAX {
-        known.add(&in_index(&repository.git, &paths)?);
+        known.add(&in_index(repository, &paths)?);
     }
     let is_absent = |known: &Known, path: &&str| known.find(path).is_none();
     if paths.iter().any(|path| is_absent(&known, path)) {
         // Another spelling, or none: that takes all names.
-        known.add(&in_index(&repository.git, &[])?);
+        known.add(&in_index(repository, &[])?);
     }
     if paths.iter().any(|path| is_absent(&known, path)) {
         // What is to be deleted by the next commit is there until then.
@@ -114,7 +117,12 @@ struct Typed {
 }
 
 impl Typed {
-    fn read(top: &Path, cwd: &Path, name: &OsString) -> Result<Typed, PathProblem> {
+    fn read(
+        (top, real_top): (&Path, &Path),
+        cwd: &Path,
+        name: &OsString,
+        folders: &mut Folders,
+    ) -> Result<Typed, PathProblem> {
         let text = name.to_string_lossy().into_owned();
         let bad = |why: &str| PathProblem::Bad { path: text.escape_debug().to_string(), why: why.to_owned() };
         let Some(utf8) = name.to_str() else { return Err(bad("is not UTF-8")) };
@@ -122,9 +130,8 @@ impl Typed {
             return Err(PathProblem::Outside(text));
         }
         let outside = || PathProblem::Outside(text.clone());
-        let full = physical(&cwd.join(name)).map_err(|_| outside())?;
-        let real_top = physical(top).unwrap_or_else(|_| top.to_owned());
-        let relative = full.strip_prefix(&real_top).or_else(|_| full.strip_prefix(top));
+        let full = folders.physical(&cwd.join(name)).map_err(|_| outside())?;
+        let relative = full.strip_prefix(real_top).or_else(|_| full.strip_prefix(top));
         let relative = relative.map_err(|_| outside())?;
         // As git-lfs has it, a link to a folder is one.
         let is_folder = full.metadata().is_ok_and(|meta| meta.is_dir());
@@ -167,11 +174,35 @@ fn physical(path: &Path) -> io::Result<PathBuf> {
     Ok(done)
 }
 
+/// Folders that were looked at: most paths of one question share theirs.
+#[derive(Default)]
+struct Folders(HashMap<PathBuf, PathBuf>);
+
+impl Folders {
+    /// As [`physical`].
+    fn physical(&mut self, path: &Path) -> io::Result<PathBuf> {
+        let (Some(folder), Some(Component::Normal(name))) = (path.parent(), path.components().next_back())
+        else {
+            return physical(path);
+        };
+        if !self.0.contains_key(folder) {
+            // Its own last part may be a link too, and counts as one when there is more behind it.
+            let mut found = physical(&folder.join("x"))?;
+            found.pop();
+            self.0.insert(folder.to_owned(), found);
+        }
+        Ok(self.0[folder].join(name))
+    }
+}
+
 /// What the index has of some paths.
-fn in_index(git: &Git, paths: &[&str]) -> Result<Vec<u8>, RepoError> {
+fn in_index(repository: &Repository, paths: &[&str]) -> Result<Vec<u8>, RepoError> {
+    if let Some(names) = index::names(repository, paths) {
+        return Ok(names);
+    }
     let mut args = vec!["ls-files", "-z", "--full-name", "--"];
     args.extend(paths);
-    literal(git).run(&args)
+    literal(&repository.git).run(&args)
 }
 
 /// What the last commit has; nothing before the first.

@@ -4,10 +4,10 @@
 //! are as Git sees them. Chunks are kept in `dits/` of the *common* folder, shared by linked worktrees; files
 //! on their way into the working tree in `dits/hydrate` of this worktree's own Git folder.
 
+use crate::config::Config;
 use crate::ditsconfig;
 use crate::index::HashKind;
-use crate::{Git, RepoError};
-use std::collections::HashMap;
+use crate::{Git, RepoError, head};
 use std::os::unix::ffi::OsStringExt;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
@@ -29,7 +29,7 @@ pub struct Repository {
     pub hash: HashKind,
     /// Whether the environment says that lockable files stay writable, whatever the settings say.
     pub keeps_writable: bool,
-    config: OnceLock<HashMap<String, String>>,
+    config: OnceLock<Config>,
     pub(crate) ditsconfig: OnceLock<ditsconfig::Found>,
 }
 
@@ -75,6 +75,22 @@ impl Repository {
         Ok(Repository { git, worktree, git_dir, common_dir, index, hash, keeps_writable, config, ditsconfig })
     }
 
+    /// As [`Repository::of`], with the configuration read in the same time: for whoever needs it next.
+    ///
+    /// # Errors
+    /// As [`Repository::find`].
+    pub fn with_config(git: &Git) -> Result<Repository, RepoError> {
+        std::thread::scope(|scope| {
+            let reading = scope.spawn(|| Config::read(git));
+            let repository = Repository::of(git)?;
+            // An error comes again where it is asked for.
+            if let Ok(Ok(config)) = reading.join() {
+                let _ = repository.config.set(config);
+            }
+            Ok(repository)
+        })
+    }
+
     /// The working tree.
     ///
     /// # Errors
@@ -94,34 +110,31 @@ impl Repository {
         self.git_dir.join("dits").join("mount").is_dir()
     }
 
+    /// The full name of the ref that HEAD points at; `None` when that is a commit.
+    pub fn head(&self) -> Result<Option<String>, RepoError> {
+        head::target(&self.git, &self.git_dir)
+    }
+
+    /// The configuration, read once.
+    pub fn all_config(&self) -> Result<&Config, RepoError> {
+        if self.config.get().is_none() {
+            let _ = self.config.set(Config::read(&self.git)?);
+        }
+        Ok(self.config.get_or_init(Config::default))
+    }
+
     /// Value of a configuration variable, the last one where there are several. `key` in lower case except
     /// for a subsection.
     pub fn config(&self, key: &str) -> Result<Option<String>, RepoError> {
-        if self.config.get().is_none() {
-            let out = self.git.run(&["config", "--list", "-z"])?;
-            let _ = self.config.set(parse_config(&out));
-        }
-        Ok(self.config.get().and_then(|config| config.get(key).cloned()))
+        Ok(self.all_config()?.get(key).map(str::to_owned))
     }
 
     /// Names and URLs of remotes, in no order.
     pub fn remotes(&self) -> Result<Vec<(String, String)>, RepoError> {
-        self.config("")?;
-        let config = self.config.get().into_iter().flatten();
-        let remote = |(key, url): (&String, &String)| {
+        let remote = |(key, url): (String, String)| {
             let name = key.strip_prefix("remote.")?.strip_suffix(".url")?;
-            Some((name.to_owned(), url.clone()))
+            Some((name.to_owned(), url))
         };
-        Ok(config.filter_map(remote).collect())
+        Ok(self.all_config()?.clone().into_values().into_iter().filter_map(remote).collect())
     }
-}
-
-/// `key LF value NUL` entries; a key without value (`[a] b`) is true.
-pub(crate) fn parse_config(out: &[u8]) -> HashMap<String, String> {
-    let text = String::from_utf8_lossy(out);
-    let entries = text.split_terminator('\0');
-    entries
-        .map(|entry| entry.split_once('\n').unwrap_or((entry, "true")))
-        .map(|(k, v)| (k.into(), v.into()))
-        .collect()
 }

@@ -8,7 +8,7 @@
 
 use crate::settings::Setting;
 use crate::{Git, RepoError, Repository};
-use dits_store::{Cache, Modes, Options, PackStore};
+use dits_store::{Cache, Modes, Options, PackStore, Upkeep};
 use std::ffi::OsString;
 use std::fs;
 use std::os::unix::ffi::OsStringExt;
@@ -43,6 +43,8 @@ impl Repository {
             reserve: self.setting_number(Setting::new("dits.reserve", 0))?,
             alternates,
             cache: self.cache_dir()?.map(|dir| (dir, cap)),
+            // Whoever commits has Git or a user waiting; see `git dits gc --auto`.
+            upkeep: Upkeep::Later,
         })
     }
 

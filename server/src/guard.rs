@@ -139,6 +139,10 @@ impl<M: Machine> Machine for Guard<M> {
         self.outbox.is_empty() && self.machine.is_done()
     }
 
+    fn line(&mut self, bytes_per_second: u64) {
+        self.machine.line(bytes_per_second);
+    }
+
     fn silence_max(&self) -> Duration {
         self.machine.silence_max()
     }

@@ -1,11 +1,12 @@
 //! The chunk stores of the realms: each opened once, and shared by all streams.
 //!
 //! Sharing one handle means that what one stream commits the next one sees, without looking at the disk again.
+//! Large merges of packs and segments go on in a thread of their own, so that no push waits for them.
 //! A store comes into being with the first push to its realm; reading never creates one. Fails with
 //! [`StoreError`].
 
 use crate::layout::Layout;
-use dits_store::{PackStore, StoreError, durable};
+use dits_store::{PackStore, StoreError, Upkeep, durable};
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 
@@ -35,7 +36,7 @@ impl Stores {
         }
         let dir = self.layout.store(realm);
         durable::create_dir(&dir)?;
-        let store = PackStore::open(&dir)?;
+        let store = PackStore::open(&dir)?.with_upkeep(Upkeep::Thread);
         open.insert(realm.to_owned(), store.clone());
         Ok(store)
     }

@@ -14,7 +14,7 @@ use dits_format::tree::Entry;
 use dits_format::{ChunkId, Kind, Manifest, Oid};
 use dits_net::stream::Receiving;
 use dits_net::{Connection, Stream};
-use dits_store::{ChunkRead, ChunkWrite, MemoryStore, PackStore};
+use dits_store::{ChunkRead, ChunkWrite, Encoded, MemoryStore, PackStore};
 use dits_sync::driver::{Channel, drive};
 use dits_sync::message::{
     HELLO_BYTES_MAX, Hello, MESSAGE_BYTES_MAX, Message, Offer, Purpose, Reason, Wanted,
@@ -84,14 +84,15 @@ async fn rest(recv: &mut Receiving) -> Vec<u8> {
 struct Content {
     manifest: Manifest,
     entries: Vec<Entry>,
-    chunks: Vec<Bytes>,
+    chunks: Vec<Encoded>,
 }
 
 fn content(bytes: &[u8]) -> Content {
     let manifest = put(&mut *MemoryStore::new().batch().unwrap(), bytes);
     let chunks: Vec<Bytes> = bytes.chunks(PIECE).map(Bytes::copy_from_slice).collect();
     let entry = |chunk: &Bytes| Entry { id: ChunkId::of(Kind::Data, chunk), bytes: chunk.len() as u64 };
-    Content { manifest, entries: chunks.iter().map(entry).collect(), chunks }
+    let entries = chunks.iter().map(entry).collect();
+    Content { manifest, entries, chunks: chunks.into_iter().map(Encoded::from).collect() }
 }
 
 impl Content {
@@ -115,12 +116,17 @@ fn lies(rig: &Rig) -> Vec<(Oid, Vec<Message>)> {
     let make: [fn(&Content) -> Vec<Message>; 12] = [
         |c| {
             let mut flipped = c.chunks.clone();
-            let mut wrong = flipped[1].to_vec();
+            let mut wrong = flipped[1].bytes.to_vec();
             wrong[7] ^= 1;
             flipped[1] = wrong.into();
-            vec![c.offer(), Message::Chunks(flipped)]
+            vec![c.offer(), Message::Chunks(flipped.clone()), Message::Chunks(flipped[1..2].to_vec())]
         },
-        |c| vec![c.offer(), Message::Chunks(vec![c.chunks[1].clone()])],
+        |c| {
+            // The second in place of the first, and when asked for that once more, again.
+            let second = c.chunks[1].clone();
+            let again = [c.chunks[1..].to_vec(), vec![second.clone()]].concat();
+            vec![c.offer(), Message::Chunks(vec![second]), Message::Chunks(again)]
+        },
         |c| vec![c.offer(), Message::Chunks([c.chunks.clone(), c.chunks.clone()].concat())],
         |c| {
             let mut wrong_root = c.manifest.clone();

@@ -98,8 +98,11 @@ fn a_changed_byte_on_the_way_is_noticed() {
         let rig = Rig::faulty(&rules);
         let (store, bytes, item) = content();
         let first = rig.push(REPOSITORY, &store, vec![item]);
-        assert!(first.is_err(), "{direction}: {first:?}");
-        is_not_bound(&rig, &item.oid);
+        // A chunk that came wrong comes once more; anything else ends the stream.
+        assert!(first.is_err() || direction == "in", "{direction}: {first:?}");
+        if first.is_err() {
+            is_not_bound(&rig, &item.oid);
+        }
         rig.push(REPOSITORY, &store, vec![item]).unwrap();
         assert_eq!(bytes_of(&rig.pull(REPOSITORY, &[item.oid]).0, &item.oid), bytes);
     }

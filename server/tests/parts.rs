@@ -73,7 +73,7 @@ fn a_filter_comes_once_and_saves_a_question() {
     let empty = rig.client("other/a").filter(&rig.token, 0, 1 << 20).unwrap().unwrap();
     assert!(!empty.may_have(&ChunkId::of(Kind::Data, &noise(1, 100 * PIECE)[..PIECE])));
     let new = add(&store, &noise(2, 50 * PIECE));
-    let push = Push { items: vec![new], filter: Some(Arc::new(filter)) };
+    let push = Push { items: vec![new], filter: Some(Arc::new(filter)), ..Push::default() };
     let report = client.push(&rig.token, Arc::new(store.clone()), push, &mut |_| {}).unwrap();
     assert_eq!(report.tally.chunks, 50);
     // One bit for each chunk, all of them no: nothing was asked for.

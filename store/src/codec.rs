@@ -15,6 +15,7 @@ use dits_format::limits::{CHUNK_BYTES_MAX, FRAME_PLAIN_BYTES_MAX};
 pub use dits_format::pack::Codec;
 use std::cell::RefCell;
 use zstd::bulk::{Compressor, Decompressor};
+use zstd::zstd_safe::WriteBuf;
 
 /// The fastest level that codes entropy too.
 const LEVEL: i32 = 1;
@@ -80,6 +81,16 @@ impl Encoded {
         }
     }
 
+    /// The chunk's plain bytes: its own when it is raw, else in `scratch`.
+    pub fn plain<'a>(&'a self, scratch: &'a mut Vec<u8>) -> Result<&'a [u8], FormatError> {
+        if self.codec == Codec::Raw {
+            self.check()?;
+            return Ok(&self.bytes);
+        }
+        self.decode_into(scratch)?;
+        Ok(scratch)
+    }
+
     fn check(&self) -> Result<(), FormatError> {
         let (found, limit) = (u64::from(self.plain_bytes), CHUNK_BYTES_MAX as u64);
         if found > limit {
@@ -93,34 +104,49 @@ impl Encoded {
     }
 }
 
+/// A chunk as it is.
+impl<B: Into<Bytes>> From<B> for Encoded {
+    fn from(bytes: B) -> Encoded {
+        Encoded::raw(bytes.into())
+    }
+}
+
 fn invalid(why: &'static str) -> FormatError {
     FormatError::Invalid { what: WHAT, why }
 }
 
 /// Replaces `out` by what one zstd frame holds, which must be exactly `plain_bytes`.
 pub(crate) fn decompress(stored: &[u8], plain_bytes: usize, out: &mut Vec<u8>) -> Result<(), FormatError> {
-    thread_local! {
-        // 96 KiB a thread that reads: cheaper than to set one up for each chunk.
-        static CONTEXT: RefCell<Option<Decompressor<'static>>> = const { RefCell::new(None) };
-    }
     if plain_bytes > FRAME_PLAIN_BYTES_MAX {
         let (found, limit) = (plain_bytes as u64, FRAME_PLAIN_BYTES_MAX as u64);
         return Err(FormatError::Limit { what: WHAT, found, limit });
     }
+    out.clear();
+    out.reserve_exact(plain_bytes);
+    // Into spare room only; a vector may have more of it than was asked for, hence the look at the length.
+    if decompress_to(stored, out)? == plain_bytes { Ok(()) } else { Err(invalid("has another length")) }
+}
+
+/// Fills `out` with what one zstd frame holds, which must be just as long.
+pub(crate) fn decompress_exact(stored: &[u8], out: &mut [u8]) -> Result<(), FormatError> {
+    if decompress_to(stored, out)? == out.len() { Ok(()) } else { Err(invalid("has another length")) }
+}
+
+fn decompress_to<T: WriteBuf + ?Sized>(stored: &[u8], out: &mut T) -> Result<usize, FormatError> {
+    thread_local! {
+        // 96 KiB a thread that reads: cheaper than to set one up for each chunk.
+        static CONTEXT: RefCell<Option<Decompressor<'static>>> = const { RefCell::new(None) };
+    }
     if zstd::zstd_safe::find_frame_compressed_size(stored) != Ok(stored.len()) {
         return Err(invalid("is not one whole frame"));
     }
-    out.clear();
-    out.reserve_exact(plain_bytes);
-    let written = CONTEXT.with_borrow_mut(|context| {
+    CONTEXT.with_borrow_mut(|context| {
         let context = match context {
             Some(context) => context,
             none => none.insert(Decompressor::new().map_err(|_| invalid("finds no memory"))?),
         };
-        // Into spare room only; a vector may have more of it than was asked for, hence the second look.
         context.decompress_to_buffer(stored, out).map_err(|_| invalid("cannot be decompressed"))
-    })?;
-    if written == plain_bytes { Ok(()) } else { Err(invalid("has another length")) }
+    })
 }
 
 /// Compresses chunks; one for each thread that does.

@@ -150,8 +150,7 @@ fn uncommitted_is_absent(store: &Store) {
 fn compressed_chunks(store: &Store) {
     let plain: Vec<Vec<u8>> =
         (0..30).map(|seed| noise(seed, 90_000).iter().map(|b| b % 9).collect()).collect();
-    let mut encoder = Encoder::new(Compression::Auto);
-    let mut batch = store.batch().expect("batch");
+    let (mut encoder, mut batch) = (Encoder::new(Compression::Auto), store.batch().expect("batch"));
     for bytes in &plain {
         let encoded = encoder.compress(bytes).expect("nine symbols compress");
         assert!(batch.put_encoded(data(bytes), Kind::Data, &encoded).expect("put"));

@@ -14,7 +14,7 @@ mod rule;
 pub use plan::Plan;
 pub use rule::{Fault, Operation, Rule, RuleError, When};
 
-use crate::{Batch, ChunkPrune, ChunkRead, ChunkWrite, Forgotten, Item, StoreError, Written};
+use crate::{Batch, ChunkPrune, ChunkRead, ChunkWrite, Encoded, Forgotten, Item, StoreError, Written};
 use dits_format::{Binding, ChunkId, Kind, Oid};
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -125,6 +125,11 @@ impl Batch for FaultyBatch {
     fn put(&mut self, id: ChunkId, kind: Kind, bytes: &[u8]) -> Result<bool, StoreError> {
         self.plan.call(Operation::Put)?;
         self.batch.put(id, kind, bytes)
+    }
+
+    fn put_encoded(&mut self, id: ChunkId, kind: Kind, encoded: &Encoded) -> Result<bool, StoreError> {
+        self.plan.call(Operation::Put)?;
+        self.batch.put_encoded(id, kind, encoded)
     }
 
     fn bind(&mut self, binding: Binding) {

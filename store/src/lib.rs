@@ -20,6 +20,7 @@ pub mod mark;
 pub mod memory;
 pub mod modes;
 pub mod pack;
+pub mod rebuild;
 pub mod space;
 pub mod traits;
 
@@ -30,5 +31,7 @@ pub use folder::{Folder, FolderError};
 pub use ledger::Ledger;
 pub use memory::MemoryStore;
 pub use modes::Modes;
-pub use pack::{Options, PackStore};
-pub use traits::{Batch, ChunkPrune, ChunkRead, ChunkWrite, Forgotten, Item, RunChunk, Written, take_away};
+pub use pack::{Options, PackStore, Upkeep};
+pub use traits::{
+    Batch, ChunkPrune, ChunkRead, ChunkWrite, Forgotten, Item, Part, RunChunk, Written, take_away,
+};

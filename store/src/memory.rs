@@ -5,7 +5,7 @@
 //! invisible until then. Nothing here can fail, and since bytes are checked by whoever computed the id,
 //! nothing can be corrupt.
 
-use crate::{Batch, ChunkPrune, ChunkRead, ChunkWrite, Forgotten, Item, StoreError, Written, mark};
+use crate::{Batch, ChunkPrune, ChunkRead, ChunkWrite, Encoded, Forgotten, Item, StoreError, Written, mark};
 use bytes::Bytes;
 use dits_format::{Binding, ChunkId, Kind, Oid, Proof};
 use std::collections::{HashMap, HashSet};
@@ -17,7 +17,7 @@ pub struct MemoryStore {
     shared: Arc<Mutex<Contents>>,
 }
 
-type Chunks = HashMap<ChunkId, (Kind, Bytes)>;
+type Chunks = HashMap<ChunkId, (Kind, Encoded)>;
 
 #[derive(Debug, Default)]
 struct Contents {
@@ -39,11 +39,12 @@ impl MemoryStore {
 }
 
 fn copy(chunks: &Chunks, id: &ChunkId, out: &mut Vec<u8>) -> Option<Kind> {
-    let (kind, bytes) = chunks.get(id)?;
-    out.clear();
-    out.extend_from_slice(bytes);
+    let (kind, encoded) = chunks.get(id)?;
+    encoded.decode_into(out).expect(DECODED);
     Some(*kind)
 }
+
+const DECODED: &str = "whoever put it has decoded it";
 
 impl ChunkRead for MemoryStore {
     fn has(&self, id: &ChunkId) -> Result<bool, StoreError> {
@@ -55,6 +56,11 @@ impl ChunkRead for MemoryStore {
     }
 
     fn read_bytes(&self, id: &ChunkId) -> Result<Option<(Kind, Bytes)>, StoreError> {
+        let found = self.read_encoded(id)?;
+        Ok(found.map(|(kind, encoded)| (kind, encoded.decode().expect(DECODED))))
+    }
+
+    fn read_encoded(&self, id: &ChunkId) -> Result<Option<(Kind, Encoded)>, StoreError> {
         Ok(self.lock().chunks.get(id).cloned())
     }
 
@@ -70,9 +76,9 @@ impl ChunkRead for MemoryStore {
         // Copied first: `each` may call back into the store.
         let items: Vec<Item> = {
             let all = self.lock();
-            let chunks = all.chunks.iter().map(|(id, (kind, bytes))| {
-                let bytes = bytes.len() as u32;
-                Item::Chunk { id: *id, kind: *kind, bytes, stored_bytes: bytes }
+            let chunks = all.chunks.iter().map(|(id, (kind, encoded))| {
+                let (bytes, stored_bytes) = (encoded.plain_bytes, encoded.bytes.len() as u32);
+                Item::Chunk { id: *id, kind: *kind, bytes, stored_bytes }
             });
             chunks.chain(all.bindings.values().copied().map(Item::Binding)).collect()
         };
@@ -130,9 +136,19 @@ impl Batch for MemoryBatch {
     }
 
     fn put(&mut self, id: ChunkId, kind: Kind, bytes: &[u8]) -> Result<bool, StoreError> {
+        self.put_encoded(id, kind, &Bytes::copy_from_slice(bytes).into())
+    }
+
+    fn put_encoded(&mut self, id: ChunkId, kind: Kind, encoded: &Encoded) -> Result<bool, StoreError> {
+        debug_assert!(
+            encoded.decode().is_ok_and(|plain| ChunkId::of(kind, &plain) == id),
+            "not decoded before"
+        );
         let new = !self.has(&id)?;
         if new {
-            self.chunks.insert(id, (kind, Bytes::copy_from_slice(bytes)));
+            // It may be a part of something larger.
+            let bytes = Bytes::copy_from_slice(&encoded.bytes);
+            self.chunks.insert(id, (kind, Encoded { bytes, ..*encoded }));
         }
         Ok(new)
     }
@@ -143,7 +159,7 @@ impl Batch for MemoryBatch {
 
     fn commit(mut self: Box<Self>) -> Result<Written, StoreError> {
         let (chunks, bindings) = (std::mem::take(&mut self.chunks), std::mem::take(&mut self.bindings));
-        let bytes = chunks.values().map(|(_, bytes)| bytes.len() as u64).sum();
+        let bytes = chunks.values().map(|(_, encoded)| u64::from(encoded.plain_bytes)).sum();
         let written = Written { chunks: chunks.len() as u64, bytes };
         let mut all = self.store.lock();
         all.chunks.extend(chunks);

@@ -8,7 +8,7 @@
 
 use crate::{Encoded, StoreError};
 use bytes::Bytes;
-use dits_format::{Binding, ChunkId, Kind, Oid};
+use dits_format::{Binding, ChunkId, Kind, Oid, tree};
 use std::collections::HashSet;
 
 /// Finding and reading chunks. All calls may run at the same time.
@@ -37,12 +37,31 @@ pub trait ChunkRead: Send + Sync {
         Ok(self.read_bytes(id)?.map(|(kind, bytes)| (kind, Encoded::raw(bytes))))
     }
 
+    /// Fills the start of `out` with the bytes of the first of `parts`, as many as can be had in one go, and says how
+    /// many these are. *Not checked* against their ids: for whoever compares the oid of the whole. None (0) means
+    /// nothing: it is for [`ChunkRead::read`] to find the first of them, or to say what is wrong with it.
+    fn read_run(&self, parts: &[Part], out: &mut [u8]) -> usize {
+        let _ = (parts, out);
+        0
+    }
+
     /// Everything known to rebuild `oid`, strongest proof first, refuted manifests left out.
     fn bindings(&self, oid: &Oid) -> Result<Vec<Binding>, StoreError>;
 
     /// Shows every chunk and binding that the store itself keeps once, in no promised order; for `fsck` and
     /// `du`.
     fn visit(&self, each: &mut dyn FnMut(Item) -> Result<(), StoreError>) -> Result<(), StoreError>;
+}
+
+/// Bytes of a data chunk that are to be read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Part {
+    /// The chunk and its length.
+    pub entry: tree::Entry,
+    /// Bytes at its start that are not wanted.
+    pub skip: u64,
+    /// How many are.
+    pub bytes: usize,
 }
 
 /// What [`ChunkRead::visit`] shows.

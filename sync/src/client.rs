@@ -8,7 +8,7 @@ use crate::ask::Asker;
 use crate::driver::{Channel, drive};
 use crate::filter::Filter;
 use crate::login::KeyHolder;
-use crate::machine::{GIT_SILENCE_MAX, Machine, SyncError, Tally};
+use crate::machine::{Machine, SyncError, Tally};
 use crate::message::{Hello, Purpose, priority};
 use crate::pace::Pace;
 use crate::pull::{PullItem, Puller};
@@ -16,27 +16,28 @@ use crate::push::{PushItem, Pusher};
 use crate::slow::watch;
 use crate::weigh::Weigher;
 use crate::weigh_push::PushWeigher;
-use bytes::Bytes;
 use dits_format::Oid;
 use dits_net::connection::WireBytes;
 use dits_net::options::Limits;
 use dits_net::pin::Fingerprint;
 use dits_net::route::Way;
-use dits_net::stream::{Activity, FINISH_MAX, Receiving, Sending};
 use dits_net::{Connection, Options, TransportError};
 use dits_store::{ChunkRead, ChunkWrite};
+use leaving::Left;
 use side_by_side::{shares, side_by_side};
-use std::io::{self, Read, Write};
-use std::pin::pin;
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
-use tokio::runtime::{Builder, Handle, Runtime};
-use tokio::time::timeout;
+use tokio::runtime::{Builder, Runtime};
 
 mod extras;
+mod git;
+mod leaving;
 mod side_by_side;
 
 pub use extras::{Parts, Ranged};
+use git::Wait;
+pub use git::{GitReader, GitWriter};
 
 /// How long connecting may take, resolving and handshake together.
 pub const CONNECT_MAX: Duration = Duration::from_secs(10);
@@ -52,6 +53,8 @@ pub struct Client {
     spent: Mutex<(u64, u64)>,
     limits: Limits,
     pace: Arc<Pace>,
+    /// Whether who runs a transfer goes on elsewhere when it is told to.
+    leaves: AtomicBool,
 }
 
 /// What a push or pull did.
@@ -73,11 +76,13 @@ pub struct Push {
     pub items: Vec<PushItem>,
     /// What the server lacked some time ago, surely: it is sent without asking.
     pub filter: Option<Arc<Filter>>,
+    /// What it has by now, most likely: it is asked first.
+    pub there: Arc<crate::there::There>,
 }
 
 impl From<Vec<PushItem>> for Push {
     fn from(items: Vec<PushItem>) -> Push {
-        Push { items, filter: None }
+        Push { items, ..Push::default() }
     }
 }
 
@@ -115,6 +120,7 @@ impl Client {
                 spent: Mutex::default(),
                 limits: options.limits,
                 pace: Arc::new(Pace::new(&options.limits)),
+                leaves: AtomicBool::new(false),
             }),
             Err(error) => {
                 // A resolver that hangs must not hold us beyond the deadline.
@@ -165,12 +171,11 @@ impl Client {
         push: impl Into<Push>,
         observe: Observer<'_>,
     ) -> Result<Report, SyncError> {
-        let Push { items, filter } = push.into();
+        let Push { items, filter, there } = push.into();
         let one = |items: Vec<PushItem>, observe: Observer<'_>| {
             let mut pusher = Pusher::new(store.clone(), items);
-            if let Some(filter) = &filter {
-                pusher.set_filter(filter.clone());
-            }
+            filter.iter().for_each(|filter| pusher.set_filter(filter.clone()));
+            pusher.set_there(there.clone());
             self.run(self.hello(token, Purpose::Push), &mut pusher, observe)
         };
         match self.has_lanes() {
@@ -280,12 +285,18 @@ impl Client {
         let started = Instant::now();
         // Who waits for news of locks wants little, and may wait long.
         let slowest = self.limits.slow.filter(|_| hello.purpose != Purpose::Locks);
+        let left = Left::default();
+        let observe = &mut |tally: Tally| {
+            left.is(&tally);
+            observe(tally);
+        };
         let wire = self.runtime().block_on(async {
             let channel = Channel::open(self.connection(), hello).await?.paced(&self.pace);
             let (wire, activity) = (channel.wire(), channel.activity());
             let driven = tokio::select! {
                 driven = drive(machine, channel, observe) => driven,
                 slow = watch(slowest, &activity) => Err(slow),
+                () = self.leave(&wire, &left) => Err(SyncError::Elsewhere),
                 over = end => Err(over),
             };
             let mut spent = self.spent.lock().unwrap_or_else(PoisonError::into_inner);
@@ -333,67 +344,5 @@ impl Drop for Client {
             runtime.block_on(connection.close());
             runtime.shutdown_background();
         }
-    }
-}
-
-/// How one half of a Git stream waits: as long as anything moves between the two machines.
-#[derive(Debug, Clone)]
-struct Wait {
-    handle: Handle,
-    activity: Arc<Activity>,
-}
-
-impl Wait {
-    fn on<T>(&self, moves: impl Future<Output = Result<T, TransportError>>) -> io::Result<T> {
-        self.handle.block_on(async {
-            let mut moves = pin!(moves);
-            loop {
-                let before = self.activity.bytes();
-                match timeout(GIT_SILENCE_MAX, &mut moves).await {
-                    Ok(moved) => return moved.map_err(io::Error::other),
-                    Err(_) if self.activity.bytes() != before => {}
-                    Err(_) => return Err(io::Error::other(SyncError::Silence(GIT_SILENCE_MAX))),
-                }
-            }
-        })
-    }
-}
-
-/// The sending half of a Git stream.
-#[derive(Debug)]
-pub struct GitWriter {
-    wait: Wait,
-    send: Sending,
-}
-
-impl GitWriter {
-    /// No more bytes follow; the server's Git sees the end of its input.
-    pub fn finish(&mut self) {
-        // A peer that takes no end is found silent by whoever reads.
-        let _ = self.wait.handle.block_on(async { timeout(FINISH_MAX, self.send.end()).await });
-    }
-}
-
-impl Write for GitWriter {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let sent = self.send.write(Bytes::copy_from_slice(bytes));
-        self.wait.on(sent).map(|()| bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-/// The receiving half of a Git stream.
-#[derive(Debug)]
-pub struct GitReader {
-    wait: Wait,
-    recv: Receiving,
-}
-
-impl Read for GitReader {
-    fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
-        self.wait.on(self.recv.read(out))
     }
 }

@@ -7,7 +7,7 @@ use crate::machine::SyncError;
 use bytes::Bytes;
 use dits_format::tree::{self, Entry};
 use dits_format::{ChunkId, Kind, Stream};
-use dits_store::{ChunkRead, StoreError};
+use dits_store::{ChunkRead, Encoded, StoreError};
 use std::ops::Range;
 
 /// A place in a tree. Each node comes before what is below it.
@@ -89,6 +89,24 @@ pub(crate) fn read_bytes(store: &dyn ChunkRead, id: &ChunkId, kind: Kind) -> Res
     let (found, bytes) = store.read_bytes(id)?.unzip();
     is_kind(found, id, kind)?;
     Ok(bytes.unwrap_or_default())
+}
+
+/// The same in the form in which the store has it, not checked: the receiver does that, and asks once more.
+pub(crate) fn read_encoded(store: &dyn ChunkRead, id: &ChunkId, kind: Kind) -> Result<Encoded, SyncError> {
+    let (found, encoded) = store.read_encoded(id)?.unzip();
+    is_kind(found, id, kind)?;
+    encoded.ok_or(StoreError::Missing { id: *id }.into())
+}
+
+/// The same, checked.
+pub(crate) fn read_verified(store: &dyn ChunkRead, id: &ChunkId, kind: Kind) -> Result<Encoded, SyncError> {
+    let encoded = read_encoded(store, id, kind)?;
+    let mut scratch = Vec::new();
+    match encoded.plain(&mut scratch) {
+        Ok(plain) if ChunkId::of(kind, plain) == *id => Ok(encoded),
+        // Another copy may be intact; and who reads checked says what is wrong.
+        _ => read_bytes(store, id, kind).map(Encoded::raw),
+    }
 }
 
 fn is_kind(found: Option<Kind>, id: &ChunkId, kind: Kind) -> Result<(), SyncError> {

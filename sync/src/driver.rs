@@ -8,6 +8,7 @@
 //! read that makes no progress for [`SILENCE_MAX`] ends the stream. Progress is [`STEP_BYTES`], or the rest of a message: so
 //! a slow way may take long for a large message, and one that trickles may not.
 
+mod send;
 mod wire;
 
 use crate::budget::{Account, Body, Budget, CLIENT_BUDGET_BYTES, STEP_BYTES};
@@ -16,22 +17,22 @@ use crate::message::{HELLO_BYTES_MAX, Hello, MESSAGE_BYTES_MAX, Message};
 use crate::pace::Pace;
 use bytes::Bytes;
 use dits_net::stream::{Activity, FINISH_MAX, Receiving, Sending};
-use dits_net::{Connection, Stream, TransportError};
+use dits_net::{Connection, Stream};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
 use tokio::task::block_in_place;
-use tokio::time::{timeout, timeout_at};
+use tokio::time::timeout;
 
+use send::{len, write};
+use wire::Line;
 pub use wire::{Pulse, Wire};
 
 /// Messages read and not yet handed to the machine.
 const READ_AHEAD: usize = 8;
 /// A machine is asked for messages until there are this many bytes of them.
 const SEND_BYTES_TARGET: usize = 1 << 20;
-/// Bytes that are written at once: each piece has a deadline of its own.
-const SLICE_BYTES: usize = 64 << 10;
 
 /// A stream of messages.
 #[derive(Debug)]
@@ -153,7 +154,8 @@ pub async fn drive<M: Machine>(
     let Channel { stream: Stream { send, recv }, awaits_welcome, wire, account } = channel;
     let (bodies, inbox) = mpsc::channel(READ_AHEAD);
     let reader = tokio::spawn(read_all(recv, bodies, wire.clone(), account.clone()));
-    let mut run = Run { machine, send, inbox, wire, awaits_welcome, observe };
+    let line = Line::default();
+    let mut run = Run { machine, send, inbox, wire, line, awaits_welcome, observe };
     let ended = tokio::select! { result = run.all() => Some(result), () = account.ended() => None };
     let Some(result) = ended else {
         // The peer finds its stream given up, and may try again.
@@ -184,6 +186,7 @@ struct Run<'a, M> {
     send: Sending,
     inbox: mpsc::Receiver<Result<Body, SyncError>>,
     wire: Arc<Wire>,
+    line: Line,
     awaits_welcome: bool,
     observe: &'a mut (dyn FnMut(Tally) + Send),
 }
@@ -223,6 +226,9 @@ impl<M: Machine> Run<'_, M> {
 
     /// Messages that the machine has to send now, each in its parts.
     fn poll(&mut self) -> Result<Vec<Vec<Bytes>>, SyncError> {
+        if let Some(rate) = self.line.rate() {
+            self.machine.line(rate);
+        }
         let (mut messages, mut bytes) = (Vec::new(), 0);
         while bytes < SEND_BYTES_TARGET
             && let Some(message) = self.machine.poll()?
@@ -255,7 +261,10 @@ impl<M: Machine> Run<'_, M> {
     }
 
     async fn write(&mut self, message: Vec<Bytes>) -> Result<(), SyncError> {
-        match write(&mut self.send, message, &self.wire).await? {
+        let (bytes, begun) = (len(&message) as u64, Instant::now());
+        let written = write(&mut self.send, message, &self.wire).await?;
+        self.line.wrote(bytes, begun.elapsed());
+        match written {
             Ok(()) => Ok(()),
             // The peer may have said why before it stopped listening.
             Err(error) => Err(self.last_words().await.unwrap_or_else(|| lost(error))),
@@ -278,52 +287,6 @@ fn at_work<T>(wire: &Wire, work: impl FnOnce() -> T) -> T {
     let done = block_in_place(work);
     wire.works.store(false, Ordering::Relaxed);
     done
-}
-
-fn len(parts: &[Bytes]) -> usize {
-    parts.iter().map(Bytes::len).sum()
-}
-
-/// Sends one message. The outer error is ours, the inner one the connection's.
-async fn write(
-    send: &mut Sending,
-    message: Vec<Bytes>,
-    wire: &Wire,
-) -> Result<Result<(), TransportError>, SyncError> {
-    wire.sent.fetch_add(len(&message) as u64, Ordering::Relaxed);
-    let Some(pace) = wire.pace.as_ref().filter(|pace| pace.holds_back()) else {
-        return write_parts(send, message).await;
-    };
-    for mut part in message {
-        while !part.is_empty() {
-            let slice = part.split_to(part.len().min(SLICE_BYTES));
-            pace.send(slice.len() as u64).await;
-            if let Err(error) = write_parts(send, vec![slice]).await? {
-                return Ok(Err(error));
-            }
-        }
-    }
-    Ok(Ok(()))
-}
-
-/// Sends parts that follow each other. A large message on a slow line has as long as it moves.
-async fn write_parts(
-    send: &mut Sending,
-    mut parts: Vec<Bytes>,
-) -> Result<Result<(), TransportError>, SyncError> {
-    let (mut left, mut deadline) = (len(&parts), tokio::time::Instant::now() + SILENCE_MAX);
-    let mut moved = 0;
-    while left > 0 {
-        match timeout_at(deadline, send.write_some(&mut parts)).await {
-            Err(_) => return Err(SyncError::Silence(SILENCE_MAX)),
-            Ok(Err(error)) => return Ok(Err(error)),
-            Ok(Ok(written)) => (left, moved) = (left - written, moved + written),
-        }
-        if moved >= SLICE_BYTES {
-            (moved, deadline) = (0, tokio::time::Instant::now() + SILENCE_MAX);
-        }
-    }
-    Ok(Ok(()))
 }
 
 fn expect_welcome(body: Option<Body>) -> Result<(), SyncError> {

@@ -30,6 +30,8 @@ pub mod range;
 pub mod receiver;
 pub mod sender;
 pub mod slow;
+mod squeeze;
+pub mod there;
 pub mod weigh;
 pub mod weigh_push;
 mod wishes;

@@ -39,6 +39,9 @@ pub trait Machine: Send {
     /// What moved so far.
     fn tally(&self) -> Tally;
 
+    /// Learns how many bytes a second the way to the peer takes, as measured by who sends.
+    fn line(&mut self, _bytes_per_second: u64) {}
+
     /// How long the peer may be silent now, while we wait for it.
     fn silence_max(&self) -> Duration {
         SILENCE_MAX
@@ -63,6 +66,8 @@ pub struct Tally {
     pub chunks: u64,
     /// Their bytes.
     pub chunk_bytes: u64,
+    /// Bytes in which they travelled: less where they are compressed.
+    pub stored_bytes: u64,
     /// Chunks of data that are known to travel (those that did, too).
     pub chunks_needed: u64,
     /// Their bytes.
@@ -79,6 +84,7 @@ impl Tally {
             contents_had: self.contents_had + other.contents_had,
             chunks: self.chunks + other.chunks,
             chunk_bytes: self.chunk_bytes + other.chunk_bytes,
+            stored_bytes: self.stored_bytes + other.stored_bytes,
             chunks_needed: self.chunks_needed + other.chunks_needed,
             needed_bytes: self.needed_bytes + other.needed_bytes,
         }
@@ -159,6 +165,9 @@ pub enum SyncError {
         /// For so long.
         time: Duration,
     },
+    /// It goes on better over another connection.
+    #[error("another transport is faster")]
+    Elsewhere,
     /// Whoever wanted it wants no more.
     #[error("nobody wants it any more")]
     Stopped,

@@ -8,12 +8,16 @@
 use bytes::Bytes;
 use dits_format::tree::Entry;
 use dits_format::{ChunkId, Manifest, Oid};
+use dits_store::Encoded;
 
+mod chunks;
 mod fields;
 mod wire;
 
 /// Bytes of one message after its length field. Room for a largest chunk beside a message being filled.
 pub const MESSAGE_BYTES_MAX: usize = 2 << 20;
+/// Bytes of the chunks of one message once they are decoded: what is done with it before anything is answered.
+pub const MESSAGE_PLAIN_BYTES_MAX: usize = 4 << 20;
 /// Bytes of a hello: it comes from people who have not shown a token yet. Five strings fit.
 pub const HELLO_BYTES_MAX: usize = 32 << 10;
 /// Bytes of a string.
@@ -189,7 +193,7 @@ pub enum Message {
     /// One bit for each new chunk of one [`Message::Offer`], in order: send it?
     Need(Vec<bool>),
     /// The next needed chunks, in the order in which they were offered.
-    Chunks(Vec<Bytes>),
+    Chunks(Vec<Encoded>),
     /// All was sent: check it and make it durable.
     Commit,
     /// It is durable: so many contents, of which so many were rebuilt and compared already.
@@ -200,12 +204,15 @@ pub enum Message {
         proved: u64,
     },
     /// Chunks that nobody has asked for yet: before the offer that names them.
-    Early(Vec<Bytes>),
+    Early(Vec<Encoded>),
     /// A commit in good faith, sent before the answers: it counts only if every [`Message::Need`] so far was empty of
     /// ones and there was no [`Message::Again`]. Otherwise it is passed over and a [`Message::Commit`] follows.
     EarlyCommit,
     /// In place of `Done`: these chunks are missing after all. They are sent in this order, then committed again.
     Lack(Vec<ChunkId>),
+    /// The bytes that came for this chunk, which was needed, were not it: once more, behind all that was needed so far. A
+    /// `Commit` on its way meanwhile does not count.
+    Wrong(ChunkId),
     /// These contents could not be described against their base: describe them again, without. Comes before the `Need` of
     /// the offer in which that showed.
     Again(Vec<Oid>),

@@ -4,12 +4,18 @@ use super::*;
 use dits_format::bytes::FormatError;
 use dits_format::tree::Root;
 use dits_format::{Kind, limits};
+use dits_store::codec::Codec;
 use proptest::prelude::*;
 
 fn encoded(message: &Message) -> Vec<u8> {
     let mut out = Vec::new();
     message.encode(&mut out);
     out
+}
+
+/// A chunk that claims to be compressed.
+fn zstd(bytes: &'static [u8], plain_bytes: u32) -> Encoded {
+    Encoded { codec: Codec::Zstd, bytes: Bytes::from_static(bytes), plain_bytes }
 }
 
 fn manifest() -> Manifest {
@@ -27,6 +33,8 @@ fn samples() -> Vec<Message> {
         let (repository, token) = ("team/a".into(), "t".into());
         Message::Hello(Hello { repository, token, priority: priority::URGENT, purpose })
     };
+    let (text, challenges) = ("no such repository".into(), vec!["Bearer".into()]);
+    let refusal = Message::Refuse { reason: Reason::TooMany, text, challenges };
     let ask = |manifest| Ask { oid: Oid([1; 32]), manifest };
     let entry = Entry { id: ChunkId([3; 32]), bytes: 7 };
     vec![
@@ -36,11 +44,7 @@ fn samples() -> Vec<Message> {
         hello(Purpose::Login { user: "ann".into(), key: "ssh-ed25519 AAAA".into() }),
         hello(Purpose::Locks),
         Message::Welcome,
-        Message::Refuse {
-            reason: Reason::TooMany,
-            text: "no such repository".into(),
-            challenges: vec!["Bearer".into()],
-        },
+        refusal,
         Message::Ask(vec![ask(None), ask(Some(ChunkId([2; 32])))]),
         Message::Have(vec![true, false, true, true, false, false, true, false, true]),
         Message::Want {
@@ -60,12 +64,13 @@ fn samples() -> Vec<Message> {
             Offer::Cancel,
         ]),
         Message::Need(vec![true]),
-        Message::Chunks(vec!["one".into(), Bytes::new(), "three".into()]),
+        Message::Chunks(vec!["one".into(), zstd(b"squeezed", 900), Bytes::new().into(), "three".into()]),
         Message::Commit,
         Message::Done { contents: 3, proved: 2 },
         Message::Early(vec!["soon".into()]),
         Message::EarlyCommit,
         Message::Lack(vec![ChunkId([7; 32])]),
+        Message::Wrong(ChunkId([7; 32])),
         Message::Again(vec![Oid([8; 32])]),
         Message::Range { oid: Oid([9; 32]), start: 10, end: 20, tree: true },
         Message::Nodes(vec!["manifest".into(), "node".into()]),
@@ -92,7 +97,7 @@ fn golden_messages() {
     let all: Vec<u8> = samples().iter().flat_map(encoded).collect();
     assert_eq!(
         blake3::hash(&all).to_hex().as_str(),
-        "c4f00fb0558c6abab5bbcdff07ae9771f1133b16040f1c08074996f95206fbe5"
+        "789b9f076951c71658fb05173e76722a4c8ee2506a755b2d17dcae8ec10feae6"
     );
 }
 
@@ -119,8 +124,25 @@ fn oversized_counts_are_refused_in_every_message() {
     }
     let string = [&[3u8, 1][..], &u16::MAX.to_le_bytes(), &[b'a'; 65535]].concat();
     assert!(matches!(Message::decode(&string), Err(FormatError::Limit { .. })));
-    let chunk = [&[10u8, 1, 0, 0, 0][..], &(limits::CHUNK_BYTES_MAX as u32 + 1).to_le_bytes()].concat();
+    let chunk = [&[10u8, 1, 0, 0, 0, 0][..], &(limits::CHUNK_BYTES_MAX as u32 + 1).to_le_bytes()].concat();
     assert!(matches!(Message::decode(&chunk), Err(FormatError::Limit { .. })));
+}
+
+#[test]
+fn chunks_that_could_not_be_are_refused_before_they_are_decoded() {
+    let refused =
+        |chunks: Vec<Encoded>| Message::decode(&encoded(&Message::Chunks(chunks))[4..]).unwrap_err();
+    let most = limits::CHUNK_BYTES_MAX as u32;
+    assert!(matches!(refused(vec![zstd(b"bomb", most + 1)]), FormatError::Limit { .. }));
+    assert!(matches!(refused(vec![zstd(b"bomb", most); 5]), FormatError::Limit { .. }), "together too many");
+    for plain_bytes in [0, 3, 4] {
+        assert!(matches!(refused(vec![zstd(b"four", plain_bytes)]), FormatError::Invalid { .. }));
+    }
+    let mut other = encoded(&Message::Chunks(vec!["one".into()]))[4..].to_vec();
+    other[5] = 2;
+    assert!(matches!(Message::decode(&other), Err(FormatError::Invalid { .. })), "a codec that nobody knows");
+    let most = Message::Chunks(vec![zstd(b"four", most); 4]);
+    assert_eq!(Message::decode(&encoded(&most)[4..]), Ok(most));
 }
 
 #[test]
@@ -134,24 +156,24 @@ fn an_offer_of_too_many_steps_is_refused_before_memory_is_taken() {
 #[test]
 fn chunks_are_not_copied_on_their_way() {
     let chunk = Bytes::from(vec![7; 1000]);
-    let message = Message::Chunks(vec![Bytes::new(), chunk.clone()]);
+    let message = Message::Chunks(vec![zstd(b"", 1), chunk.clone().into()]);
     let parts = message.parts();
     assert_eq!(parts.concat(), encoded(&message));
     assert!(parts.iter().any(|part| part.as_ptr() == chunk.as_ptr()));
     let body = Bytes::from(encoded(&message)).slice(4..);
     let Ok(Message::Chunks(read)) = Message::within(&body) else { panic!("it reads back") };
-    assert_eq!(read, [Bytes::new(), chunk]);
-    assert!(body.as_ptr_range().contains(&read[1].as_ptr()));
+    assert_eq!(read, [zstd(b"", 1), chunk.into()]);
+    assert!(body.as_ptr_range().contains(&read[1].bytes.as_ptr()));
 }
 
 proptest! {
     #[test]
-    fn no_bytes_panic(kind in 0u8..26, body in proptest::collection::vec(any::<u8>(), 0..300)) {
+    fn no_bytes_panic(kind in 0u8..27, body in proptest::collection::vec(any::<u8>(), 0..300)) {
         let _ = Message::decode(&[&[kind][..], &body].concat());
     }
 
     #[test]
-    fn changed_messages_never_panic(which in 0usize..26, at: u16, byte: u8) {
+    fn changed_messages_never_panic(which in 0usize..29, at: u16, byte: u8) {
         let mut bytes = encoded(&samples()[which]).split_off(4);
         let at = usize::from(at) % bytes.len();
         bytes[at] = byte;

@@ -104,12 +104,16 @@ impl Machine for Puller {
                 self.wishes.will_come_again(&answers);
                 answers.into_iter().for_each(|answer| self.wishes.say(answer));
             }
-            Message::Chunks(chunks) => self.receiver()?.chunks(chunks)?,
+            Message::Chunks(chunks) => {
+                let wrong = self.receiver()?.chunks(chunks)?;
+                wrong.into_iter().for_each(|id| self.wishes.say(Message::Wrong(id)));
+            }
             Message::EarlyCommit => {
                 if self.receiver()?.early_commit_counts()? {
                     self.commit()?;
                 }
             }
+            Message::Commit if !self.receiver()?.commit_counts() => {}
             Message::Commit => self.commit()?,
             other => self.wishes.receive(other)?,
         }
@@ -203,6 +207,7 @@ impl Machine for Giver {
             }
             Message::Need(bits) => self.sender.need(&bits),
             Message::Again(oids) => self.sender.again(&oids),
+            Message::Wrong(id) => self.sender.wrong(id),
             Message::Lack(ids) => self.sender.lack(&ids),
             Message::Done { .. } => self.sender.done(),
             Message::Refuse { reason, text, challenges } => {
@@ -227,6 +232,10 @@ impl Machine for Giver {
 
     fn is_done(&self) -> bool {
         self.sender.is_done()
+    }
+
+    fn line(&mut self, bytes_per_second: u64) {
+        self.sender.line(bytes_per_second);
     }
 
     fn silence_max(&self) -> Duration {

@@ -16,6 +16,7 @@ use crate::machine::{COMMIT_SILENCE_MAX, Machine, SILENCE_MAX, SyncError, Tally}
 use crate::message::{Ask, CONTENTS_MAX, FILTER_PART_BYTES_MAX, Message};
 use crate::receiver::{Committed, Mender, Receiver};
 use crate::sender::{Hint, Outgoing, Sender, is_absence};
+use crate::there::There;
 use dits_format::{Binding, ChunkId, Oid, Proof};
 use dits_store::{ChunkRead, ChunkWrite, StoreError, content};
 use std::collections::{HashMap, VecDeque};
@@ -46,6 +47,7 @@ pub struct Pusher {
     /// The base of each content that is pushed.
     bases: HashMap<Oid, Option<Oid>>,
     early: [usize; 2],
+    there: Arc<There>,
     /// Contents that wait for an answer before they are described.
     waiting: usize,
     sender: Sender,
@@ -67,12 +69,18 @@ impl Pusher {
         let unasked = items.into_iter().filter(|item| bases.insert(item.oid, item.base).is_none()).collect();
         let sender = Sender::new(store.clone());
         let asked = VecDeque::new();
-        Pusher { store, unasked, asked, bases, early: [0; 2], waiting: 0, sender, tally: Tally::default() }
+        let (there, tally) = Default::default();
+        Pusher { store, unasked, asked, bases, early: [0; 2], there, waiting: 0, sender, tally }
     }
 
     /// Sends chunks that the filter does not have without asking.
     pub fn set_filter(&mut self, filter: Arc<Filter>) {
         self.sender.set_hint(Hint::Filter(filter));
+    }
+
+    /// Says which contents the server has most likely: nothing of them is sent before it answers.
+    pub fn set_there(&mut self, there: Arc<There>) {
+        self.there = there;
     }
 
     fn ask(&mut self) -> Result<Message, SyncError> {
@@ -84,7 +92,8 @@ impl Pusher {
             asks.push(Ask { oid: item.oid, manifest: None });
             let (base, is_pushed) = self.base(&item)?;
             let has_base = usize::from(base.is_some());
-            let is_early = !is_pushed && self.early[has_base] < EARLY_CONTENTS_MAX;
+            let is_hoped = !is_pushed && !self.there.has(&item.oid);
+            let is_early = is_hoped && self.early[has_base] < EARLY_CONTENTS_MAX;
             let mut asked = Asked { item, base: None, is_early };
             if is_early {
                 self.early[has_base] += 1;
@@ -155,6 +164,7 @@ impl Machine for Pusher {
             Message::Have(bits) => self.have(&bits),
             Message::Need(bits) => self.sender.need(&bits),
             Message::Again(oids) => self.sender.again(&oids),
+            Message::Wrong(id) => self.sender.wrong(id),
             Message::Lack(ids) if self.asked.is_empty() => self.sender.lack(&ids),
             Message::Done { .. } if self.asked.is_empty() => self.sender.done(),
             Message::Refuse { reason, text, challenges } => {
@@ -176,6 +186,10 @@ impl Machine for Pusher {
 
     fn is_done(&self) -> bool {
         self.sender.is_done()
+    }
+
+    fn line(&mut self, bytes_per_second: u64) {
+        self.sender.line(bytes_per_second);
     }
 
     fn silence_max(&self) -> Duration {
@@ -312,12 +326,16 @@ impl Machine for Taker {
                 let answers = self.receiver()?.offer(steps)?;
                 self.outbox.extend(answers);
             }
-            Message::Chunks(chunks) => self.receiver()?.chunks(chunks)?,
+            Message::Chunks(chunks) => {
+                let wrong = self.receiver()?.chunks(chunks)?;
+                self.outbox.extend(wrong.into_iter().map(Message::Wrong));
+            }
             Message::EarlyCommit => {
                 if self.receiver()?.early_commit_counts()? {
                     self.commit()?;
                 }
             }
+            Message::Commit if !self.receiver()?.commit_counts() => {}
             Message::Commit => self.commit()?,
             Message::FilterAsk { epoch, most } if self.giving.is_none() => self.filter(epoch, most)?,
             Message::Refuse { reason, text, challenges } => {

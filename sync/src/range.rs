@@ -9,13 +9,14 @@
 //! Answers come one range after the other and nothing in between. Nothing is held but the way down to the next chunk,
 //! and at most [`RANGES_MAX`] questions.
 
-use crate::descent::{Descent, Step, read};
+use crate::descent::{Descent, Step, read, read_verified};
 use crate::machine::SyncError;
 use crate::message::Message;
+use crate::sender::weight;
 use bytes::Bytes;
 use dits_format::tree::Entry;
 use dits_format::{ChunkId, Kind, Manifest, Oid};
-use dits_store::{ChunkRead, StoreError, content};
+use dits_store::{ChunkRead, Encoded, StoreError, content};
 use std::collections::VecDeque;
 use std::ops::Range;
 
@@ -224,21 +225,23 @@ fn nodes(
     Ok((nodes, false))
 }
 
-/// The next chunks on the way; none at its end.
-fn chunks(store: &dyn ChunkRead, route: &mut Route) -> Result<Vec<Bytes>, SyncError> {
-    let (mut chunks, mut bytes) = (Vec::new(), 0);
-    while bytes < BYTES_TARGET {
-        let mut chunk = Vec::new();
+/// The next chunks on the way; none at its end. They are checked: whoever waits for them does not wait twice.
+fn chunks(store: &dyn ChunkRead, route: &mut Route) -> Result<Vec<Encoded>, SyncError> {
+    let (mut chunks, mut sum, mut node) = (Vec::new(), 0, Vec::new());
+    while sum < BYTES_TARGET {
         match route.next() {
             None => break,
             Some(Step::Node(entry, level)) => {
-                read(store, &entry.id, Kind::Node, &mut chunk)?;
-                route.current().open(entry, level, &chunk)?;
+                read(store, &entry.id, Kind::Node, &mut node)?;
+                route.current().open(entry, level, &node)?;
             }
             Some(Step::Chunk(entry)) => {
-                content::read_data(store, &entry, &mut chunk)?;
-                bytes += chunk.len();
-                chunks.push(chunk.into());
+                let chunk = read_verified(store, &entry.id, Kind::Data)?;
+                if u64::from(chunk.plain_bytes) != entry.bytes {
+                    return Err(StoreError::Corrupt { id: entry.id, why: "of another length".into() }.into());
+                }
+                sum += weight(&chunk);
+                chunks.push(chunk);
             }
         }
     }

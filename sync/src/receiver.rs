@@ -1,6 +1,7 @@
 //! Taking in contents: answering offers, checking what arrives, proving, binding.
 //!
-//! Every chunk is hashed on arrival and must be the one asked for; only up to [`EARLY_BYTES_MAX`] may come unasked. The
+//! Every chunk is decoded and hashed on arrival and must be the one asked for, is asked for once more if not, and is kept in
+//! the form in which it came; only up to [`EARLY_BYTES_MAX`] may come unasked. The
 //! chunk lists of an offer are built into Merkle trees here, and must end at the roots the manifest names. Nothing is
 //! bound before [`Receiver::commit`] has walked each manifest again and found every chunk, exactly, in the store or in
 //! this batch; bindings are in the last bytes that become durable. What that walk misses is asked for once more
@@ -20,11 +21,10 @@ mod proofs;
 
 use crate::machine::{SyncError, Tally};
 use crate::message::LACK_MAX;
-use bytes::Bytes;
 use closure::{Awaited, Lacking, Pending};
 use dits_format::tree::Entry;
 use dits_format::{Binding, ChunkId, Kind, Oid, Proof};
-use dits_store::{Batch, ChunkRead, ChunkWrite, StoreError};
+use dits_store::{Batch, ChunkRead, ChunkWrite, Encoded, StoreError};
 use offers::Current;
 pub use proofs::PROOF_READ_BYTES_MAX;
 use proofs::Proofs;
@@ -39,6 +39,8 @@ pub const CHECKPOINT_BYTES: u64 = 4 << 20;
 pub const CONTENTS_PER_STREAM_MAX: usize = 1 << 20;
 /// Times that missing chunks are asked for in one stream, [`LACK_MAX`] of them at most each time.
 pub const LACK_ROUNDS_MAX: usize = 16;
+/// Chunks that may come wrong in one stream, each once.
+const WRONG_MAX: usize = 1024;
 /// Chunks asked for and not here yet. A sender of ours stays far below.
 const AWAITED_MAX: usize = 1 << 16;
 /// Contents that are remembered as had, so that their description is passed over. A further one is bound again, which
@@ -66,8 +68,13 @@ pub struct Receiver {
     /// Damaged chunks that were met, and those that were taken away for it.
     corrupt: HashSet<ChunkId>,
     mended: HashSet<ChunkId>,
+    /// Chunks that came wrong once, and those of them that have not come right yet.
+    wrong: HashSet<ChunkId>,
+    wrong_open: HashSet<ChunkId>,
     early_bytes: u64,
     unsaved_bytes: u64,
+    /// For the plain bytes of a chunk.
+    scratch: Vec<u8>,
     /// Whether an early commit cannot count any more: something was asked for.
     asked: bool,
     early_commit: bool,
@@ -107,8 +114,11 @@ impl Receiver {
             proofs: Proofs::new(prove),
             corrupt: HashSet::new(),
             mended: HashSet::new(),
+            wrong: HashSet::new(),
+            wrong_open: HashSet::new(),
             early_bytes: 0,
             unsaved_bytes: 0,
+            scratch: Vec::new(),
             asked: false,
             early_commit: false,
             lack_rounds: 0,
@@ -139,42 +149,66 @@ impl Receiver {
     }
 
     /// Takes chunks that nobody asked for yet.
-    pub fn early(&mut self, chunks: Vec<Bytes>) -> Result<(), SyncError> {
+    pub fn early(&mut self, chunks: Vec<Encoded>) -> Result<(), SyncError> {
+        let mut scratch = std::mem::take(&mut self.scratch);
         for chunk in chunks {
-            self.early_bytes += chunk.len() as u64;
-            if chunk.is_empty() || self.early_bytes > EARLY_BYTES_MAX || self.lack_rounds > 0 {
+            let bytes = u64::from(chunk.plain_bytes);
+            self.early_bytes += bytes;
+            if bytes == 0 || self.early_bytes > EARLY_BYTES_MAX || self.lack_rounds > 0 {
                 return Err(SyncError::Protocol("more than may come unasked"));
             }
             self.tally.chunks_needed += 1;
-            self.tally.needed_bytes += chunk.len() as u64;
-            self.keep_chunk(ChunkId::of(Kind::Data, &chunk), Kind::Data, &chunk)?;
+            self.tally.needed_bytes += bytes;
+            // Damaged at the sender, say: it is asked for in its turn.
+            let Ok(plain) = chunk.plain(&mut scratch) else { continue };
+            let id = ChunkId::of(Kind::Data, plain);
+            self.keep_chunk(id, Kind::Data, &chunk)?;
         }
+        self.scratch = scratch;
         Ok(())
     }
 
-    /// Takes chunks, in the order in which they were needed.
-    pub fn chunks(&mut self, chunks: Vec<Bytes>) -> Result<(), SyncError> {
+    /// Takes chunks, in the order in which they were needed. Gives those that must come once more: what came was not
+    /// them.
+    pub fn chunks(&mut self, chunks: Vec<Encoded>) -> Result<Vec<ChunkId>, SyncError> {
+        let mut scratch = std::mem::take(&mut self.scratch);
+        let mut wrong = Vec::new();
         for chunk in chunks {
             let Awaited { id, kind, bytes } =
                 self.awaited.pop_front().ok_or(SyncError::Protocol("a chunk that nobody needs"))?;
-            let len = chunk.len() as u64;
-            if bytes.is_some_and(|bytes| bytes != len) || ChunkId::of(kind, &chunk) != id {
+            let len = u64::from(chunk.plain_bytes);
+            if bytes.is_some_and(|bytes| bytes != len) {
                 return Err(SyncError::WrongChunk { id });
             }
+            let Some(plain) = chunk.plain(&mut scratch).ok().filter(|plain| ChunkId::of(kind, plain) == id)
+            else {
+                // The sender does not check what it reads: a second time it does.
+                if self.wrong.len() >= WRONG_MAX || !self.wrong.insert(id) {
+                    return Err(SyncError::WrongChunk { id });
+                }
+                self.awaited.push_back(Awaited { id, kind, bytes });
+                self.wrong_open.insert(id);
+                wrong.push(id);
+                continue;
+            };
             self.on_their_way.remove(&id);
+            self.wrong_open.remove(&id);
             self.keep_chunk(id, kind, &chunk)?;
             self.advance_proofs()?;
-            self.proofs.arrived(&Entry { id, bytes: len }, &chunk);
+            self.proofs.arrived(&Entry { id, bytes: len }, plain);
             self.advance_proofs()?;
         }
-        Ok(())
+        self.scratch = scratch;
+        Ok(wrong)
     }
 
-    fn keep_chunk(&mut self, id: ChunkId, kind: Kind, bytes: &[u8]) -> Result<(), SyncError> {
-        self.batch.put(id, kind, bytes)?;
+    /// Keeps a chunk in the form in which it came. It was decoded and is that of the id.
+    fn keep_chunk(&mut self, id: ChunkId, kind: Kind, chunk: &Encoded) -> Result<(), SyncError> {
+        self.batch.put_encoded(id, kind, chunk)?;
         self.tally.chunks += 1;
-        self.tally.chunk_bytes += bytes.len() as u64;
-        self.unsaved_bytes += bytes.len() as u64;
+        self.tally.chunk_bytes += u64::from(chunk.plain_bytes);
+        self.tally.stored_bytes += chunk.bytes.len() as u64;
+        self.unsaved_bytes += chunk.bytes.len() as u64;
         if self.unsaved_bytes >= CHECKPOINT_BYTES {
             self.unsaved_bytes = 0;
             self.batch.checkpoint()?;
@@ -187,6 +221,11 @@ impl Receiver {
         found.proved.into_iter().for_each(|slot| self.done[slot].proved = true);
         self.corrupt.extend(found.corrupt);
         Ok(())
+    }
+
+    /// Whether the peer's commit counts: it crossed no question for a chunk that came wrong.
+    pub fn commit_counts(&self) -> bool {
+        self.wrong_open.is_empty()
     }
 
     /// Whether the commit that the peer sent ahead counts: nothing had to be asked for.

@@ -4,7 +4,7 @@
 //! `content` fills stores. The rest is tests: what arrives (`push`, `edit`, `pull`, `twice`, `ranges`), what goes
 //! ahead of its answer (`early`, `filters`), what comes in the end (`lack`), what it costs (`figures`), what is
 //! known (`asking`), what would arrive (`weigh`, `weigh_push`), what breaks
-//! (`cut`, `checkpoint`), what lies (`hostile`, `answers`), what fails beneath (`damaged`), what is bounded (`bounds`), and
+//! (`cut`, `checkpoint`), what lies (`hostile`, `answers`), in what form chunks travel (`encoded`), what fails beneath (`damaged`), what is bounded (`bounds`), and
 //! random sets of it all (`random`).
 
 #[path = "pair/answers.rs"]
@@ -25,6 +25,8 @@ mod damaged;
 mod early;
 #[path = "pair/edit.rs"]
 mod edit;
+#[path = "pair/encoded.rs"]
+mod encoded;
 #[path = "pair/example.rs"]
 mod example;
 #[path = "pair/figures.rs"]

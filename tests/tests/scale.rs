@@ -1,6 +1,6 @@
 //! Operations that must not grow with the repository: counted, not timed.
 //!
-//! `bench/acceptance.sh status noop` measures the same with a hundred thousand files and commits.
+//! `bench/acceptance.sh status` and `cargo xtask bench --rows noop` measure the same with a hundred thousand files and commits.
 
 use dits_tests::{Repo, User, World, bytes};
 use std::fs;

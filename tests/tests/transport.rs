@@ -45,6 +45,25 @@ fn each_transport_carries_everything() {
 }
 
 #[test]
+fn the_rest_of_a_large_fetch_takes_the_way_that_was_never_tried() {
+    const SIZE: usize = 224 << 20;
+    let world = World::new();
+    let server = world.server();
+    let (ann, ben) = (world.user("ann"), world.user("ben"));
+    let repo = ann.init("project");
+    repo.write("a.bin", &bytes(SIZE, 1));
+    repo.commit("first");
+    repo.git(&["remote", "add", "origin", &server.url(URL)]);
+    repo.git(&["push", "-q", "origin", "main"]);
+    let watch = ben.watch(|| drop(ben.clone_from(&server.url(URL), "clone")));
+    // What was on its way when the first was left is sent again; the rest is not.
+    assert!(watch.pull.chunk_bytes < (SIZE + (32 << 20)) as u64, "{watch:?}");
+    let ways = ways(watch);
+    assert_eq!((&*ways[0], &*ways[ways.len() - 1]), ("quic", "tcp"), "{ways:?}");
+    ben.repo("clone").is_same_as(&repo);
+}
+
+#[test]
 fn a_transport_that_there_is_none_of_is_refused() {
     let world = World::new();
     let server = world.server();

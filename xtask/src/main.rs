@@ -4,23 +4,32 @@
 //! This package uses no crate of the workspace: it must build and report while the others do not.
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a chore reports on its own terminal")]
 
+#[cfg(target_os = "linux")]
+mod bench;
 mod tidy;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::Context as _;
+use clap::Parser;
 
-const USAGE: &str = "usage: cargo xtask tidy";
+/// Chores of the tree
+#[derive(Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask")]
+enum Chore {
+    /// Check the rules of the tree which no compiler checks
+    Tidy,
+    /// Measure the release programs beside others, and write a report
+    #[cfg(target_os = "linux")]
+    Bench(bench::Args),
+}
 
 fn main() -> anyhow::Result<ExitCode> {
-    let args: Vec<String> = std::env::args().skip(1).collect();
-    match args.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
-        ["tidy"] => run_tidy(),
-        _ => {
-            eprintln!("{USAGE}");
-            Ok(ExitCode::from(2))
-        }
+    match Chore::parse() {
+        Chore::Tidy => run_tidy(),
+        #[cfg(target_os = "linux")]
+        Chore::Bench(args) => bench::run(&args, &root()?),
     }
 }
 

@@ -12,6 +12,7 @@
 use crate::context::{self, Context};
 use crate::mounting::inside;
 use crate::report::{self, Failure};
+use crate::upkeep;
 use anyhow::{Context as _, Result};
 use clap::Parser;
 use dits_repo::add::candidates::{self, Selection};
@@ -197,6 +198,7 @@ fn store(context: &Context, args: &Args, found: Vec<Candidate>) -> Result<Outcom
         let rows = rows.map(|file| [b"add '", &file.path[..], b"'\n"].concat());
         report::stdout(rows.collect::<Vec<_>>().concat())?;
     }
+    upkeep::leave_behind(context, &store);
     Ok(done)
 }
 

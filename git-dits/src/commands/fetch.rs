@@ -9,6 +9,7 @@ use crate::context::{self, Context};
 use crate::hydration::{self, From};
 use crate::report::{self, FAILED, human_bytes};
 use crate::unlocking;
+use crate::upkeep;
 use anyhow::Result;
 use clap::Parser;
 use dits_format::Oid;
@@ -83,7 +84,11 @@ pub fn run(args: &Args) -> Result<ExitCode> {
         }
     }
     let done = match store {
-        Some(store) if !args.dry_run => fetch(&context, args, &store, &from, &wanted)?,
+        Some(store) if !args.dry_run => {
+            let done = fetch(&context, args, &store, &from, &wanted)?;
+            upkeep::leave_behind(&context, &store);
+            done
+        }
         store => dry_run(&context, args, store, &from, &wanted)?,
     };
     if args.prune && done == ExitCode::SUCCESS { super::prune::run_default(args.dry_run) } else { Ok(done) }

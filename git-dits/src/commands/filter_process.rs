@@ -9,7 +9,7 @@
 use super::update;
 use crate::context::{self, Context, guard_signals};
 use crate::mounting::inside;
-use crate::{lockable, outcome, report};
+use crate::{lockable, outcome, report, upkeep};
 use anyhow::Result;
 use clap::Parser;
 use dits_filter::{Policy, Progress, Report};
@@ -79,6 +79,9 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     }
     drop(meter);
     context.settings.trace.event("filter", json!({ "cleaned": done.cleaned, "smudged": done.smudged }));
+    if done.cleaned > 0 || done.hydrated.is_some() {
+        upkeep::leave_behind(&context, &store);
+    }
     if done.cleaned > 0 {
         // Whoever adds content will push it, to a remote of whatever kind.
         update::hooks_by_the_way(&context.repository, &[ClientHook::PrePush]);

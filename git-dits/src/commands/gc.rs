@@ -1,12 +1,13 @@
 //! `git dits gc`: packs the store anew, so that it takes less space and fewer files.
 //!
 //! Small packs are put together, copies are dropped, and whatever gets smaller is compressed. Doing so also happens
-//! by itself, for small packs, when many have piled up; this does all there is to do. No content goes: that
+//! by itself (`--auto`, see `upkeep`), for small packs, when many have piled up; this does all there is to do. No content goes: that
 //! is what `prune` is for. What is in the trash for too long is deleted on the way.
 
 use crate::commands::prune::trash;
 use crate::context::{self, Context};
 use crate::report::{self, human_bytes};
+use crate::upkeep;
 use anyhow::Result;
 use clap::Parser;
 use serde_json::json;
@@ -15,6 +16,9 @@ use std::process::ExitCode;
 /// Pack stored content anew, in less space
 #[derive(Debug, Parser)]
 pub struct Args {
+    /// Do only what has piled up, and print nothing; git-dits runs this by itself
+    #[arg(long, conflicts_with_all = ["dry_run", "aggressive", "empty_trash", "json"])]
+    auto: bool,
     /// Change nothing; say what there is to do
     #[arg(short, long)]
     dry_run: bool,
@@ -36,10 +40,16 @@ const LEVEL_AGGRESSIVE: i32 = 19;
 pub fn run(args: &Args) -> Result<ExitCode> {
     let context = Context::find(false)?;
     let Some(store) = context.existing_store()? else {
+        if args.auto {
+            return Ok(ExitCode::SUCCESS);
+        }
         return finish(args, [(0, 0); 3], 0);
     };
     let now = context::now()?;
     let days = if args.empty_trash { 0 } else { trash::days(&context.repository)? };
+    if args.auto {
+        return upkeep::tend(&store);
+    }
     let plan = store.plan_repack(args.aggressive)?;
     let (before, due) = ((plan.packs_total, plan.bytes_total), (plan.packs(), plan.bytes()));
     if args.dry_run {

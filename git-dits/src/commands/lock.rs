@@ -12,6 +12,7 @@ use clap::Parser;
 use dits_lock::ask::{Acquire, Acquired, Item};
 use dits_lock::{Answer, Ask, Lock, Mode};
 use dits_remote::LockError;
+use dits_repo::lockable::Ahead;
 use dits_repo::locks_paths::{PathProblem, resolve};
 use dits_repo::locks_seen::seen;
 use dits_server::utc;
@@ -67,7 +68,7 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     }
     let branch = locking.branch(args.branch.as_deref())?;
     let (peer, prepared) = locking.connect_while(|| items(&locking, args, branch.as_deref()));
-    let (items, problems) = prepared?;
+    let Wanted { items, problems, ahead } = prepared?;
     problems.iter().for_each(tell_problem);
     let cancelled = args.all_or_nothing && !problems.is_empty();
     if items.is_empty() || cancelled {
@@ -91,7 +92,7 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     if outcomes.len() != items.len() {
         return Err(LockError::Answer.into());
     }
-    let mut changed = Changed { lost: locking.tell(&news)?, ..Changed::default() };
+    let mut changed = Changed { lost: locking.tell(&news)?, ahead, ..Changed::default() };
     let now = context::now()?;
     for (item, outcome) in items.iter().zip(outcomes) {
         match outcome {
@@ -108,8 +109,14 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     tell(args, &changed.gained, !problems.is_empty() || changed.gained.len() < items.len())
 }
 
-/// What to ask for, and what cannot be.
-fn items(locking: &Locking, args: &Args, branch: Option<&str>) -> Result<(Vec<Item>, Vec<PathProblem>)> {
+/// What to ask for, what cannot be, and what Git says of the files.
+struct Wanted {
+    items: Vec<Item>,
+    problems: Vec<PathProblem>,
+    ahead: Option<Ahead>,
+}
+
+fn items(locking: &Locking, args: &Args, branch: Option<&str>) -> Result<Wanted> {
     let context = &locking.context;
     let (mut items, mut problems) = (Vec::new(), Vec::new());
     for place in resolve(&context.repository, &context.cwd, &args.paths)? {
@@ -121,16 +128,25 @@ fn items(locking: &Locking, args: &Args, branch: Option<&str>) -> Result<(Vec<It
     // A path that is named twice is one.
     let mut known = HashSet::new();
     items.retain(|item: &Item| known.insert(item.path.clone()));
-    if !args.stale_ok {
-        let files: Vec<&mut Item> = items.iter_mut().filter(|item| !item.path.ends_with('/')).collect();
-        let paths: Vec<&str> = files.iter().map(|item| &item.path[..]).collect();
-        let refs = locking.tracking(branch);
-        let versions = seen(&context.repository.git, &refs, locking.on.as_deref(), &paths)?;
-        for (item, versions) in files.into_iter().zip(versions.into_iter().flatten()) {
-            item.seen = Some(versions);
-        }
+    let paths: Vec<String> = items.iter().map(|item| item.path.clone()).collect();
+    let paths: Vec<&str> = paths.iter().map(String::as_str).collect();
+    let (ahead, seen) = locking.look_ahead(&paths, || match args.stale_ok || items.is_empty() {
+        true => Ok(()),
+        false => look_at_versions(locking, branch, &mut items),
+    });
+    seen?;
+    Ok(Wanted { items, problems, ahead })
+}
+
+/// Notes which versions of files this clone knows.
+fn look_at_versions(locking: &Locking, branch: Option<&str>, items: &mut [Item]) -> Result<()> {
+    let files: Vec<&mut Item> = items.iter_mut().filter(|item| !item.path.ends_with('/')).collect();
+    let paths: Vec<&str> = files.iter().map(|item| &item.path[..]).collect();
+    let versions = seen(&locking.context.repository.git, &locking.tracking(branch), &paths)?;
+    for (item, versions) in files.into_iter().zip(versions.into_iter().flatten()) {
+        item.seen = Some(versions);
     }
-    Ok((items, problems))
+    Ok(())
 }
 
 /// Says that a path cannot be locked: what git-lfs finds wrong with a path itself is said in its words alone.

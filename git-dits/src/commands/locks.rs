@@ -173,7 +173,7 @@ fn keep(locking: &Locking, locks: &[Lock], who: &str) -> Result<()> {
     let own = |lock: &&Lock| lock.owner == who;
     let gained = locks.iter().filter(own).filter(|lock| !known.own.contains(lock)).cloned().collect();
     let lost = known.own.into_iter().filter(|old| !locks.iter().any(|lock| lock.id == old.id && own(&lock)));
-    let changed = Changed { who: Some(who.to_owned()), gained, lost: lost.collect(), retained: Vec::new() };
+    let changed = Changed { who: Some(who.to_owned()), gained, lost: lost.collect(), ..Changed::default() };
     locking.after(&changed)?;
     let now = context::now()?;
     locking.know(|known| {

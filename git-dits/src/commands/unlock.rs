@@ -12,6 +12,7 @@ use clap::Parser;
 use dits_lock::ask::{Release, Released, Which};
 use dits_lock::{Answer, Ask, LockId};
 use dits_remote::LockError;
+use dits_repo::lockable::Ahead;
 use dits_repo::locks_paths::{Place, resolve, uncommitted};
 use serde::Serialize;
 use std::collections::HashSet;
@@ -75,7 +76,8 @@ pub fn run(args: &Args) -> Result<ExitCode> {
         }
     };
     let (peer, places) = locking.connect_while(|| places(&locking, args));
-    let which = if which.is_empty() { all.look_at(places?, args.force)? } else { which };
+    let (ahead, places) = places?;
+    let which = if which.is_empty() { all.look_at(places, args.force)? } else { which };
     if which.is_empty() {
         return all.end();
     }
@@ -93,7 +95,7 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     if outcomes.len() != which.len() {
         return Err(LockError::Answer.into());
     }
-    let mut changed = Changed { lost: locking.tell(&news)?, ..Changed::default() };
+    let mut changed = Changed { lost: locking.tell(&news)?, ahead, ..Changed::default() };
     for (which, outcome) in which.iter().zip(outcomes) {
         all.take(&locking, which, outcome, &mut changed)?;
     }
@@ -104,21 +106,23 @@ pub fn run(args: &Args) -> Result<ExitCode> {
 /// A path, and whether it has changes that are not committed; or why it is none.
 type Looked = Vec<Result<(Place, bool), String>>;
 
-fn places(locking: &Locking, args: &Args) -> Result<Looked> {
+fn places(locking: &Locking, args: &Args) -> Result<(Option<Ahead>, Looked)> {
     let context = &locking.context;
     let places = resolve(&context.repository, &context.cwd, &args.paths)?;
     let is_file = |place: &&Place| place.exists && place.tracked && !place.path.ends_with('/');
     let files: Vec<&str> = places.iter().flatten().filter(is_file).map(|place| &place.path[..]).collect();
-    let changed: HashSet<String> = match files.is_empty() {
-        true => HashSet::new(),
-        false => uncommitted(&context.repository.git, &files)?.into_iter().collect(),
-    };
+    let named: Vec<&str> = places.iter().flatten().map(|place| &place.path[..]).collect();
+    let (ahead, changed) = locking.look_ahead(&named, || match files.is_empty() {
+        true => Ok(Vec::new()),
+        false => uncommitted(&context.repository.git, &files),
+    });
+    let changed: HashSet<String> = changed?.into_iter().collect();
     let look = |place: Place| {
         let is_changed = changed.contains(&place.path);
         (place, is_changed)
     };
     let problem = |problem| format!("Unable to determine path: {problem}");
-    Ok(places.into_iter().map(|place| place.map(look).map_err(problem)).collect())
+    Ok((ahead, places.into_iter().map(|place| place.map(look).map_err(problem)).collect()))
 }
 
 /// What became of all wishes so far.

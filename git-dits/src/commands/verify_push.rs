@@ -228,7 +228,7 @@ fn ask(
     location: &Location,
     found: &[Found],
 ) -> Result<HashMap<Oid, State>, RemoteError> {
-    let mut peer = Peer::connect(&context.repository.git, location.clone(), &context.settings)?;
+    let mut peer = Peer::connect(&context.repository, location.clone(), &context.settings)?;
     let mut oids: Vec<Oid> = found.iter().map(|found| found.pointer.oid).collect();
     oids.sort_unstable();
     oids.dedup();

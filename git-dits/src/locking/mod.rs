@@ -15,7 +15,7 @@ use anyhow::Result;
 use dits_lock::{Answer, Ask, Event, Lock, LockPath, What};
 use dits_mount::control::Ask as Tell;
 use dits_remote::{LockError, LockPeer, LockPlace};
-use dits_repo::lockable::Scope;
+use dits_repo::lockable::{Ahead, Scope};
 use dits_repo::locks::{Known, LockCache};
 use std::thread;
 
@@ -44,6 +44,8 @@ pub struct Changed {
     pub lost: Vec<Lock>,
     /// Locks that the user has given up, and that stay until their change has arrived.
     pub retained: Vec<Lock>,
+    /// What Git said of the files meanwhile.
+    pub ahead: Option<Ahead>,
 }
 
 impl Locking {
@@ -51,12 +53,7 @@ impl Locking {
     pub fn find(remote: Option<&str>) -> Result<Locking> {
         let context = Context::find(true)?;
         let repository = &context.repository;
-        let on = thread::scope(|scope| {
-            // Needed next, and read meanwhile; an error comes again where it is used.
-            scope.spawn(|| repository.config(LOCK_BRANCH).map(drop));
-            repository.git.line(&["symbolic-ref", "--quiet", "HEAD"])
-        })?;
-        let on = on.and_then(|name| name.strip_prefix("refs/heads/").map(str::to_owned));
+        let on = repository.head()?.and_then(|name| name.strip_prefix("refs/heads/").map(str::to_owned));
         let place = LockPlace::find(repository, remote, on.as_deref())?;
         Ok(Locking { context, place, on })
     }
@@ -69,6 +66,17 @@ impl Locking {
             report::notice(&format!("git-dits: {notice}"));
         }
         Ok(peer)
+    }
+
+    /// What Git says of the files at `paths`, while something else is `done`; `None` where it cannot be asked, which is told when it
+    /// is asked again.
+    pub fn look_ahead<T>(&self, paths: &[&str], done: impl FnOnce() -> T) -> (Option<Ahead>, T) {
+        let places: Vec<LockPath> = paths.iter().filter_map(|path| LockPath::parse(path).ok()).collect();
+        thread::scope(|scope| {
+            let asking = scope.spawn(|| Ahead::ask(&self.context.repository, &places).ok());
+            let done = done();
+            (asking.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)), done)
+        })
     }
 
     /// Goes there while something else is `prepared`.
@@ -116,7 +124,7 @@ impl Locking {
 
     /// Takes in what has changed for this user, and gives his files the modes that go with it.
     pub fn after(&self, changed: &Changed) -> Result<()> {
-        let Changed { who, gained, lost, retained } = changed;
+        let Changed { who, gained, lost, retained, ahead } = changed;
         if gained.is_empty() && lost.is_empty() && retained.is_empty() {
             return Ok(());
         }
@@ -126,7 +134,11 @@ impl Locking {
             retained.iter().chain(gained).for_each(|lock| known.gained(lock.clone()));
         })?;
         let places: Vec<LockPath> = lost.iter().chain(gained).map(|lock| lock.path.clone()).collect();
-        if let Err(error) = lockable::refresh(&self.context, Scope::Places(&places)) {
+        let scope = match ahead.as_ref().filter(|ahead| ahead.knows(&places)) {
+            Some(ahead) => Scope::Asked(ahead, &places),
+            None => Scope::Places(&places),
+        };
+        if let Err(error) = lockable::refresh(&self.context, scope) {
             // The locks are what they are.
             lockable::tell(&error);
         }

@@ -164,7 +164,7 @@ fn acquire(
     path: &str,
 ) -> Result<Option<(String, Option<String>)>> {
     let repository = found(git)?;
-    let on = repository.git.line(&["symbolic-ref", "--quiet", "HEAD"])?;
+    let on = repository.head()?;
     let on = on.and_then(|name| name.strip_prefix("refs/heads/").map(str::to_owned));
     let place = LockPlace::find(&repository, None, on.as_deref())?;
     let context = Context { cwd: repository.git_dir.clone(), repository, settings };
@@ -172,7 +172,7 @@ fn acquire(
     let branch = locking.branch(None)?;
     let repository = &locking.context.repository;
     let refs = locking.tracking(branch.as_deref());
-    let versions = seen(&repository.git, &refs, locking.on.as_deref(), &[path])?;
+    let versions = seen(&repository.git, &refs, &[path])?;
     let item = Item { path: path.to_owned(), seen: versions.into_iter().flatten().next() };
     let ask = Acquire { items: vec![item], branch, on: locking.meant()?, ..Acquire::default() };
     let mut peer = LockPeer::connect(repository, &locking.place, &locking.context.settings)?;

@@ -217,6 +217,7 @@ impl Remotes {
                 "ranges": parts.items.len(),
                 "chunks": ranged.report.tally.chunks,
                 "chunk_bytes": ranged.report.tally.chunk_bytes,
+                "stored_bytes": ranged.report.tally.stored_bytes,
                 "sent_bytes": ranged.report.wire.0,
                 "received_bytes": ranged.report.wire.1,
             }),

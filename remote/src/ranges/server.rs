@@ -5,9 +5,9 @@
 //! refuses us is left alone for [`REFUSED_FOR`]: asking helpers for a token at each read would be slow, and look like an attack.
 
 use super::{RangeError, Tell, Told};
-use crate::Settings;
 use crate::connect::{chance, dial, netrc_token};
 use crate::retry::pause;
+use crate::{Here, Settings};
 use dits_repo::Git;
 use dits_sync::Address;
 use dits_sync::client::{CONNECT_MAX, Client};
@@ -120,7 +120,7 @@ impl Server {
         let Dialler { git, settings, tell, .. } = dialler;
         for failed in 1.. {
             let within = if failed == 1 { WAIT_MAX } else { CONNECT_MAX };
-            let dialled = dial(git, &self.address, settings, within);
+            let dialled = dial(Here::from(git), &self.address, settings, within);
             let mut state = self.lock();
             match dialled {
                 Ok((client, told)) => {

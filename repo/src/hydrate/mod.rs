@@ -12,6 +12,9 @@
 //! their index entries patched.
 //! A file that is no longer the pointer we left there is somebody else's, and is never touched.
 
+mod copies;
+mod draft;
+mod lanes;
 pub mod leave;
 pub mod plan;
 pub mod settle;

@@ -8,11 +8,13 @@
 use super::{Context, Job, Outcome, Progress};
 use crate::lockable::{self, Scope};
 use crate::{RepoError, Repository, bases};
+use dits_format::pointer::PROBE_BYTES;
 use dits_format::{Oid, Pointer};
 use dits_store::{StoreError, content};
 use std::collections::HashSet;
 use std::collections::hash_map::{Entry, HashMap};
-use std::fs::{self, Metadata};
+use std::fs::{self, File, Metadata};
+use std::io::Read;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
@@ -82,13 +84,19 @@ fn look(worktree: &Path, job: Job, dirs: &mut HashMap<PathBuf, bool>) -> Option<
     if !meta.is_file() || meta.len() != len || unchanged || !is_real(worktree, full.parent()?, dirs) {
         return None;
     }
-    let bytes = fs::read(&full).ok()?;
     let as_left = match &job.pointer {
-        Some(pointer) if job.given => Oid::of(&bytes) == pointer.oid,
-        _ => bytes == text,
+        Some(pointer) if job.given => Oid::of(&fs::read(&full).ok()?) == pointer.oid,
+        _ => holds(&full, &text).ok()?,
     };
     let mode = meta.permissions().mode() & 0o777;
     as_left.then_some(Due { path: job.path, full, pointer: job.pointer, meta, mode })
+}
+
+/// Whether the file is `text` and no more. A text of this length is one read.
+fn holds(path: &Path, text: &[u8]) -> std::io::Result<bool> {
+    let mut found = [0; PROBE_BYTES];
+    let len = File::open(path)?.read(&mut found)?;
+    Ok(found[..len] == *text)
 }
 
 /// Makes lockable files read-only or writable, as the locks of this user say, in what is about to be written.
@@ -124,9 +132,12 @@ pub fn fetch(
 ) -> Result<Vec<Due>, RepoError> {
     let mut whole: HashMap<Oid, bool> = HashMap::new();
     context.store.hold(&due.iter().filter_map(|file| Some(file.pointer.as_ref()?.oid)).collect::<Vec<_>>());
-    for pointer in due.iter().filter_map(|file| file.pointer.as_ref()) {
-        if let Entry::Vacant(unknown) = whole.entry(pointer.oid) {
-            unknown.insert(is_whole(context, &pointer.oid)?);
+    let mut oids: Vec<Oid> = due.iter().filter_map(|file| Some(file.pointer.as_ref()?.oid)).collect();
+    // As they lie in the store: neighbours share frames.
+    oids.sort_by_cached_key(|oid| context.store.whereabouts(oid));
+    for oid in oids {
+        if let Entry::Vacant(unknown) = whole.entry(oid) {
+            unknown.insert(is_whole(context, &oid)?);
         }
     }
     let wanted: Vec<Oid> = whole.iter().filter(|(_, whole)| !**whole).map(|(oid, _)| *oid).collect();

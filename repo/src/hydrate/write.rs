@@ -1,30 +1,26 @@
 //! Rebuilding contents into temporary files, and putting them in place.
 //!
-//! Temporary files are named by [`super::temporary`], which also removes what killed processes left. A content
-//! that is needed at several paths is rebuilt for each: copying is no cheaper than reading its chunks again.
+//! Temporary files are named by [`super::temporary`], which also removes what killed processes left. They are written
+//! by several threads ([`super::lanes`]); a content that is needed at several paths is rebuilt for each, unless the
+//! file system shares blocks ([`super::copies`]): copying is no cheaper than reading its chunks again.
 
+use super::draft::Written;
+use super::lanes::{self, Task};
 use super::plan::Due;
 use super::temporary::Workspace;
-use super::{Context, Outcome, Progress};
+use super::{Context, Outcome, Progress, copies};
 use crate::RepoError;
 use crate::index::{Stat, hydrated_mtime};
-use dits_format::{Binding, Pointer, Proof};
-use dits_store::{ChunkWrite, StoreError, content};
-use std::fs::{self, File, OpenOptions};
-use std::io::{ErrorKind, Write};
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
+use dits_format::Pointer;
+use dits_store::StoreError;
+use std::fs::{self, File};
+use std::io::ErrorKind;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::sync::Mutex;
 use std::time::SystemTime;
 
-const BUFFER_BYTES: usize = 1 << 20;
-
-/// A rebuilt content that waits to be put in place. Removes its file when dropped before that.
-#[derive(Debug)]
-pub struct Written {
-    due: Due,
-    temporary: PathBuf,
-    placed: bool,
-}
+const LOCK: &str = "no holder of the lock panics";
 
 /// A file that has its content.
 #[derive(Debug)]
@@ -37,14 +33,6 @@ pub struct Placed {
     pub stat: Stat,
 }
 
-impl Drop for Written {
-    fn drop(&mut self) {
-        if !self.placed {
-            let _ = fs::remove_file(&self.temporary);
-        }
-    }
-}
-
 /// Rebuilds every file into a temporary one. They are there as long as the workspace is. Files of which a chunk
 /// was not there after all come back.
 pub fn write_all(
@@ -52,95 +40,35 @@ pub fn write_all(
     workspace: &mut Workspace,
     ready: Vec<Due>,
     outcome: &mut Outcome,
-    observe: &mut dyn FnMut(Progress),
+    observe: &mut (dyn FnMut(Progress) + Send),
 ) -> Result<(Vec<Written>, Vec<Due>), RepoError> {
     let mtime = hydrated_mtime(&context.repository.index, SystemTime::now());
     // Without an index there is nothing to be racy with.
     let mtime = mtime.unwrap_or_else(|_| SystemTime::now());
     let bytes_total = ready.iter().filter_map(|file| Some(file.pointer.as_ref()?.size)).sum();
     context.store.make_room(context.repository.worktree()?, bytes_total)?;
-    let mut bytes = 0;
+    let progress = Mutex::new((0, observe));
+    let count = |part: u64| {
+        let (bytes, observe) = &mut *progress.lock().expect(LOCK);
+        *bytes += part;
+        observe(Progress::Write { bytes: *bytes, bytes_total });
+    };
+    let name = |(number, due)| Task { number, temporary: workspace.name(&due), due };
+    let tasks: Vec<Task> = ready.iter().cloned().enumerate().map(name).collect();
+    let (firsts, copies) = copies::apart(tasks);
+    let mut done = lanes::write(context.store, firsts, mtime, &count);
+    let rest = copies::clone_all(&mut done, copies, mtime, &count);
+    done.extend(lanes::write(context.store, rest, mtime, &count));
+    done.sort_unstable_by_key(|(number, _)| *number);
     let (mut written, mut torn) = (Vec::with_capacity(ready.len()), Vec::new());
-    for due in ready {
-        let temporary = workspace.name(&due);
-        let again = due.clone();
-        let mut count = |part: u64| {
-            bytes += part;
-            observe(Progress::Write { bytes, bytes_total });
-        };
-        match write_one(context, due, temporary, mtime, &mut count) {
+    for ((_, done), due) in done.into_iter().zip(ready) {
+        match done {
             Ok(Some(file)) => written.push(file),
-            Ok(None) | Err(RepoError::Store(StoreError::Missing { .. })) => torn.push(again),
-            Err(error) => outcome.failed.push((again.path, error)),
+            Ok(None) | Err(RepoError::Store(StoreError::Missing { .. })) => torn.push(due),
+            Err(error) => outcome.failed.push((due.path, error)),
         }
     }
     Ok((written, torn))
-}
-
-/// `None` when the content is not here.
-fn write_one(
-    context: &Context<'_>,
-    due: Due,
-    temporary: PathBuf,
-    mtime: SystemTime,
-    count: &mut dyn FnMut(u64),
-) -> Result<Option<Written>, RepoError> {
-    let (mode, pointer) = (due.mode, due.pointer.clone());
-    let mut open = OpenOptions::new();
-    let file = open.write(true).create(true).truncate(true).mode(0o600).open(&temporary);
-    let file = file.map_err(RepoError::io("create", &temporary))?;
-    let written = Written { due, temporary, placed: false };
-    let path = written.temporary.clone();
-    if let Some(pointer) = &pointer {
-        let oid = pointer.oid;
-        let Some(known) = content::find(context.store, &oid)? else { return Ok(None) };
-        let mut out = Buffered { file: &file, buffer: Vec::new() };
-        let rebuilt = content::rebuild::<RepoError>(context.store, &known.manifest, &mut |part| {
-            count(part.len() as u64);
-            out.write(part).map_err(RepoError::io("write", &path))
-        });
-        if let Err(RepoError::Store(StoreError::Mismatch { .. })) = &rebuilt {
-            // Intact chunks of something else: never to be taken for this content again.
-            refute(context, known.binding)?;
-        }
-        rebuilt?;
-        out.flush().map_err(RepoError::io("write", &path))?;
-    }
-    fs::set_permissions(&path, fs::Permissions::from_mode(mode))
-        .map_err(RepoError::io("set the mode of", &path))?;
-    file.set_modified(mtime).map_err(RepoError::io("set the time of", &path))?;
-    Ok(Some(written))
-}
-
-fn refute(context: &Context<'_>, binding: Binding) -> Result<(), RepoError> {
-    let mut batch = context.store.batch()?;
-    batch.bind(Binding { proof: Proof::Refuted, ..binding });
-    Ok(batch.commit().map(drop)?)
-}
-
-/// Gathers small chunks into large writes; large ones go straight through.
-struct Buffered<'a> {
-    file: &'a File,
-    buffer: Vec<u8>,
-}
-
-impl Buffered<'_> {
-    fn write(&mut self, part: &[u8]) -> std::io::Result<()> {
-        if self.buffer.len() + part.len() > BUFFER_BYTES {
-            self.flush()?;
-        }
-        if part.len() >= BUFFER_BYTES / 2 {
-            return self.file.write_all(part);
-        }
-        self.buffer.extend_from_slice(part);
-        Ok(())
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        self.file.write_all(&self.buffer)?;
-        self.buffer.clear();
-        Ok(())
-    }
 }
 
 /// Renames all files over their pointers, unless those changed meanwhile.
@@ -174,17 +102,17 @@ fn place(file: &mut Written) -> Result<Option<Stat>, RepoError> {
     if !fs::symlink_metadata(target).is_ok_and(|now| same(&now, &file.due.meta)) {
         return Ok(None);
     }
-    let mut before = look(&file.temporary)?;
     let mut renamed = fs::rename(&file.temporary, target);
     if renamed.as_ref().is_err_and(|error| error.kind() == ErrorKind::CrossesDevices) {
         file.temporary = copy_beside(target, &file.temporary).map_err(RepoError::io("write", target))?;
-        before = look(&file.temporary)?;
+        file.meta = look(&file.temporary)?;
         renamed = fs::rename(&file.temporary, target);
     }
     renamed.map_err(RepoError::io("write", target))?;
     file.placed = true;
     let now = look(target)?;
     // Somebody who replaced it at once has a modified file, and Git must see that.
+    let before = &file.meta;
     let ours = (now.ino(), now.len(), now.mtime()) == (before.ino(), before.len(), before.mtime());
     Ok(ours.then(|| Stat::from_metadata(&now)))
 }

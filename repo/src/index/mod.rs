@@ -13,7 +13,7 @@
 //! - the index keeps its modification time, because Git's guard against "racy" entries depends on it.
 //!
 //! [`layout`] walks the entries, [`patch`](mod@patch) changes bytes, [`stat`] and [`gitid`] hold the small
-//! values; all four are pure. [`file`] is the only part that touches the disk.
+//! values; all four are pure. [`file`] and [`mod@names`] touch the disk.
 //!
 //! Units: sizes in bytes, times in seconds and nanoseconds since 1970, all cut to 32 bits as Git cuts them.
 //! Failure: a damaged or unknown index gives an [`IndexError`] and is left alone; the files then show up as
@@ -25,6 +25,7 @@ pub mod file;
 pub mod fill;
 pub mod gitid;
 pub mod layout;
+pub mod names;
 pub mod patch;
 pub mod stat;
 pub mod touch;
@@ -35,6 +36,7 @@ pub use file::{hydrated_mtime, update};
 pub use fill::fill;
 pub use gitid::{HashKind, blob_id};
 pub use layout::{Entry, Summary, walk};
+pub use names::names;
 pub use patch::{Change, OtherContent, Outcome, PointerSize, patch, set_sizes};
 pub use stat::{Stat, munge_size};
 pub use touch::{Recorded, recorded, set_ctimes};

@@ -121,7 +121,10 @@ pub fn freed(repository: &Repository, paths: &[Vec<u8>]) -> Result<Chosen, RepoE
     Chosen::new(repository, free.map(|path| (path.clone(), Access::Writable)))
 }
 
-fn by_locks(repository: &Repository, lockable: impl Iterator<Item = Vec<u8>>) -> Result<Chosen, RepoError> {
+pub(super) fn by_locks(
+    repository: &Repository,
+    lockable: impl Iterator<Item = Vec<u8>>,
+) -> Result<Chosen, RepoError> {
     let cache = LockCache::load(repository)?;
     let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
     let own = Places::of_locks(cache.own(), now);

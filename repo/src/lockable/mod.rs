@@ -12,13 +12,15 @@
 //! - where nothing mentions `lockable`, nothing is asked of Git ([`mention`]).
 
 pub mod access;
+pub mod ahead;
 pub mod choose;
 pub mod flip;
 pub mod mention;
 pub mod places;
 
 pub use access::Access;
-pub use choose::Chosen;
+pub use ahead::Ahead;
+pub use choose::{Chosen, is_on};
 pub use flip::{Flipped, flip};
 pub use mention::is_mentioned;
 pub use places::Places;
@@ -38,6 +40,8 @@ pub enum Scope<'a> {
     Unmanaged(&'a [Vec<u8>]),
     /// Whatever is at these places: their locks came or went.
     Places(&'a [LockPath]),
+    /// The same, where Git has been asked already.
+    Asked(&'a Ahead, &'a [LockPath]),
     /// These paths, as far as they are lockable no more: they become writable.
     Freed(&'a [Vec<u8>]),
 }
@@ -67,6 +71,7 @@ pub fn chosen(repository: &Repository, scope: Scope<'_>) -> Result<Chosen, RepoE
         Scope::Unmanaged(paths) => choose::of_paths(repository, paths, true),
         Scope::Freed(paths) => choose::freed(repository, paths),
         Scope::Places(places) => choose::of_paths(repository, &at_places(repository, places)?, false),
+        Scope::Asked(ahead, places) => choose::by_locks(repository, ahead.files(places)),
     }
 }
 

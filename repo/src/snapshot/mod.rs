@@ -17,7 +17,7 @@ mod convert;
 pub use convert::place as converted_file;
 
 use crate::tracked::split_tab;
-use crate::{Git, RepoError, catfile, partial, repository};
+use crate::{Config, Git, RepoError, catfile, partial};
 use dits_format::Oid;
 use dits_format::limits::POINTER_BYTES_MAX;
 use dits_format::pointer::{Parsed, parse};
@@ -93,8 +93,7 @@ impl Listed {
 /// # Errors
 /// When Git cannot answer, objects are missing, or a path is none.
 pub fn of(git: &Git, commit: &str, converted: &Path) -> Result<Snapshot, RepoError> {
-    let out = git.run(&["config", "--list", "-z"])?;
-    let config = repository::parse_config(&out);
+    let config = Config::read(git)?.into_values();
     let mut listed = list(git, commit)?;
     if config.get("core.symlinks").is_some_and(|value| crate::settings::parse_bool(value) == Some(false)) {
         let links = listed.iter_mut().filter(|entry| entry.mode == 0o120_000);

@@ -57,9 +57,19 @@ impl Pattern {
 
 /// Those of a repository, in order. What is no pattern there, written by hand, is passed over.
 pub(crate) async fn read(git: &Git, repository: &Path) -> io::Result<Vec<Pattern>> {
+    if !may_name_some(&std::fs::read(repository.join("config"))?) {
+        return Ok(Vec::new());
+    }
     let (_, out) = git.run(Some(repository), &["config", "--get-all", KEY]).await?;
     let texts = String::from_utf8_lossy(&out).into_owned();
     Ok(texts.lines().filter_map(|text| Pattern::parse(text).ok()).take(LOCK_BRANCHES_MAX).collect())
+}
+
+/// Whether Git may find the key with a configuration file like this. What is said elsewhere is named by a word here.
+fn may_name_some(config: &[u8]) -> bool {
+    let config = config.to_ascii_lowercase();
+    let has = |word: &[u8]| config.windows(word.len()).any(|part| part == word);
+    [&b"lockbranch"[..], b"include", b"worktreeconfig"].iter().any(|word| has(word))
 }
 
 /// Sets those of a repository.
@@ -99,6 +109,16 @@ mod tests {
         ] {
             let branch = Branch::parse(name).unwrap();
             assert_eq!(Pattern::parse(pattern).unwrap().fits(&branch), fits, "{pattern} {name}");
+        }
+    }
+
+    #[test]
+    fn git_is_asked_where_a_file_may_name_some() {
+        assert!(!may_name_some(b"[core]\n\tbare = true\n[dits]\n\tother = 1\n"));
+        for text in
+            ["[dits]\n\tlockBranch = main\n", "[Include]\npath=x\n", "[extensions]\n\tworktreeConfig = 1\n"]
+        {
+            assert!(may_name_some(text.as_bytes()), "{text}");
         }
     }
 

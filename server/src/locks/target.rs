@@ -8,6 +8,7 @@ use super::{branches, tip};
 use crate::git::Git;
 use crate::repositories::exists;
 use dits_lock::Branch;
+use dits_repo::head;
 use std::io;
 use std::path::Path;
 
@@ -59,8 +60,14 @@ pub(crate) async fn target(
             (None, on) => Ok(Branch::parse(on.unwrap_or(USUAL))?),
         };
     }
-    let (_, head) = git.run(Some(repository), &["symbolic-ref", "HEAD"]).await?;
-    let head = Branch::parse(String::from_utf8_lossy(&head).trim_end())?;
+    let head = match head::in_folder(repository).flatten() {
+        Some(head) => head,
+        None => {
+            let (_, head) = git.run(Some(repository), &["symbolic-ref", "HEAD"]).await?;
+            String::from_utf8_lossy(&head).trim_end().to_owned()
+        }
+    };
+    let head = Branch::parse(&head)?;
     let known = branches::read(git, repository).await?;
     // Best first. HEAD counts before it is born.
     let on = on.and_then(|on| Branch::parse(on).ok()).filter(|on| known.iter().any(|known| known.fits(on)));

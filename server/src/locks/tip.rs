@@ -5,6 +5,7 @@
 
 use crate::git::Git;
 use dits_lock::{Branch, Change, LockPath};
+use dits_repo::blobs_at;
 use std::collections::HashMap;
 use std::io;
 use std::path::Path;
@@ -22,7 +23,7 @@ pub(super) async fn objects(git: &Git, folder: &Path, names: &[String]) -> io::R
         return Ok(Vec::new());
     }
     let mut command = git.command(&[]);
-    command.arg("--git-dir").arg(folder).args(["cat-file", "--batch-check=%(objectname)"]);
+    command.arg("--git-dir").arg(folder).args(["cat-file", "--batch-check=%(objectname)", "--buffer"]);
     let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
     let mut stdin = child.stdin.take().ok_or(io::ErrorKind::BrokenPipe)?;
     let input = names.iter().flat_map(|name| [name, "\n"]).collect::<String>();
@@ -47,8 +48,24 @@ pub(super) async fn files(
     branch: &Branch,
     paths: impl Iterator<Item = &LockPath>,
 ) -> io::Result<Vec<Option<String>>> {
-    let names: Vec<String> = paths.map(|path| at(&branch.full(), path)).collect();
-    objects(git, folder, &names).await
+    let paths: Vec<&LockPath> = paths.collect();
+    if paths.len() < blobs_at::MANY {
+        let names: Vec<String> = paths.into_iter().map(|path| at(&branch.full(), path)).collect();
+        return objects(git, folder, &names).await;
+    }
+    let Some(tip) = objects(git, folder, &[branch.full()]).await?.pop().flatten() else {
+        return Ok(vec![None; paths.len()]);
+    };
+    let mut ids = Vec::with_capacity(paths.len());
+    for some in paths.chunks(blobs_at::ASKED_MAX) {
+        let mut ask = [&blobs_at::ASK[..], &[&tip, "--"]].concat();
+        ask.extend(some.iter().map(|path| path.as_str()));
+        let (status, out) = git.run(Some(folder), &ask).await?;
+        let found = blobs_at::parse(&out).filter(|_| status.success());
+        let mut found = found.ok_or_else(|| io::Error::other("git ls-tree failed"))?;
+        ids.extend(some.iter().map(|path| found.remove(path.as_str().as_bytes())));
+    }
+    Ok(ids)
 }
 
 /// Whether changes of places are in branches: the commit is, or the branch has that very file, or that very folder.

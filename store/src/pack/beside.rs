@@ -10,6 +10,7 @@
 //! user adds goes to the store itself, which nobody evicts.
 
 use super::layout::Role;
+use super::merge::Upkeep;
 use super::packs::is_gone;
 use super::refresh::Depth;
 use super::{LOCK, PackStore};
@@ -31,6 +32,8 @@ pub struct Options {
     pub alternates: Vec<PathBuf>,
     /// Folder and largest size of the cache (0: no limit). One that cannot be used is passed over.
     pub cache: Option<(PathBuf, u64)>,
+    /// Who does large merges of packs and segments, here and in the cache.
+    pub upkeep: Upkeep,
 }
 
 /// See the file head.
@@ -46,12 +49,12 @@ pub struct Beside {
 impl PackStore {
     /// Opens the store in `dir` as [`PackStore::open`], with what shall stand beside it.
     pub fn open_with(dir: &Path, options: &Options) -> Result<PackStore, StoreError> {
-        let store = PackStore::open_as(dir, Role::Store, options.modes)?;
+        let store = PackStore::open_as(dir, Role::Store, options.modes)?.with_upkeep(options.upkeep);
         let look = |dir: &PathBuf| PackStore::look(dir, Role::Store).ok().flatten();
         let mut near: Vec<PackStore> = options.alternates.iter().filter_map(look).collect();
         let cache = options.cache.as_ref();
         let cache = cache.and_then(|(dir, cap)| Cache::open(dir, *cap, options.modes).ok()).map(Arc::new);
-        near.extend(cache.iter().map(|cache| cache.store().clone()));
+        near.extend(cache.iter().map(|cache| cache.store().clone().with_upkeep(options.upkeep)));
         Ok(store.with(Beside { near, cache, reserve: options.reserve, unreadable: Mutex::default() }))
     }
 
@@ -91,6 +94,11 @@ impl PackStore {
         let (near, cache) = (near.collect(), cache.clone());
         let reserve = self.beside.reserve;
         cache.store().with(Beside { near, cache: Some(cache.clone()), reserve, unreadable: Mutex::default() })
+    }
+
+    /// This store and those beside it.
+    pub(super) fn stores(&self) -> impl Iterator<Item = &PackStore> {
+        [self].into_iter().chain(&self.beside.near)
     }
 
     /// The cache beside this store.
@@ -139,6 +147,11 @@ impl Beside {
         let is_known_bad = |number| self.unreadable.lock().expect(LOCK).contains(&(number, *id));
         let near = self.near.iter().enumerate();
         near.filter(move |(number, near)| near.keeps(id) && !is_known_bad(*number))
+    }
+
+    /// The same, for those to whom their numbers say nothing.
+    pub(super) fn keeping<'a>(&'a self, id: &'a ChunkId) -> impl Iterator<Item = &'a PackStore> {
+        self.keepers(id).map(|(_, near)| near)
     }
 
     pub(super) fn read(&self, id: &ChunkId, out: &mut Vec<u8>) -> Option<Kind> {

@@ -275,3 +275,7 @@ pub fn find_bindings(snapshot: &Snapshot, oid: &Oid) -> Vec<Binding> {
     let found = snapshot.iter().map(|indexed| indexed.segment.find_bindings(oid).into_iter());
     merged(found.collect(), |binding| binding.manifest).collect()
 }
+
+#[cfg(test)]
+#[path = "indexed_tests.rs"]
+mod tests;

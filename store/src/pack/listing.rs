@@ -190,3 +190,85 @@ fn listed(entry: &DirEntry, known: &[Listed]) -> std::io::Result<Option<Listed>>
     let written = meta.modified()?.duration_since(UNIX_EPOCH).unwrap_or_default();
     Ok(Some(Listed { id, bytes: meta.len(), written: u64::try_from(written.as_nanos()).unwrap_or(u64::MAX) }))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Modes;
+    use crate::pack::layout::Role;
+    use std::fs::File;
+
+    fn id(number: u16) -> PackId {
+        PackId(*blake3::hash(&number.to_le_bytes()).as_bytes())
+    }
+
+    fn add(layout: &Layout, number: u16) {
+        let id = id(number);
+        fs::create_dir_all(layout.pack_dir(&id)).unwrap();
+        fs::write(layout.pack(&id), [0; 7]).unwrap();
+        age(&layout.pack_dir(&id));
+    }
+
+    /// So that it counts as settled.
+    fn age(dir: &Path) {
+        File::open(dir).unwrap().set_modified(UNIX_EPOCH + Duration::from_secs(1_000_000)).unwrap();
+    }
+
+    fn looked(layout: &Layout) -> (Listing, usize) {
+        let mut listing = Listing::default();
+        listing.look(layout).unwrap();
+        let read = listing.read;
+        (listing, read)
+    }
+
+    #[test]
+    fn a_new_process_reads_only_folders_that_changed_since_they_were_written_down() {
+        let dir = tempfile::tempdir().unwrap();
+        let layout = Layout::open(dir.path(), Role::Store, Modes::default()).unwrap();
+        (0..2000).for_each(|number| add(&layout, number));
+        assert_eq!(looked(&layout).1, 2000, "not worth a file");
+        assert!(!dir.path().join("listed").exists());
+        (2000..2200).for_each(|number| add(&layout, number));
+        assert_eq!(looked(&layout).0.packs().count(), 2200);
+        let (known, read) = looked(&layout);
+        assert_eq!((known.packs().count(), read), (2200, 0), "nothing was read");
+        assert!(known.packs().all(|pack| pack.bytes == 7));
+
+        add(&layout, 5000);
+        fs::remove_file(layout.pack(&id(3))).unwrap();
+        age(&layout.pack_dir(&id(3)));
+        let (now, read) = looked(&layout);
+        assert!(now.has(&id(5000)) && !now.has(&id(3)) && read < 60, "two folders: {read}");
+
+        fs::write(dir.path().join("listed"), b"DITSLIST damaged").unwrap();
+        assert!(looked(&layout).0.packs().eq(now.packs()));
+        assert!(listed::decode(&fs::read(dir.path().join("listed")).unwrap()).is_ok(), "made anew");
+    }
+
+    #[test]
+    fn a_store_copied_with_its_times_is_read_anew() {
+        let dir = tempfile::tempdir().unwrap();
+        let layout = Layout::open(&dir.path().join("a"), Role::Store, Modes::default()).unwrap();
+        (0..2200).for_each(|number| add(&layout, number));
+        drop(looked(&layout));
+        let copy = Layout::open(&dir.path().join("b"), Role::Store, Modes::default()).unwrap();
+        (1..2200).for_each(|number| add(&copy, number));
+        fs::copy(layout.root.join("listed"), copy.root.join("listed")).unwrap();
+        assert!(!looked(&copy).0.has(&id(0)), "as old as the folder that had it");
+    }
+
+    #[test]
+    fn the_generation_rises_with_other_packs_and_not_with_another_look() {
+        let dir = tempfile::tempdir().unwrap();
+        let layout = Layout::open(dir.path(), Role::Store, Modes::default()).unwrap();
+        add(&layout, 1);
+        let (mut listing, _) = looked(&layout);
+        let first = listing.generation();
+        listing.forget();
+        listing.look(&layout).unwrap();
+        assert_eq!(listing.generation(), first);
+        add(&layout, 2);
+        listing.look(&layout).unwrap();
+        assert!(listing.generation() > first);
+    }
+}

@@ -33,6 +33,7 @@ mod refresh;
 mod remove;
 mod repack;
 mod rewrite;
+mod runs;
 mod segments;
 mod sweep;
 mod sys;
@@ -45,10 +46,11 @@ pub use lease::{Alone, Lease};
 pub use merge::Upkeep;
 pub use remove::Tell;
 pub use repack::RepackPlan;
+pub use runs::Whereabouts;
 pub use sweep::{PackInfo, Quiet};
 pub use trash::Trash;
 
-use crate::{Batch, ChunkPrune, ChunkRead, ChunkWrite, Encoded, Forgotten, Item, Modes, StoreError};
+use crate::{Batch, ChunkPrune, ChunkRead, ChunkWrite, Encoded, Forgotten, Item, Modes, Part, StoreError};
 use dits_format::pack::{Entry, Frame};
 use dits_format::segment::Location;
 use dits_format::{Binding, ChunkId, Kind, Oid, PackId, Proof};
@@ -259,6 +261,10 @@ impl ChunkRead for PackStore {
             }
         }
         Ok(self.read_bytes(id)?.map(|(kind, bytes)| (kind, Encoded::raw(bytes))))
+    }
+
+    fn read_run(&self, parts: &[Part], out: &mut [u8]) -> usize {
+        self.run(parts, out)
     }
 
     fn bindings(&self, oid: &Oid) -> Result<Vec<Binding>, StoreError> {

@@ -3,7 +3,7 @@
 //! Packs are opened when first needed and at most [`OPEN_PACKS_MAX`] stay open. A chunk of a raw frame is
 //! one `pread`; so is one alone in a compressed frame. A frame of several is decompressed whole and the last
 //! [`FRAMES_MAX`] are kept, because neighbours are mostly asked for together. Every chunk is hashed before it leaves,
-//! but for [`Packs::read_encoded`]. When the bytes at
+//! but for [`Packs::read_encoded`] and what [`super::runs`] reads. When the bytes at
 //! the given location are wrong the footer is asked, since the index is only a copy of it; only then is the
 //! chunk `Corrupt`. A pack without an intact footer is `File`, a pack that is gone is an `Io` of kind
 //! `NotFound`: the caller looks at the index again.
@@ -61,7 +61,8 @@ impl Pack {
         Ok(footer)
     }
 
-    fn read_at(&self, out: &mut [u8], offset: u64) -> Result<(), StoreError> {
+    /// Fills `out` from the file.
+    pub fn read_at(&self, out: &mut [u8], offset: u64) -> Result<(), StoreError> {
         self.file.read_exact_at(out, offset).map_err(StoreError::io("read", &self.path))
     }
 }
@@ -151,7 +152,9 @@ impl Packs {
         let (from, codec, plain_bytes) = (u64::from(entry.offset), frame.codec, entry.bytes);
         let stored = match codec {
             Codec::Raw if from + u64::from(plain_bytes) <= u64::from(frame.plain_bytes) => plain_bytes,
-            Codec::Zstd if is_alone(entry, frame) && frame.stored_bytes < plain_bytes => frame.stored_bytes,
+            Codec::Zstd if is_alone(entry.offset, entry.bytes, frame) && frame.stored_bytes < plain_bytes => {
+                frame.stored_bytes
+            }
             _ => return Ok(None),
         };
         let mut bytes = vec![0; stored as usize];
@@ -175,7 +178,7 @@ impl Packs {
                 out.resize(len, 0);
                 pack.read_at(out, frame.offset + u64::from(entry.offset))
             }
-            Codec::Zstd if is_alone(entry, frame) => decompressed(pack, frame, out),
+            Codec::Zstd if is_alone(entry.offset, entry.bytes, frame) => decompressed(pack, frame, out),
             Codec::Zstd => self.plain(pack, entry.frame, frame).map(|plain| {
                 out.clear();
                 out.extend_from_slice(&plain[from..from + len]);
@@ -194,7 +197,7 @@ impl Packs {
     }
 
     /// A compressed frame, decompressed; `InvalidData` when that fails.
-    fn plain(&self, pack: &Pack, number: u32, frame: &Frame) -> Result<Arc<Vec<u8>>, StoreError> {
+    pub fn plain(&self, pack: &Pack, number: u32, frame: &Frame) -> Result<Arc<Vec<u8>>, StoreError> {
         let key = (pack.id, number);
         {
             let mut frames = self.frames.lock().expect(LOCK);
@@ -216,8 +219,8 @@ impl Packs {
 }
 
 /// Whether a chunk has its frame to itself.
-fn is_alone(entry: &Entry, frame: &Frame) -> bool {
-    entry.offset == 0 && entry.bytes == frame.plain_bytes
+pub fn is_alone(offset: u32, bytes: u32, frame: &Frame) -> bool {
+    offset == 0 && bytes == frame.plain_bytes
 }
 
 /// Replaces `out` by what a compressed frame holds; `InvalidData` when it cannot be decompressed.

@@ -118,3 +118,40 @@ impl PackStore {
         old.iter().try_for_each(remove).map(|()| true)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{ChunkRead, ChunkWrite};
+    use dits_format::limits::SEGMENT_VERIFY_BYTES_MAX;
+    use dits_format::{ChunkId, Kind};
+    use std::fs;
+
+    /// A wrong bit in an id puts it out of order: merged as it is, whole runs of chunks would be lost to lookups.
+    #[test]
+    fn a_damaged_large_segment_is_not_merged_but_made_anew() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = PackStore::open(dir.path()).unwrap();
+        let mut batch = store.batch().unwrap();
+        let put = |n: u64| {
+            let id = ChunkId::of(Kind::Data, &n.to_le_bytes());
+            batch.put(id, Kind::Data, &n.to_le_bytes()).map(|_| id).unwrap()
+        };
+        let ids: Vec<ChunkId> = (0..50_000u64).map(put).collect();
+        batch.commit().unwrap();
+        let name = store.snapshot()[0].name.clone().unwrap();
+        let path = store.segment_path(&name);
+        let mut bytes = fs::read(&path).unwrap();
+        assert!(bytes.len() > SEGMENT_VERIFY_BYTES_MAX, "nobody hashes it when it is opened");
+        // A record early in the file that now seems to come late.
+        bytes[16 + 48 * 1000] ^= 0x80;
+        fs::remove_file(&path).unwrap();
+        fs::write(&path, bytes).unwrap();
+        let store = PackStore::open(dir.path()).unwrap();
+        assert_eq!(store.snapshot()[0].name.as_ref(), Some(&name), "it is in use");
+        store.reindex(&HashSet::new(), |_| false, |_| true).unwrap();
+        assert!(ids.iter().all(|id| store.keeps(id)));
+        let store = PackStore::open(dir.path()).unwrap();
+        assert!(ids.iter().all(|id| store.has(id).unwrap()));
+    }
+}

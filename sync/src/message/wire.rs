@@ -1,6 +1,7 @@
 //! The bytes of messages. Every count is checked against its limit and against the bytes that are really there
 //! before memory is taken.
 
+use super::chunks::{Piece, take_chunks, take_nodes};
 use super::fields::{
     put_bits, put_count, put_long_string, put_optional_id, put_string, repeat, take_bits, take_bool,
     take_long_string, take_optional_id, take_string,
@@ -26,30 +27,31 @@ impl Message {
 
     /// The same in parts, to be sent one behind the other: chunks are not copied.
     pub fn parts(&self) -> Vec<Bytes> {
-        let (mut out, chunks) = (vec![0; 4], self.chunks());
-        match chunks {
-            Some((kind, chunks)) => put_count(&mut out, kind, chunks.len()),
+        let (mut out, pieces) = (vec![0; 4], self.pieces());
+        match &pieces {
+            Some((kind, pieces)) => put_count(&mut out, *kind, pieces.len()),
             None => self.encode_body(&mut out),
         }
-        let chunks = chunks.map_or(&[][..], |(_, chunks)| chunks);
-        let chunk_bytes: usize = chunks.iter().map(|chunk| chunk.len() + 4).sum();
-        let len = out.len() - 4 + chunk_bytes;
+        let pieces = pieces.map_or(Vec::new(), |(_, pieces)| pieces);
+        let first = out.len();
+        let heads: Vec<usize> = pieces.iter().map(|piece| piece.put_head(&mut out)).collect();
+        let len = out.len() - 4 + pieces.iter().map(|piece| piece.bytes().len()).sum::<usize>();
         debug_assert!(len <= MESSAGE_BYTES_MAX, "senders keep within the limit");
         out[..4].copy_from_slice(&(len as u32).to_le_bytes());
-        chunks.iter().for_each(|chunk| out.extend_from_slice(&(chunk.len() as u32).to_le_bytes()));
-        // The head has all lengths in a row; each but the first goes to its chunk.
-        let mut heads = Bytes::from(out);
-        let mut lens = heads.split_off(heads.len() - 4 * chunks.len());
-        let chunks = chunks.iter().flat_map(|chunk| [lens.split_to(4), chunk.clone()]);
-        std::iter::once(heads).chain(chunks).collect()
+        // All heads are in a row; each goes to its piece.
+        let mut start = Bytes::from(out);
+        let mut rest = start.split_off(first);
+        let pieces = pieces.iter().zip(heads);
+        let pieces = pieces.flat_map(|(piece, head)| [rest.split_to(head), piece.bytes().clone()]);
+        std::iter::once(start).chain(pieces).collect()
     }
 
-    /// The chunks, if it is made of them, and its type.
-    fn chunks(&self) -> Option<(u8, &[Bytes])> {
+    /// The chunks or nodes, if it is made of them, and its type.
+    fn pieces(&self) -> Option<(u8, Vec<Piece<'_>>)> {
         match self {
-            Message::Chunks(chunks) => Some((10, chunks)),
-            Message::Early(chunks) => Some((13, chunks)),
-            Message::Nodes(nodes) => Some((18, nodes)),
+            Message::Chunks(chunks) => Some((10, chunks.iter().map(Piece::Chunk).collect())),
+            Message::Early(chunks) => Some((13, chunks.iter().map(Piece::Chunk).collect())),
+            Message::Nodes(nodes) => Some((18, nodes.iter().map(Piece::Node).collect())),
             _ => None,
         }
     }
@@ -110,6 +112,10 @@ impl Message {
             Message::Lack(ids) => {
                 put_count(out, 15, ids.len());
                 ids.iter().for_each(|id| out.extend_from_slice(&id.0));
+            }
+            Message::Wrong(id) => {
+                out.push(25);
+                out.extend_from_slice(&id.0);
             }
             Message::Again(oids) => {
                 put_count(out, 16, oids.len());
@@ -229,7 +235,7 @@ fn decode_extras(kind: u8, fields: &mut Fields<'_>, body: &Bytes) -> Result<Mess
             end: fields.u64()?,
             tree: take_bool(fields)?,
         },
-        18 => Message::Nodes(take_chunks(fields, body)?),
+        18 => Message::Nodes(take_nodes(fields, body)?),
         19 => Message::FilterAsk { epoch: fields.u64()?, most: fields.u32()? },
         20 => {
             let (epoch, last) = (fields.u64()?, take_bool(fields)?);
@@ -244,6 +250,7 @@ fn decode_extras(kind: u8, fields: &mut Fields<'_>, body: &Bytes) -> Result<Mess
             let len = fields.count("bytes about locks", LOCKS_PART_BYTES_MAX, 1)?;
             Message::Locks { part: fields.take(len)?.to_vec(), last }
         }
+        25 => Message::Wrong(ChunkId(fields.array()?)),
         _ => return Err(fields.invalid("unknown type")),
     })
 }
@@ -257,14 +264,6 @@ fn reason(code: u8) -> Option<Reason> {
 fn take_oids(fields: &mut Fields<'_>) -> Result<Vec<Oid>, FormatError> {
     let count = fields.count("contents of a message", CONTENTS_MAX, 32)?;
     repeat(fields, count, |f| Ok(Oid(f.array()?)))
-}
-
-fn take_chunks(fields: &mut Fields<'_>, body: &Bytes) -> Result<Vec<Bytes>, FormatError> {
-    let count = fields.count("chunks of a message", MESSAGE_BYTES_MAX, 4)?;
-    repeat(fields, count, |fields| {
-        let len = fields.count("chunk", CHUNK_BYTES_MAX, 1)?;
-        Ok(body.slice_ref(fields.take(len)?))
-    })
 }
 
 fn encode_hello(hello: &Hello, out: &mut Vec<u8>) {

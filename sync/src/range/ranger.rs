@@ -9,7 +9,7 @@ use crate::message::Message;
 use crate::wishes::Wishes;
 use bytes::Bytes;
 use dits_format::{ChunkId, Kind, Manifest, Oid};
-use dits_store::StoreError;
+use dits_store::{Encoded, StoreError};
 use std::collections::VecDeque;
 use std::ops::Range;
 use std::time::Duration;
@@ -173,16 +173,18 @@ impl<L: Land> Ranger<L> {
         }
     }
 
-    fn chunks(&mut self, chunks: Vec<Bytes>) -> Result<(), SyncError> {
-        for chunk in chunks {
+    fn chunks(&mut self, chunks: Vec<Encoded>) -> Result<(), SyncError> {
+        for encoded in chunks {
             let Some(Coming::Chunks { way, next }) = self.coming.take() else {
                 return Err(SyncError::Protocol("a chunk that nobody needs"));
             };
-            if chunk.len() as u64 != next.bytes || ChunkId::of(Kind::Data, &chunk) != next.id {
-                return Err(SyncError::WrongChunk { id: next.id });
-            }
+            let chunk = Some(&encoded).filter(|encoded| u64::from(encoded.plain_bytes) == next.bytes);
+            let chunk = chunk.and_then(|encoded| encoded.decode().ok());
+            let chunk = chunk.filter(|chunk| ChunkId::of(Kind::Data, chunk) == next.id);
+            let chunk = chunk.ok_or(SyncError::WrongChunk { id: next.id })?;
             self.tally.chunks += 1;
             self.tally.chunk_bytes += next.bytes;
+            self.tally.stored_bytes += encoded.bytes.len() as u64;
             if !self.land.chunk(way.part_of(&next), &chunk)? {
                 return Err(SyncError::Stopped);
             }

@@ -3,14 +3,13 @@
 //! What is sent unasked, or described before it is known to be wanted, is counted against its budget here.
 
 use super::describe::{Describing, Draft};
-use super::{CHUNKS_BYTES_TARGET, Hint, Offered, Outgoing, Sender, not_here};
-use crate::descent::read_bytes;
+use super::{CHUNKS_BYTES_TARGET, Hint, Offered, Outgoing, Sender, not_here, weight};
+use crate::descent::read_encoded;
 use crate::machine::SyncError;
 use crate::message::Message;
-use bytes::Bytes;
 use dits_format::Kind;
 use dits_format::tree::Entry;
-use dits_store::content;
+use dits_store::{Encoded, content};
 
 /// Contents described in one offer.
 const OFFER_CONTENTS_MAX: usize = 1024;
@@ -86,13 +85,13 @@ impl Sender {
     }
 
     /// The chunks of an edit, when all of them can go ahead of the offer: less would not save the round trip.
-    fn edit_goes_ahead(&mut self, new: Vec<Entry>) -> Vec<Bytes> {
+    fn edit_goes_ahead(&mut self, new: Vec<Entry>) -> Vec<Encoded> {
         let fits = new.iter().map(|entry| entry.bytes).sum::<u64>() <= self.early_left;
         if fits { new.iter().filter_map(|entry| self.go_ahead(entry)).collect() } else { Vec::new() }
     }
 
     /// The bytes of a new chunk that goes ahead of the offer, unless the receiver has it most likely.
-    fn go_ahead(&mut self, entry: &Entry) -> Option<Bytes> {
+    fn go_ahead(&mut self, entry: &Entry) -> Option<Encoded> {
         if let Hint::Filter(filter) = &self.hint
             && filter.may_have(&entry.id)
         {
@@ -103,11 +102,10 @@ impl Sender {
             return None;
         }
         // One that cannot be read is told of when the receiver asks for it: it may well have it.
-        let chunk = read_bytes(&*self.store, &entry.id, Kind::Data).ok()?;
-        self.early_left = self.early_left.saturating_sub(chunk.len() as u64);
+        let chunk = self.squeezed(read_encoded(&*self.store, &entry.id, Kind::Data).ok()?);
+        self.early_left = self.early_left.saturating_sub(chunk.plain_bytes.into());
         self.sent_early.insert(entry.id);
-        self.tally.chunks += 1;
-        self.tally.chunk_bytes += entry.bytes;
+        self.sent(&chunk);
         self.tally.chunks_needed += 1;
         self.tally.needed_bytes += entry.bytes;
         Some(chunk)
@@ -115,8 +113,8 @@ impl Sender {
 }
 
 /// Chunks in messages of about the size that is aimed at.
-fn in_messages(chunks: Vec<Bytes>) -> Vec<Message> {
-    let mut messages: Vec<Vec<Bytes>> = Vec::new();
+fn in_messages(chunks: Vec<Encoded>) -> Vec<Message> {
+    let mut messages: Vec<Vec<Encoded>> = Vec::new();
     for chunk in chunks {
         match messages.last_mut() {
             Some(last) if bytes_of(last) < CHUNKS_BYTES_TARGET => last.push(chunk),
@@ -126,6 +124,6 @@ fn in_messages(chunks: Vec<Bytes>) -> Vec<Message> {
     messages.into_iter().map(Message::Early).collect()
 }
 
-fn bytes_of(chunks: &[Bytes]) -> usize {
-    chunks.iter().map(Bytes::len).sum()
+fn bytes_of(chunks: &[Encoded]) -> usize {
+    chunks.iter().map(weight).sum()
 }

@@ -4,7 +4,7 @@ use crate::link::{Ended, Link, Pair};
 use dits_chunk::{Cutter, Profile};
 use dits_format::tree::{Builder, Entry};
 use dits_format::{Binding, ChunkId, Kind, Manifest, Oid, Proof};
-use dits_store::{ChunkRead, ChunkWrite, Item, MemoryStore, StoreError, content};
+use dits_store::{ChunkRead, ChunkWrite, Compression, Encoder, Item, MemoryStore, StoreError, content};
 use dits_sync::filter::Filter;
 use dits_sync::pull::{Giver, PullItem, Puller};
 use dits_sync::push::{PushItem, Pusher, Taker};
@@ -64,10 +64,11 @@ pub fn bind_pieces<P: AsRef<[u8]>>(
     proof: Proof,
 ) -> Binding {
     let mut batch = store.batch().expect("memory has room");
-    let mut builder = Builder::new();
+    let (mut builder, mut encoder) = (Builder::new(), Encoder::new(Compression::Auto));
     for piece in pieces.iter().map(AsRef::as_ref) {
         let entry = Entry { id: ChunkId::of(Kind::Data, piece), bytes: piece.len() as u64 };
-        batch.put(entry.id, Kind::Data, piece).expect("memory has room");
+        let encoded = encoder.encode(piece.to_vec().into());
+        batch.put_encoded(entry.id, Kind::Data, &encoded).expect("memory has room");
         let emit = &mut |id, node: &[u8]| batch.put(id, Kind::Node, node).map(drop);
         builder.push(entry, emit).expect("memory has room");
     }

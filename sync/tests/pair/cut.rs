@@ -29,8 +29,8 @@ fn check_salvaged(to: &MemoryStore, log: &[Sent], at: u64) {
     let came: Vec<u64> =
         log.iter().filter(|sent| sent.kind == "Chunks" && sent.arrived).map(|sent| sent.bytes).collect();
     let (chunks, bytes) = data(to);
-    // A message has 9 bytes of its own, and 4 for each chunk.
-    assert_eq!(came.iter().sum::<u64>(), bytes + 4 * chunks + 9 * came.len() as u64, "cut at {at}");
+    // A message has 9 bytes of its own, and 5 for each chunk.
+    assert_eq!(came.iter().sum::<u64>(), bytes + 5 * chunks + 9 * came.len() as u64, "cut at {at}");
 }
 
 #[test]

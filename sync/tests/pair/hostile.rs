@@ -10,7 +10,7 @@ use dits_chunk::Profile;
 use dits_format::limits::CHUNK_BYTES_MAX;
 use dits_format::tree::Entry;
 use dits_format::{ChunkId, Kind, Manifest, Oid};
-use dits_store::{ChunkPrune, MemoryStore, content};
+use dits_store::{ChunkPrune, Encoded, MemoryStore, content};
 use dits_sync::machine::{Machine, SyncError};
 use dits_sync::message::{Hello, Message, Offer, Purpose, Reason};
 use dits_sync::pull::Puller;
@@ -127,17 +127,13 @@ fn steps(messages: &mut [Message]) -> &mut Vec<Offer> {
 }
 
 fn manifest(messages: &mut [Message]) -> &mut Manifest {
-    match &mut steps(messages)[0] {
-        Offer::Content { manifest, .. } => manifest,
-        other => panic!("no content: {other:?}"),
-    }
+    let Offer::Content { manifest, .. } = &mut steps(messages)[0] else { panic!("no content") };
+    manifest
 }
 
 fn base(messages: &mut [Message]) -> &mut Option<ChunkId> {
-    match &mut steps(messages)[0] {
-        Offer::Content { base, .. } => base,
-        other => panic!("no content: {other:?}"),
-    }
+    let Offer::Content { base, .. } = &mut steps(messages)[0] else { panic!("no content") };
+    base
 }
 
 /// Start and count of the n-th splice.
@@ -170,11 +166,22 @@ pub fn spoil(chunk: &mut Bytes, how: impl FnOnce(&mut Vec<u8>)) {
     *chunk = bytes.into();
 }
 
-fn chunks(messages: &mut [Message]) -> &mut Vec<Bytes> {
-    match &mut messages[2] {
-        Message::Chunks(chunks) => chunks,
-        other => panic!("no chunks: {other:?}"),
-    }
+/// The same of a chunk that is sent as it is.
+pub fn spoil_chunk(chunk: &mut Encoded, how: impl FnOnce(&mut Vec<u8>)) {
+    spoil(&mut chunk.bytes, how);
+    *chunk = chunk.bytes.clone().into();
+}
+
+/// Spoils a byte of a chunk, also when asked for it once more.
+fn spoil_twice(messages: &mut Vec<Message>) {
+    spoil_chunk(&mut chunks(messages)[1], |chunk| chunk[77] ^= 1);
+    let again = chunks(messages)[1].clone();
+    messages.insert(3, Message::Chunks(vec![again]));
+}
+
+fn chunks(messages: &mut [Message]) -> &mut Vec<Encoded> {
+    let Message::Chunks(chunks) = &mut messages[2] else { panic!("no chunks") };
+    chunks
 }
 
 fn twice(steps: &mut Vec<Offer>, at: usize) {
@@ -213,9 +220,9 @@ fn the_honest_messages_are_taken() {
 #[test]
 fn wrong_chunks_are_refused() {
     all_refused(&[
-        ("a changed byte", |m| spoil(&mut chunks(m)[1], |chunk| chunk[77] ^= 1), wrong_chunk),
-        ("a longer chunk", |m| spoil(&mut chunks(m)[0], |chunk| chunk.push(0)), wrong_chunk),
-        ("an empty chunk", |m| chunks(m)[0].clear(), wrong_chunk),
+        ("a changed byte", spoil_twice, wrong_chunk),
+        ("a longer chunk", |m| spoil_chunk(&mut chunks(m)[0], |chunk| chunk.push(0)), wrong_chunk),
+        ("an empty chunk", |m| spoil_chunk(&mut chunks(m)[0], Vec::clear), wrong_chunk),
         ("another chunk", |m| chunks(m)[0] = noise(9, 1000).into(), wrong_chunk),
         ("chunks in another order", |m| chunks(m).reverse(), wrong_chunk),
         ("one chunk twice", |m| chunks(m)[1] = chunks(m)[0].clone(), wrong_chunk),

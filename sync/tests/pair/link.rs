@@ -286,6 +286,7 @@ fn kind(message: &Message) -> &'static str {
         Message::Again(_) => "Again",
         Message::Range { .. } => "Range",
         Message::Nodes(_) => "Nodes",
+        Message::Wrong(_) => "Wrong",
         Message::FilterAsk { .. } => "FilterAsk",
         Message::Filter { .. } => "Filter",
         Message::Challenge(_) => "Challenge",

@@ -3,15 +3,18 @@
 use crate::content::{
     MIB, add, add_cut, assert_holds, bind_pieces, binding, data, item, noise, pieces, proof, push, push_over,
 };
-use crate::link::{LATENCY, Link, Side};
+use crate::link::{LATENCY, Link, Pair, Side};
 use dits_chunk::Profile;
 use dits_format::{Binding, Oid, Proof};
 use dits_store::{ChunkPrune, ChunkWrite, MemoryStore, content};
+use dits_sync::filter::Filter;
 use dits_sync::machine::{Machine, SyncError, Tally};
 use dits_sync::message::{Ask, Message, Reason};
-use dits_sync::push::{PushItem, Taker};
+use dits_sync::push::{PushItem, Pusher, Taker};
 use dits_sync::sender::UNSURE_BYTES;
+use dits_sync::there::{self, There};
 use std::collections::HashSet;
+use std::sync::Arc;
 
 fn filled(contents: &[Vec<u8>]) -> (MemoryStore, Vec<PushItem>) {
     let store = MemoryStore::new();
@@ -38,6 +41,7 @@ fn new_contents_arrive_whole_and_proved() {
             contents_had: 0,
             chunks,
             chunk_bytes,
+            stored_bytes: chunk_bytes,
             chunks_needed: chunks,
             needed_bytes: chunk_bytes,
         };
@@ -62,6 +66,28 @@ fn pushing_again_is_one_question_for_each_content() {
     let described = again.bytes(|sent| sent.kind == "Offer");
     assert!(described <= UNSURE_BYTES[0] as u64 + 200, "{described} bytes");
     assert_eq!(again.flights(), 4);
+}
+
+#[test]
+fn what_is_taken_to_be_there_is_asked_for_before_it_is_described() {
+    let contents: Vec<_> = (0..3).map(|seed| noise(seed, 300_000)).collect();
+    let ((from, items), to) = (filled(&contents), MemoryStore::new());
+    let keys: Vec<u8> = items.iter().flat_map(|item| there::key(&item.oid)).collect();
+    let again = |items: &[PushItem]| {
+        let mut pusher = Pusher::new(Arc::new(from.clone()), items.to_vec());
+        // As old as can be: all of it seems new.
+        pusher.set_filter(Arc::new(Filter::build(std::iter::empty()).unwrap()));
+        pusher.set_there(Arc::new(There::decode(&keys)));
+        Pair::new(pusher, Taker::new(&to).unwrap(), Link::default()).run().ok()
+    };
+    // A hint that is wrong costs a round trip, and no content.
+    again(&items[..2]);
+    contents[..2].iter().for_each(|bytes| assert_holds(&to, bytes));
+    let had = again(&items[..2]);
+    assert_eq!((had.count("Offer"), had.count("Early"), had.count("Chunks")), (0, 0, 0));
+    assert!(had.bytes(|_| true) < 200);
+    again(&items);
+    assert_holds(&to, &contents[2]);
 }
 
 #[test]

@@ -1,14 +1,14 @@
 //! Parts of contents: one round trip, whole chunks, and nothing is taken that does not hang together.
 
 use crate::content::{MIB, add, add_cut, bindings, noise};
-use crate::hostile::{feed, protocol, spoil, wrong_chunk};
+use crate::hostile::{feed, protocol, spoil, spoil_chunk, wrong_chunk};
 use crate::link::{Ended, Link, Pair, Side};
 use bytes::Bytes;
 use dits_chunk::Profile;
 use dits_format::manifest::Extent;
 use dits_format::{ChunkId, Kind, Manifest, Oid};
 use dits_store::content::Walk;
-use dits_store::{ChunkPrune, ChunkRead, ChunkWrite, MemoryStore, StoreError, content};
+use dits_store::{ChunkPrune, ChunkRead, ChunkWrite, Encoded, MemoryStore, StoreError, content};
 use dits_sync::machine::{Machine, SyncError};
 use dits_sync::message::Message;
 use dits_sync::pull::{Giver, Puller};
@@ -150,7 +150,7 @@ fn nodes(said: &mut [Message]) -> &mut Vec<Bytes> {
     }
 }
 
-fn chunks(said: &mut [Message]) -> &mut Vec<Bytes> {
+fn chunks(said: &mut [Message]) -> &mut Vec<Encoded> {
     match &mut said[1] {
         Message::Chunks(chunks) => chunks,
         other => panic!("no chunks: {other:?}"),
@@ -164,8 +164,8 @@ fn what_does_not_hang_together_is_refused() {
     let wrong: [(&str, Change); 5] = [
         ("a changed node", |m| spoil(&mut nodes(m)[1], |node| node[9] ^= 1)),
         ("another node", |m| nodes(m)[2] = nodes(m)[1].clone()),
-        ("a changed chunk", |m| spoil(&mut chunks(m)[0], |chunk| chunk[9] ^= 1)),
-        ("a longer chunk", |m| spoil(&mut chunks(m)[0], |chunk| chunk.push(1))),
+        ("a changed chunk", |m| spoil_chunk(&mut chunks(m)[0], |chunk| chunk[9] ^= 1)),
+        ("a longer chunk", |m| spoil_chunk(&mut chunks(m)[0], |chunk| chunk.push(1))),
         ("chunks in another order", |m| chunks(m).reverse()),
     ];
     for (name, change) in wrong {

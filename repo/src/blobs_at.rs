@@ -1,0 +1,42 @@
+//! Which objects a commit has at very many paths.
+//!
+//! A name like `commit:folder/file` makes Git read all folders on the way for each such name. `git ls-tree` with paths reads every folder once, so
+//! it is asked from [`MANY`] paths on. Pure: callers run Git in their own ways.
+
+use std::collections::HashMap;
+
+/// Paths from which on it pays.
+pub const MANY: usize = 32;
+/// Paths in one question: what a command line holds, and Git compares each with each.
+pub const ASKED_MAX: usize = 256;
+
+/// The question: paths follow.
+pub const ASK: [&str; 4] = ["--literal-pathspecs", "ls-tree", "-z", "--full-tree"];
+
+/// The ids, in hex, by path; submodules are left out, as their commits are not here. `None` when the answer is none.
+#[must_use]
+pub fn parse(out: &[u8]) -> Option<HashMap<Vec<u8>, String>> {
+    let lines = out.split(|byte| *byte == 0).filter(|line| !line.is_empty());
+    let entry = |line: &[u8]| {
+        let tab = line.iter().position(|byte| *byte == b'\t')?;
+        let mut words = std::str::from_utf8(&line[..tab]).ok()?.split(' ');
+        let (_, kind, id) = (words.next()?, words.next()?, words.next()?);
+        Some((kind != "commit", line[tab + 1..].to_vec(), id.to_owned()))
+    };
+    let entries: Option<Vec<_>> = lines.map(entry).collect();
+    Some(entries?.into_iter().filter(|(here, ..)| *here).map(|(_, path, id)| (path, id)).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn files_folders_and_odd_names_have_ids_and_submodules_none() {
+        let out = b"100644 blob aa\ta b\0040000 tree bb\td\0160000 commit cc\tsub\0120000 blob dd\tx\ty\0";
+        let found = parse(out).unwrap();
+        let id = |path: &str| found.get(path.as_bytes()).map(String::as_str);
+        assert_eq!([id("a b"), id("d"), id("sub"), id("x\ty")], [Some("aa"), Some("bb"), None, Some("dd")]);
+        assert_eq!((parse(b""), parse(b"what\0")), (Some(HashMap::new()), None));
+    }
+}

@@ -1,0 +1,159 @@
+//! A large file into the store: by `git dits add` beside `cp`, through the filter's pipe beside a filter that only
+//! drains it, and again after small edits.
+//!
+//! What is compared runs by turns, so the ratios are of neighbours.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use super::super::corpus;
+use super::super::peers::Peer;
+use super::super::report::{Goal, Row, Sample};
+use super::super::rig::{Rig, Step, User, path, say, words};
+use super::super::stats::ratios;
+use super::goal;
+
+const WALL: fn(&Sample) -> Option<f64> = |s| Some(s.wall);
+const CPU: fn(&Sample) -> Option<f64> = |s| Some(s.cpu);
+
+/// A repository in which a large file is new each time.
+struct Fresh {
+    user: User,
+    place: PathBuf,
+}
+
+impl Fresh {
+    fn new(rig: &Rig) -> anyhow::Result<Fresh> {
+        let place = rig.place("add")?;
+        Ok(Fresh { user: super::repository(rig, &place)?, place })
+    }
+
+    fn work(&self) -> PathBuf {
+        self.place.join("work")
+    }
+
+    /// Puts the file where the store has nothing of it.
+    fn reset(&self, rig: &Rig, file: &Path) -> anyhow::Result<()> {
+        rig.clear(&self.work().join(".git/dits/objects"))?;
+        rig.clear(&self.work().join(".git/dits/index"))?;
+        self.user.run(&self.work(), &["git", "rm", "-q", "--cached", "--ignore-unmatch", "large.bin"])?;
+        Ok(fs::copy(file, self.work().join("large.bin")).map(drop)?)
+    }
+
+    fn measure(
+        &self,
+        rig: &Rig,
+        row: &mut Row,
+        step: &str,
+        peer: &str,
+        commands: &[&str],
+    ) -> anyhow::Result<()> {
+        let commands = commands.iter().map(|line| words(line)).collect();
+        let sample = rig.measure(&Step::new(&self.user, &self.work(), commands))?;
+        say(peer, step, &sample);
+        row.add(step, peer, sample);
+        Ok(())
+    }
+}
+
+pub(in super::super) fn ingest(rig: &Rig, others: &[Peer], row: &mut Row) -> anyhow::Result<()> {
+    let [v1, _] = rig.large()?;
+    row.note(format!(
+        "{} bytes by 'git dits add', 'cp', and 'cp' with the copy synced, by turns.",
+        fs::metadata(&v1)?.len()
+    ));
+    let fresh = Fresh::new(rig)?;
+    let (cp, sync) = (format!("cp {} ../copy", path(&v1)), "sync ../copy");
+    let lfs = others.iter().any(|peer| peer.name == "git-lfs");
+    for _ in 0..rig.sizes.runs {
+        fresh.reset(rig, &v1)?;
+        fresh.measure(rig, row, "copy", "cp", &[&cp])?;
+        fs::remove_file(fresh.place.join("copy"))?;
+        fresh.measure(rig, row, "add", "dits", &["git dits add large.bin"])?;
+        fresh.measure(rig, row, "copy", "cp + sync", &[&cp, sync])?;
+        fs::remove_file(fresh.place.join("copy"))?;
+        if lfs {
+            lfs_add(rig, row, &v1)?;
+        }
+    }
+    let of = |step: &str, peer: &str, number| row.of(step, peer, number);
+    let facts = [
+        ("cp ÷ dits, wall", ratios(&of("copy", "cp", WALL), &of("add", "dits", WALL)), Goal::AtLeast(0.85)),
+        (
+            "cp + sync ÷ dits, wall",
+            ratios(&of("copy", "cp + sync", WALL), &of("add", "dits", WALL)),
+            Goal::AtLeast(0.85),
+        ),
+        (
+            "git-lfs ÷ dits, CPU",
+            ratios(&of("add", "git-lfs", CPU), &of("add", "dits", CPU)),
+            Goal::AtLeast(5.0),
+        ),
+    ];
+    for (what, values, wanted) in facts {
+        row.fact(what, "", values, goal(rig, wanted));
+    }
+    rig.clear(&fresh.place)
+}
+
+/// The same file into a repository of git-lfs.
+fn lfs_add(rig: &Rig, row: &mut Row, file: &Path) -> anyhow::Result<()> {
+    let place = rig.place("add-lfs")?;
+    let (user, work) = (rig.user(&place)?, place.join("work"));
+    user.run(&place, &["git", "lfs", "install", "--skip-repo"])?;
+    user.run(&place, &["git", "init", "-q", "work"])?;
+    user.run(&work, &["git", "lfs", "track", "*.bin"])?;
+    fs::copy(file, work.join("large.bin"))?;
+    let sample = rig.measure(&Step::new(&user, &work, vec![words("git add large.bin")]))?;
+    say("git-lfs", "add", &sample);
+    row.add("add", "git-lfs", sample);
+    rig.clear(&place)
+}
+
+pub(in super::super) fn filter(rig: &Rig, _: &[Peer], row: &mut Row) -> anyhow::Result<()> {
+    let [v1, _] = rig.large()?;
+    let drain = rig.example("dits-filter", "drain")?;
+    row.note("'git add' of the large file, by turns with our filter and with one that reads the pipe to its end and does nothing.");
+    let fresh = Fresh::new(rig)?;
+    let drained = format!("git -c filter.dits.process={} add large.bin", path(&drain));
+    for _ in 0..rig.sizes.runs {
+        fresh.reset(rig, &v1)?;
+        fresh.measure(rig, row, "git add", "drain", &[&drained])?;
+        fresh.reset(rig, &v1)?;
+        fresh.measure(rig, row, "git add", "dits", &["git add large.bin"])?;
+    }
+    let ratio = ratios(&row.of("git add", "drain", WALL), &row.of("git add", "dits", WALL));
+    row.fact("drain ÷ dits, wall", "", ratio, goal(rig, Goal::AtLeast(0.8)));
+    row.fact(
+        "our filter's peak RSS",
+        "MiB",
+        row.of("git add", "dits", |s| Some(s.own_rss? as f64 / 1_048_576.0)),
+        None,
+    );
+    rig.clear(&fresh.place)
+}
+
+pub(in super::super) fn edits(rig: &Rig, _: &[Peer], row: &mut Row) -> anyhow::Result<()> {
+    let files = rig.large()?;
+    let fresh = Fresh::new(rig)?;
+    fresh.reset(rig, &files[0])?;
+    fresh.user.run(&fresh.work(), &["git", "add", "large.bin"])?;
+    let chunks = |when: &str| -> anyhow::Result<f64> {
+        let said = fresh.user.run(&fresh.work(), &["git", "dits", "du", "--json"])?;
+        let json: serde_json::Value = serde_json::from_str(&said)?;
+        chunk_count(&json).ok_or_else(|| anyhow::anyhow!("no chunks in 'git dits du --json' {when}: {said}"))
+    };
+    let before = chunks("before")?;
+    fs::copy(&files[1], fresh.work().join("large.bin"))?;
+    fresh.measure(rig, row, "git add edited", "dits", &["git add large.bin"])?;
+    let (new, edits) = (chunks("after")? - before, rig.sizes.edits as f64);
+    row.note(format!("{edits} edits of 1 to 4096 bytes; chunks of all kinds counted by 'git dits du'."));
+    row.fact("chunks stored for each edit", "", vec![new / edits], goal(rig, Goal::AtMost(2.0)));
+    let (_, bytes) = corpus::count(&fresh.work().join(".git/dits/objects"))?;
+    row.fact("store with both versions", "MB", vec![bytes as f64 / 1e6], None);
+    rig.clear(&fresh.place)
+}
+
+fn chunk_count(json: &serde_json::Value) -> Option<f64> {
+    json.get("chunks")?.as_f64()
+}
