@@ -23,13 +23,13 @@ use crate::protocol::{self, Answer, Handler, HandlerError, ProtocolError, Reques
 use dits_chunk::Profile;
 use dits_format::Pointer;
 use dits_format::pointer::{PROBE_BYTES, Parsed, parse};
-use dits_repo::attributes::AttributeReader;
 use dits_repo::clean::Cleaner;
 use dits_repo::hydrate::plan::{Stamp, full_path};
 use dits_repo::hydrate::whole::{self, Whole};
 use dits_repo::hydrate::{self, Context, Job, Outcome};
 use dits_repo::ingest::How;
 use dits_repo::lockable::{self, Scope};
+use dits_repo::profile_reader::ProfileReader;
 use dits_repo::threshold::{Keeper, Threshold};
 use dits_repo::{ChunkSource, PathFilter, RepoError, Repository, profile};
 use dits_store::pack::Lease;
@@ -97,7 +97,7 @@ struct Filter<'a> {
     cleaner: Option<Cleaner<'a>>,
     /// From the first content on: Git's index names it only when Git ends, and until then nobody may forget it.
     lease: Option<Lease>,
-    profiles: AttributeReader,
+    profiles: ProfileReader,
     deferred: Vec<Job>,
     report: Report,
     complain: Complain<'a>,
@@ -127,7 +127,7 @@ pub fn run<R: Read, W: Write>(
         policy,
         cleaner: None,
         lease: None,
-        profiles: AttributeReader::new(&repository.git, "dits-profile"),
+        profiles: ProfileReader::new(repository),
         deferred: Vec::new(),
         report: Report::default(),
         complain,

@@ -9,9 +9,9 @@
 use crate::protocol::HandlerError;
 use dits_format::pointer::{PROBE_BYTES, Parsed, parse};
 use dits_format::{Oid, Pointer, Proof};
-use dits_repo::attributes::AttributeReader;
 use dits_repo::clean::Cleaner;
 use dits_repo::ingest::How;
+use dits_repo::profile_reader::ProfileReader;
 use dits_repo::threshold::Keeper;
 use dits_repo::{ChunkSource, FetchProgress, RepoError, Repository, profile};
 use dits_store::content::{self, Known};
@@ -52,7 +52,7 @@ pub fn clean(
     input: &mut dyn BufRead,
     output: &mut dyn Write,
 ) -> Result<(), RepoError> {
-    let mut profiles = AttributeReader::new(&repository.git, "dits-profile");
+    let mut profiles = ProfileReader::new(repository);
     let how = How { threads, compression: repository.compression()? };
     let mut cleaner = Cleaner::new(store, Keeper::of(repository)?, how).to_the_end();
     let pointer = cleaner.clean(path, input, || profile::choose(path, profiles.get(path).as_deref()))?;

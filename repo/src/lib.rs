@@ -37,6 +37,7 @@ pub mod names;
 pub mod partial;
 pub mod pathfilter;
 pub mod profile;
+pub mod profile_reader;
 pub mod prune;
 pub mod recent;
 pub mod recorded;
