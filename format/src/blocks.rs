@@ -106,7 +106,7 @@ mod tests {
 
     #[test]
     fn blocks_give_the_hash_of_the_whole_in_any_order() {
-        let content: Vec<u8> = (0..9 * BLOCK_BYTES as u32 + 5).map(|n| (n * 31 >> 3) as u8).collect();
+        let content: Vec<u8> = (0..9 * BLOCK_BYTES as u32 + 5).map(|n| ((n * 31) >> 3) as u8).collect();
         for blocks in 0..=9 {
             for more in [0, 1, 1024, 1025, BLOCK_BYTES - 1] {
                 let content = &content[..(blocks * BLOCK_BYTES + more).min(content.len())];

@@ -8,6 +8,7 @@
 //! once.
 
 mod elsewhere;
+mod pause;
 
 use crate::filters::{KeptFilter, worth};
 use crate::options::options;
@@ -24,8 +25,9 @@ use dits_sync::message::Purpose;
 use dits_sync::push::PushItem;
 use dits_sync::{Address, SyncError, Tally};
 use elsewhere::MOVES_MAX;
+pub(crate) use pause::chance;
+use pause::wait;
 use serde_json::json;
-use std::hash::{BuildHasher, RandomState};
 use std::io::Read;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -389,17 +391,4 @@ pub(crate) fn dial(
         }),
     );
     Ok((client, told))
-}
-
-/// A number from 0 to 1 that differs from process to process and from call to call.
-pub(crate) fn chance() -> f64 {
-    RandomState::new().hash_one(0) as f64 / u64::MAX as f64
-}
-
-/// Waits. A signal that ends the process does so at once.
-fn wait(pause: Duration) {
-    let end = Instant::now() + pause;
-    while let Some(left) = end.checked_duration_since(Instant::now()) {
-        std::thread::park_timeout(left);
-    }
 }

@@ -166,7 +166,6 @@ pub fn spoil(chunk: &mut Bytes, how: impl FnOnce(&mut Vec<u8>)) {
     *chunk = bytes.into();
 }
 
-/// The same of a chunk that is sent as it is.
 pub fn spoil_chunk(chunk: &mut Encoded, how: impl FnOnce(&mut Vec<u8>)) {
     spoil(&mut chunk.bytes, how);
     *chunk = chunk.bytes.clone().into();
@@ -175,8 +174,8 @@ pub fn spoil_chunk(chunk: &mut Encoded, how: impl FnOnce(&mut Vec<u8>)) {
 /// Spoils a byte of a chunk, also when asked for it once more.
 fn spoil_twice(messages: &mut Vec<Message>) {
     spoil_chunk(&mut chunks(messages)[1], |chunk| chunk[77] ^= 1);
-    let again = chunks(messages)[1].clone();
-    messages.insert(3, Message::Chunks(vec![again]));
+    let again = Message::Chunks(vec![chunks(messages)[1].clone()]);
+    messages.insert(3, again);
 }
 
 fn chunks(messages: &mut [Message]) -> &mut Vec<Encoded> {
