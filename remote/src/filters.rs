@@ -63,10 +63,10 @@ impl KeptFilter {
         let keys: Vec<u8> = oids.iter().take(THERE_MAX).flat_map(key).collect();
         let path = self.pushed();
         let before = fs::metadata(&path).map_or(0, |meta| meta.len() as usize);
-        if before % KEY_BYTES != 0 || before + keys.len() > KEY_BYTES * 2 * THERE_MAX {
+        if !before.is_multiple_of(KEY_BYTES) || before + keys.len() > KEY_BYTES * 2 * THERE_MAX {
             let kept = fs::read(&path).unwrap_or_default();
             let half = &kept[kept.len().saturating_sub(KEY_BYTES * THERE_MAX)..];
-            let whole = if before % KEY_BYTES == 0 { half } else { &[] };
+            let whole = if before.is_multiple_of(KEY_BYTES) { half } else { &[] };
             // What cannot be noted is described again, no more.
             let _ = fs::write(&path, [whole, &keys].concat());
             return;

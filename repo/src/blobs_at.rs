@@ -33,7 +33,8 @@ mod tests {
 
     #[test]
     fn files_folders_and_odd_names_have_ids_and_submodules_none() {
-        let out = b"100644 blob aa\ta b\0040000 tree bb\td\0160000 commit cc\tsub\0120000 blob dd\tx\ty\0";
+        let out =
+            b"100644 blob aa\ta b\x00040000 tree bb\td\x00160000 commit cc\tsub\x00120000 blob dd\tx\ty\x00";
         let found = parse(out).unwrap();
         let id = |path: &str| found.get(path.as_bytes()).map(String::as_str);
         assert_eq!([id("a b"), id("d"), id("sub"), id("x\ty")], [Some("aa"), Some("bb"), None, Some("dd")]);

@@ -23,7 +23,7 @@ const PIECES: usize = 60;
 fn content() -> Vec<u8> {
     let piece = |number: usize| {
         let noise = noise(number as u64, PIECE);
-        if number % 2 == 0 { noise } else { noise.into_iter().map(|byte| byte % 17).collect() }
+        if number.is_multiple_of(2) { noise } else { noise.into_iter().map(|byte| byte % 17).collect() }
     };
     (0..PIECES).flat_map(piece).collect()
 }

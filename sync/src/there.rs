@@ -26,7 +26,7 @@ pub fn key(oid: &Oid) -> [u8; KEY_BYTES] {
 impl There {
     /// Reads keys; of too many the latest.
     pub fn decode(bytes: &[u8]) -> There {
-        if bytes.len() % KEY_BYTES != 0 {
+        if !bytes.len().is_multiple_of(KEY_BYTES) {
             return There::default();
         }
         let keys = bytes.chunks_exact(KEY_BYTES).rev().take(THERE_MAX);

@@ -89,7 +89,7 @@ fn moving_and_copying_what_was_pushed_costs_a_question() {
     repo.git(&["push", "-q", "origin", "main"]);
     for (number, change) in ["mv new.bin moved.bin", "mv old.bin away.bin"].iter().enumerate() {
         repo.git(&change.split(' ').collect::<Vec<_>>());
-        repo.write(&format!("copy{number}.bin"), &bytes(600_000, 2));
+        repo.write(format!("copy{number}.bin"), &bytes(600_000, 2));
         repo.commit("moved and copied");
         let push = ann.watch(|| drop(repo.git(&["push", "-q", "origin", "main"]))).push;
         assert_eq!(

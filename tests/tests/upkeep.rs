@@ -2,6 +2,8 @@
 //!
 //! The users of these tests have `gc.auto` = 0, which turns it off; where it is wanted the test says so.
 
+#![expect(clippy::unwrap_used, reason = "helpers of tests fail like tests")]
+
 use dits_tests::{Repo, World, bytes, run::wait_for};
 use std::fs;
 
@@ -25,7 +27,7 @@ fn is_whole(repo: &Repo) {
         fs::remove_file(repo.at(&format!("{n}.bin"))).unwrap();
     }
     repo.git(&["checkout", "--", "."]);
-    (0..9).for_each(|n| repo.holds(&format!("{n}.bin"), &bytes(1_200_000, n)));
+    (0..9).for_each(|n| repo.holds(format!("{n}.bin"), &bytes(1_200_000, n)));
     repo.is_sound();
 }
 

@@ -4,6 +4,8 @@
 //! Contents are cut at random, seeded places, so that chunks, frames, packs and blocks end nowhere together. The seed
 //! of a failing case is in its message.
 
+#![expect(clippy::unwrap_used, reason = "helpers of tests fail like tests")]
+
 use crate::common::{copy, files, flip, id, noise, open};
 use bytes::Bytes;
 use dits_format::blocks::BLOCK_BYTES;
