@@ -31,7 +31,7 @@ pub struct Closing {
 enum Closes {
     There(JoinHandle<Option<Closed>>),
     /// Where no thread could be had.
-    Done(Option<Closed>),
+    Done(Box<Option<Closed>>),
 }
 
 #[derive(Debug)]
@@ -52,7 +52,7 @@ impl Closing {
         };
         let closes = match Builder::new().name("pack".into()).spawn(run) {
             Ok(thread) => Closes::There(thread),
-            Err(_) => Closes::Done(close(&slot, layout)),
+            Err(_) => Closes::Done(Box::new(close(&slot, layout))),
         };
         Closing { chunks, unjournaled: Some(unjournaled), journaled: false, closes }
     }
@@ -76,7 +76,7 @@ impl Closing {
     pub fn wait(self) -> Result<(PackId, Footer), StoreError> {
         let closed = match self.closes {
             Closes::There(thread) => thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)),
-            Closes::Done(closed) => closed,
+            Closes::Done(closed) => *closed,
         };
         let Some(Closed { mut writer, result }) = closed else { unreachable!("the writer was put there") };
         if self.journaled {
