@@ -85,7 +85,6 @@ impl Disk {
     /// `None` when the environment leaves such stories out.
     fn new(world: &World, at: &Path) -> Option<Disk> {
         if std::env::var_os("DITS_TEST_NO_REFLINK").is_some_and(|value| value == "1") {
-            println!("left out: blocks that files share");
             return None;
         }
         let image = world.path().join("disk");
