@@ -198,6 +198,9 @@ fn store_hint(error: &StoreError) -> Option<String> {
         error if error.is_disk_full() => "free some space and try again",
         StoreError::StoreFormat { .. } => "update git-dits",
         StoreError::Busy { .. } => "try again when no other git or git-dits command is at work here",
+        StoreError::Io { source, .. } if source.kind() == std::io::ErrorKind::FileTooLarge => {
+            "let files grow larger ('ulimit -f unlimited'), or use a file system that takes larger ones"
+        }
         StoreError::Io { .. } => return None,
         _ => "run 'git dits fsck --repair', then 'git dits hydrate' fetches it again",
     };

@@ -14,6 +14,7 @@ mod rule;
 pub use plan::Plan;
 pub use rule::{Fault, Operation, Rule, RuleError, When};
 
+use crate::codec::Codec;
 use crate::{Batch, ChunkPrune, ChunkRead, ChunkWrite, Encoded, Forgotten, Item, StoreError, Written};
 use dits_format::{Binding, ChunkId, Kind, Oid};
 use std::collections::HashSet;
@@ -46,6 +47,20 @@ impl<S: ChunkRead> ChunkRead for Faulty<S> {
 
     fn read(&self, id: &ChunkId, out: &mut Vec<u8>) -> Result<Option<Kind>, StoreError> {
         read(&self.plan, id, out, |out| self.store.read(id, out))
+    }
+
+    fn read_encoded(&self, id: &ChunkId) -> Result<Option<(Kind, Encoded)>, StoreError> {
+        let (mut bytes, mut form) = (Vec::new(), None);
+        let kind = read(&self.plan, id, &mut bytes, |out| {
+            let Some((kind, encoded)) = self.store.read_encoded(id)? else { return Ok(None) };
+            *out = encoded.bytes.into();
+            form = Some((encoded.codec, encoded.plain_bytes));
+            Ok(Some(kind))
+        })?;
+        Ok(kind.zip(form).map(|(kind, form)| match form {
+            (Codec::Raw, _) => (kind, Encoded::raw(bytes.into())),
+            (codec, plain_bytes) => (kind, Encoded { codec, bytes: bytes.into(), plain_bytes }),
+        }))
     }
 
     fn bindings(&self, oid: &Oid) -> Result<Vec<Binding>, StoreError> {
