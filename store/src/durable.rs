@@ -59,6 +59,11 @@ impl TempFile {
         write.map_err(StoreError::io("write", &self.path))
     }
 
+    /// Makes the file end after `bytes` bytes.
+    pub fn end_at(&self, bytes: u64) -> Result<(), StoreError> {
+        self.file.set_len(bytes).map_err(StoreError::io("truncate", &self.path))
+    }
+
     /// Fills `out` from `offset`.
     pub fn read_at(&self, out: &mut [u8], offset: u64) -> Result<(), StoreError> {
         self.file.read_exact_at(out, offset).map_err(StoreError::io("read", &self.path))

@@ -69,7 +69,8 @@ pub const UNKNOWN: u8 = 127;
 
 /// Large files in Git: stored as chunks, moved as differences
 #[derive(Debug, Parser)]
-#[command(name = "git-dits", bin_name = "git dits", disable_version_flag = true)]
+// A line stays a line, also where another package of a build turns on wrapping.
+#[command(name = "git-dits", bin_name = "git dits", disable_version_flag = true, term_width = 0)]
 struct Cli {
     /// Print the version
     #[arg(short = 'v', long, action = ArgAction::SetTrue)]

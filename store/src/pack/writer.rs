@@ -226,6 +226,8 @@ impl PackWriter {
         self.footer.bindings = bindings.to_vec();
         let (id, tail) = pack::encode_tail(&mut self.footer);
         self.temp.write_at(&tail, self.flushed)?;
+        // A write that failed half way, on a full disk, may have left bytes behind what counts.
+        self.temp.end_at(self.flushed + tail.len() as u64)?;
         self.temp.sync()?;
         durable::create_shared_dir(&layout.pack_dir(&id), layout.modes)?;
         self.temp.persist(&layout.pack(&id))?;
