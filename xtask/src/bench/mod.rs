@@ -201,7 +201,9 @@ fn programs(rig: &Rig) -> anyhow::Result<String> {
         .filter_map(|path| fs::metadata(rig.root.join(path)).ok()?.modified().ok());
     let stale = times.max().is_some_and(|newest| newest > built);
     let word = if stale { "; STALE: sources are newer" } else { "" };
-    Ok(format!("{} ({} minutes old{word})", rig.bin.display(), age(built)))
+    // Not where this machine keeps the project: the line may go into a document.
+    let bin = rig.bin.strip_prefix(&rig.root).unwrap_or(&rig.bin);
+    Ok(format!("{} ({} minutes old{word})", bin.display(), age(built)))
 }
 
 /// What is kept between runs: named by the environment, or below `target`.
