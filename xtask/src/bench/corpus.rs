@@ -52,10 +52,10 @@ fn fetch(cache: &Path, tree: &Path) -> anyhow::Result<()> {
     for entry in fs::read_dir(&deb)? {
         run(Command::new("dpkg-deb").arg("-x").arg(entry?.path()).arg(tree))?;
     }
-    // Regular files with something in them, as the contents of a project.
+    // Regular files with something in them, as the contents of a project. Git keeps no empty folder, so a clone would lack it.
     run(Command::new("find")
         .arg(tree)
-        .args(["(", "!", "-type", "d", "!", "-type", "f", "-o", "-type", "f", "-empty", ")", "-delete"]))
+        .args(["(", "!", "-type", "d", "!", "-type", "f", "-o", "-empty", ")", "-delete"]))
 }
 
 /// About `bytes` in `files` files.
