@@ -10,8 +10,8 @@ mod common;
 
 use common::*;
 use dits_format::{Binding, ChunkId, Kind, Oid, Proof};
-use dits_server::prover::{Outcome, prove};
-use dits_store::{ChunkPrune, ChunkRead, MemoryStore, PackStore, content};
+use dits_server::prover::{Outcome, examine, record};
+use dits_store::{ChunkPrune, ChunkRead, MemoryStore, PackStore, StoreError, content};
 use dits_sync::push::PushItem;
 use dits_sync::sender::UNSURE_BYTES;
 use std::sync::atomic::AtomicBool;
@@ -78,26 +78,38 @@ fn realms_know_nothing_of_each_other() {
     assert!(rig.pull("one", &[item.oid]).1.is_empty(), "a realm is shared by its repositories");
 }
 
+/// Looks into a claim and records what was found, as the server does.
+fn settle(store: &dyn ChunkPrune, claim: &Binding, stop: &AtomicBool) -> Result<Outcome, StoreError> {
+    let outcome = examine(store, claim, stop)?;
+    let proof = match outcome {
+        Outcome::Proved => Proof::Proved,
+        Outcome::Refuted => Proof::Refuted,
+        _ => return Ok(outcome),
+    };
+    record(store, &[Binding { proof, ..*claim }])?;
+    Ok(outcome)
+}
+
 #[test]
 fn a_proof_says_what_the_chunks_say() {
     let store = MemoryStore::new();
     let go = AtomicBool::new(false);
     let bytes = noise(5, 5 * PIECE);
     let good = claim(&store, &bytes, Oid::of(&bytes));
-    assert_eq!(prove(&store, &good, &AtomicBool::new(true)).unwrap(), Outcome::Stopped);
+    assert_eq!(settle(&store, &good, &AtomicBool::new(true)).unwrap(), Outcome::Stopped);
     assert_eq!(store.bindings(&good.oid).unwrap()[0].proof, Proof::Claimed);
-    assert_eq!(prove(&store, &good, &go).unwrap(), Outcome::Proved);
+    assert_eq!(settle(&store, &good, &go).unwrap(), Outcome::Proved);
     assert_eq!(store.bindings(&good.oid).unwrap()[0].proof, Proof::Proved);
 
     let liar = claim(&store, &bytes, Oid::of(b"another"));
-    assert_eq!(prove(&store, &liar, &go).unwrap(), Outcome::Refuted);
+    assert_eq!(settle(&store, &liar, &go).unwrap(), Outcome::Refuted);
     assert!(store.bindings(&liar.oid).unwrap().is_empty(), "refuted bindings are not offered");
     let wrong_size = Binding { size: 1, ..claim(&store, &noise(6, 9), Oid::of(&noise(6, 9))) };
-    assert_eq!(prove(&store, &wrong_size, &go).unwrap(), Outcome::Refuted);
+    assert_eq!(settle(&store, &wrong_size, &go).unwrap(), Outcome::Refuted);
 
     let chunk = ChunkId::of(Kind::Data, &bytes[PIECE..2 * PIECE]);
     store.remove(&[chunk].into()).unwrap();
-    assert_eq!(prove(&store, &good, &go).unwrap(), Outcome::Missing(chunk));
+    assert_eq!(settle(&store, &good, &go).unwrap(), Outcome::Missing(chunk));
     assert_eq!(store.bindings(&good.oid).unwrap()[0].proof, Proof::Proved, "absence refutes nothing");
 }
 
@@ -111,9 +123,9 @@ fn a_corrupt_chunk_is_taken_away_and_the_claim_stays() {
     let store = PackStore::open(dir.path()).unwrap();
     let id = ChunkId::of(Kind::Data, chunk);
     let go = AtomicBool::new(false);
-    assert_eq!(prove(&store, &binding, &go).unwrap(), Outcome::Corrupt(id));
+    assert_eq!(settle(&store, &binding, &go).unwrap(), Outcome::Corrupt(id));
     assert!(!store.has(&id).unwrap());
-    assert_eq!(prove(&store, &binding, &go).unwrap(), Outcome::Missing(id));
+    assert_eq!(settle(&store, &binding, &go).unwrap(), Outcome::Missing(id));
     assert_eq!(store.bindings(&binding.oid).unwrap()[0].proof, Proof::Claimed);
 }
 

@@ -2,7 +2,7 @@
 //!
 //! An oid cannot be derived from chunk ids, so a content is proved by hashing it. Contents are hashed in the order in
 //! which they were described, the first one that waits for a chunk holding up the rest. What is held meanwhile is
-//! bounded: [`PROVED_AT_ONCE_MAX`] hashers of 2 KB, [`CHUNKS_AHEAD_MAX`] chunks of 48 bytes, and
+//! bounded: [`CONTENTS_AHEAD_MAX`] contents and [`CHUNKS_AHEAD_MAX`] chunks of 64 bytes each, and
 //! [`PROOF_READ_BYTES_MAX`] to be read back. Whatever goes beyond is not proved here, which is no fault: it stays
 //! claimed. A chunk that turns out to be damaged or gone ends the proof of its content in the same way.
 
@@ -14,17 +14,21 @@ use std::collections::{HashSet, VecDeque};
 
 /// Bytes of chunks that one stream may read back from the store to prove contents at once.
 pub const PROOF_READ_BYTES_MAX: u64 = 64 << 20;
-/// Contents that are being hashed or wait for it.
-const PROVED_AT_ONCE_MAX: usize = 8192;
+/// Contents that are being hashed or wait for it. A first push describes a whole tree before its chunks come.
+const CONTENTS_AHEAD_MAX: usize = 1 << 17;
 /// Chunks described and not hashed yet, of all contents.
 const CHUNKS_AHEAD_MAX: usize = 1 << 17;
 
 /// The contents of a stream that are being proved.
 pub(super) struct Proofs {
     queue: VecDeque<Proving>,
+    /// Chunks of all contents of the queue in order, as far as they have not been hashed, and whether they must be read
+    /// from the store.
+    chunks: VecDeque<(Entry, bool)>,
+    /// Of the first content of the queue.
+    hasher: Box<blake3::Hasher>,
     /// Whether the last of the queue is the content under description.
     is_open: bool,
-    chunks: usize,
     read_left: u64,
     enabled: bool,
 }
@@ -34,9 +38,8 @@ struct Proving {
     oid: Oid,
     /// Number of the content among those described; set at its end.
     slot: Option<usize>,
-    hasher: Box<blake3::Hasher>,
-    /// Its chunks in order, as far as they have not been hashed, and whether they must be read from the store.
-    chunks: VecDeque<(Entry, bool)>,
+    /// So many of the chunks are its own.
+    chunks: usize,
 }
 
 /// What [`Proofs::advance`] found.
@@ -51,16 +54,21 @@ pub(super) struct Found {
 impl Proofs {
     /// Proves nothing unless `enabled`.
     pub fn new(enabled: bool) -> Proofs {
-        let queue = VecDeque::new();
-        Proofs { queue, is_open: false, chunks: 0, read_left: PROOF_READ_BYTES_MAX, enabled }
+        Proofs {
+            queue: VecDeque::new(),
+            chunks: VecDeque::new(),
+            hasher: Box::default(),
+            is_open: false,
+            read_left: PROOF_READ_BYTES_MAX,
+            enabled,
+        }
     }
 
     /// A description begins.
     pub fn begin(&mut self, manifest: &Manifest) {
-        self.is_open = self.enabled && manifest.layout.is_empty() && self.queue.len() < PROVED_AT_ONCE_MAX;
+        self.is_open = self.enabled && manifest.layout.is_empty() && self.queue.len() < CONTENTS_AHEAD_MAX;
         if self.is_open {
-            let (hasher, chunks) = (Box::new(blake3::Hasher::new()), VecDeque::new());
-            self.queue.push_back(Proving { oid: manifest.oid, slot: None, hasher, chunks });
+            self.queue.push_back(Proving { oid: manifest.oid, slot: None, chunks: 0 });
         }
     }
 
@@ -72,10 +80,10 @@ impl Proofs {
         }
         let cost = if read_back { entry.bytes } else { 0 };
         match self.read_left.checked_sub(cost) {
-            Some(left) if self.chunks < CHUNKS_AHEAD_MAX => {
+            Some(left) if self.chunks.len() < CHUNKS_AHEAD_MAX => {
                 self.read_left = left;
-                self.chunks += 1;
-                self.queue.back_mut().expect("it is open").chunks.push_back((entry, read_back));
+                self.chunks.push_back((entry, read_back));
+                self.queue.back_mut().expect("it is open").chunks += 1;
             }
             _ => self.cancel(),
         }
@@ -92,19 +100,28 @@ impl Proofs {
     pub fn cancel(&mut self) {
         if std::mem::take(&mut self.is_open) {
             let given_up = self.queue.pop_back().expect("it is open");
-            self.chunks -= given_up.chunks.len();
+            self.chunks.truncate(self.chunks.len() - given_up.chunks);
+            if self.queue.is_empty() {
+                self.hasher.reset();
+            }
         }
     }
 
     /// Hashes an arriving chunk if it is the next one.
     pub fn arrived(&mut self, entry: &Entry, bytes: &[u8]) {
-        if let Some(proving) = self.queue.front_mut()
-            && proving.chunks.front() == Some(&(*entry, false))
+        // Those of a later content wait for the end of the first.
+        if self.queue.front().is_some_and(|proving| proving.chunks > 0)
+            && self.chunks.front() == Some(&(*entry, false))
         {
-            proving.chunks.pop_front();
-            self.chunks -= 1;
-            proving.hasher.update(bytes);
+            self.hashed(bytes);
         }
+    }
+
+    /// The next chunk of the first content is `bytes`.
+    fn hashed(&mut self, bytes: &[u8]) {
+        self.hasher.update(bytes);
+        self.chunks.pop_front();
+        self.queue.front_mut().expect("it has a chunk").chunks -= 1;
     }
 
     /// Hashes chunks that are here, up to the first that has not arrived and is `awaited`.
@@ -113,26 +130,21 @@ impl Proofs {
     /// [`SyncError::WrongManifest`] when a content turns out to be another one.
     pub fn advance(&mut self, batch: &mut dyn Batch, awaited: &HashSet<ChunkId>) -> Result<Found, SyncError> {
         let (mut found, mut buffer) = (Found::default(), Vec::new());
-        while let Some(proving) = self.queue.front_mut() {
-            let Some((entry, read_back)) = proving.chunks.front() else {
-                let Some(slot) = proving.slot else { break };
-                if *proving.hasher.finalize().as_bytes() != proving.oid.0 {
-                    return Err(SyncError::WrongManifest { oid: proving.oid });
+        while let Some(&Proving { oid, slot, chunks }) = self.queue.front() {
+            if chunks == 0 {
+                let Some(slot) = slot else { break };
+                if *self.hasher.finalize().as_bytes() != oid.0 {
+                    return Err(SyncError::WrongManifest { oid });
                 }
                 found.proved.push(slot);
                 self.queue.pop_front();
+                self.hasher.reset();
                 continue;
-            };
-            if !read_back {
-                break;
             }
+            let Some(&(entry, true)) = self.chunks.front() else { break };
             match batch.read(&entry.id, &mut buffer) {
-                Ok(Some(Kind::Data)) if buffer.len() as u64 == entry.bytes => {
-                    proving.hasher.update(&buffer);
-                    proving.chunks.pop_front();
-                    self.chunks -= 1;
-                }
-                Ok(Some(_)) => return Err(SyncError::WrongManifest { oid: proving.oid }),
+                Ok(Some(Kind::Data)) if buffer.len() as u64 == entry.bytes => self.hashed(&buffer),
+                Ok(Some(_)) => return Err(SyncError::WrongManifest { oid }),
                 // Asked for on behalf of an earlier content, and on its way.
                 Ok(None) if awaited.contains(&entry.id) => break,
                 Ok(None) | Err(StoreError::Missing { .. }) => self.give_up_first(),
@@ -148,7 +160,8 @@ impl Proofs {
 
     fn give_up_first(&mut self) {
         if let Some(given_up) = self.queue.pop_front() {
-            self.chunks -= given_up.chunks.len();
+            self.chunks.drain(..given_up.chunks);
+            self.hasher.reset();
             self.is_open &= !self.queue.is_empty();
         }
     }

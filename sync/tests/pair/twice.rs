@@ -58,6 +58,16 @@ fn an_edit_beside_its_base_in_one_push() {
 }
 
 #[test]
+fn a_tree_of_small_contents_is_proved_while_it_arrives() {
+    // More than are told of in one message, and than come before the first of them is whole.
+    let (from, to) = (MemoryStore::new(), MemoryStore::new());
+    let oids: Vec<Oid> = (0..20_000u32).map(|i| add(&from, &i.to_le_bytes())).collect();
+    let ended = push(&from, &to, oids.iter().map(|oid| item(&from, *oid, None)).collect());
+    assert_eq!(ended.right.claimed().len(), 0, "none is left to be proved later");
+    assert!(oids.iter().all(|oid| proof(&to, oid) == Some(Proof::Proved)));
+}
+
+#[test]
 fn proofs_stop_at_the_budget_and_the_content_is_claimed() {
     // Zeros are one chunk that travels once; every further one is read back.
     let one = pieces(&vec![0; MIB], Profile::Video)[0].len();
