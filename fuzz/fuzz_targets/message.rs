@@ -1,7 +1,7 @@
 //! Messages come from peers, and are the first thing that a stranger can make a server read.
 //!
 //! What is read must come out the same when it is written and read again, and be within the limit. Chunks decode to the
-//! length that they state, or not at all.
+//! length that they state, or not at all; deltas too, whatever they are made from (`delta` goes deeper).
 #![no_main]
 
 use dits_sync::message::{MESSAGE_BYTES_MAX, Message};
@@ -12,6 +12,14 @@ fuzz_target!(|body: &[u8]| {
     if let Message::Chunks(chunks) | Message::Early(chunks) = &message {
         for chunk in chunks {
             assert!(chunk.decode().map_or(true, |plain| plain.len() == chunk.plain_bytes as usize));
+        }
+    }
+    if let Message::Deltas { deltas, .. } = &message {
+        for delta in deltas {
+            let (mut plain, plain_bytes) = (Vec::new(), delta.plain_bytes as usize);
+            let made =
+                dits_store::delta::decode(b"a base of few bytes", &delta.bytes, plain_bytes, &mut plain);
+            assert!(made.is_err() || plain.len() == plain_bytes);
         }
     }
     let mut bytes = Vec::new();

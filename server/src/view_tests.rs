@@ -1,12 +1,12 @@
 //! What one repository's people learn of another's contents in the same realm: nothing, by any message.
 
 use crate::testing::{Content, Realm, chunk, content, pusher, run, store};
-use dits_format::tree::Entry;
+use dits_format::tree::{Entry, Root};
 use dits_format::{ChunkId, Kind, Manifest, Oid, Proof};
-use dits_store::{ChunkRead, MemoryStore};
+use dits_store::{ChunkRead, MemoryStore, delta};
 use dits_sync::ask::Asker;
 use dits_sync::machine::Machine;
-use dits_sync::message::{Ask, Message, Offer, Wanted};
+use dits_sync::message::{Ask, Delta, Message, Offer, Wanted};
 use dits_sync::pull::{Giver, PullItem, Puller};
 use std::sync::Arc;
 
@@ -84,6 +84,34 @@ fn single_chunks_are_no_oracle() {
     // And now it is ours.
     assert_eq!(realm.push(OURS, ONLY_OURS, &[&content("dca")]).unwrap(), 0);
     assert_eq!(realm.push("team/third", None, &[&content("ddd")]).unwrap(), 0);
+}
+
+#[test]
+fn a_chunk_of_others_is_no_base_of_a_delta() {
+    let realm = Realm::new();
+    realm.push(OURS, ONLY_OURS, &[&content("abc")]).unwrap();
+    realm.push(THEIRS, None, &[&content("bcd")]).unwrap();
+    // Who guesses what is in a chunk and is right is asked for it all the same, as if it were nowhere.
+    let needs = |readable, letter: u8| {
+        let (base, plain) = ([letter; 100], [&[letter; 100][..], b"guess"].concat());
+        let bytes = delta::encode(&base, &plain, 100).unwrap();
+        let (bases, plain_bytes) = (vec![ChunkId::of(Kind::Data, &base)], plain.len() as u32);
+        let mut taker = realm.taker(OURS, readable);
+        let deltas = vec![Delta { bases, plain_bytes, bytes }];
+        taker.receive(Message::Deltas { early: true, deltas }).unwrap();
+        let entry = Entry { id: ChunkId::of(Kind::Data, &plain), bytes: plain.len() as u64 };
+        let root = Root { height: 0, id: entry.id };
+        let manifest = Manifest::plain(0, Oid::of(&plain), entry.bytes, root);
+        let begin = Offer::Content { manifest, base: None };
+        let offer = Message::Offer(vec![begin, Offer::New(vec![entry]), Offer::EndStream]);
+        answer(&mut taker, offer)
+    };
+    assert_eq!(needs(ONLY_OURS, b'a'), Message::Need(vec![false]));
+    assert_eq!(
+        [b'd', b'x'].map(|letter| needs(ONLY_OURS, letter)),
+        [(); 2].map(|()| Message::Need(vec![true]))
+    );
+    assert_eq!(needs(None, b'd'), Message::Need(vec![false]));
 }
 
 #[test]

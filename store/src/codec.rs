@@ -15,7 +15,7 @@ use dits_format::limits::{CHUNK_BYTES_MAX, FRAME_PLAIN_BYTES_MAX};
 pub use dits_format::pack::Codec;
 use std::cell::RefCell;
 use zstd::bulk::{Compressor, Decompressor};
-use zstd::zstd_safe::WriteBuf;
+use zstd::zstd_safe::{DCtx, WriteBuf};
 
 /// The fastest level that codes entropy too.
 const LEVEL: i32 = 1;
@@ -111,7 +111,7 @@ impl<B: Into<Bytes>> From<B> for Encoded {
     }
 }
 
-fn invalid(why: &'static str) -> FormatError {
+pub(crate) fn invalid(why: &'static str) -> FormatError {
     FormatError::Invalid { what: WHAT, why }
 }
 
@@ -137,9 +137,7 @@ fn decompress_to<T: WriteBuf + ?Sized>(stored: &[u8], out: &mut T) -> Result<usi
         // 96 KiB a thread that reads: cheaper than to set one up for each chunk.
         static CONTEXT: RefCell<Option<Decompressor<'static>>> = const { RefCell::new(None) };
     }
-    if zstd::zstd_safe::find_frame_compressed_size(stored) != Ok(stored.len()) {
-        return Err(invalid("is not one whole frame"));
-    }
+    is_one_frame(stored)?;
     CONTEXT.with_borrow_mut(|context| {
         let context = match context {
             Some(context) => context,
@@ -147,6 +145,19 @@ fn decompress_to<T: WriteBuf + ?Sized>(stored: &[u8], out: &mut T) -> Result<usi
         };
         context.decompress_to_buffer(stored, out).map_err(|_| invalid("cannot be decompressed"))
     })
+}
+
+fn is_one_frame(stored: &[u8]) -> Result<(), FormatError> {
+    let is_whole = zstd::zstd_safe::find_frame_compressed_size(stored) == Ok(stored.len());
+    if is_whole { Ok(()) } else { Err(invalid("is not one whole frame")) }
+}
+
+/// Fills `out` with what one zstd frame holds whose matches may reach into `base`, and says how much that is.
+pub(crate) fn decompress_from(base: &[u8], stored: &[u8], out: &mut Vec<u8>) -> Result<usize, FormatError> {
+    is_one_frame(stored)?;
+    let mut context = DCtx::try_create().ok_or(invalid("finds no memory"))?;
+    context.ref_prefix(base).map_err(|_| invalid("finds no memory"))?;
+    context.decompress(out, stored).map_err(|_| invalid("cannot be decompressed"))
 }
 
 /// Compresses chunks; one for each thread that does.

@@ -11,6 +11,7 @@ pub mod cache;
 pub mod codec;
 pub mod conformance;
 pub mod content;
+pub mod delta;
 pub mod durable;
 pub mod error;
 pub mod faulty;

@@ -1,7 +1,7 @@
 //! Two machines in one process, face to face: for a peer that is a folder of this machine.
 //!
 //! Messages are handed over as they are, one at a time, so memory holds no more than a wire would. Both ends make all
-//! the checks that they make over a wire. There is nobody to wait for: when neither has anything to say and one still
+//! the checks that they make over a wire, and learn that there is none. There is nobody to wait for: when neither has anything to say and one still
 //! expects something, that is an error.
 
 use crate::machine::{Machine, SyncError, Tally};
@@ -21,6 +21,7 @@ pub fn converse(
     far: &mut impl Machine,
     observe: &mut (dyn FnMut(Tally) + Send),
 ) -> Result<(), Broken> {
+    [near as &mut dyn Machine, far].into_iter().for_each(|machine| machine.line(u64::MAX));
     loop {
         let mut quiet = true;
         if let Some(message) = near.poll().map_err(Broken::Near)? {

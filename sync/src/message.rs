@@ -11,8 +11,11 @@ use dits_format::{ChunkId, Manifest, Oid};
 use dits_store::Encoded;
 
 mod chunks;
+mod deltas;
 mod fields;
 mod wire;
+
+pub use deltas::Delta;
 
 /// Bytes of one message after its length field. Room for a largest chunk beside a message being filled.
 pub const MESSAGE_BYTES_MAX: usize = 2 << 20;
@@ -30,6 +33,10 @@ pub const OFFER_CHUNKS_MAX: usize = 4096;
 pub const OFFER_STEPS_MAX: usize = 1 << 14;
 /// Chunks that a receiver names as missing after all, in one message.
 pub const LACK_MAX: usize = 8192;
+/// Deltas in one message: each may make the receiver read as much as [`dits_store::delta::BASE_BYTES_MAX`].
+pub const DELTAS_MAX: usize = 64;
+/// Chunks that make up the base of a delta.
+pub const DELTA_BASES_MAX: usize = 4;
 /// Bytes of a filter in one message.
 pub const FILTER_PART_BYTES_MAX: usize = 1 << 20;
 /// Ways to log in that a refusal names.
@@ -205,6 +212,13 @@ pub enum Message {
     },
     /// Chunks that nobody has asked for yet: before the offer that names them.
     Early(Vec<Encoded>),
+    /// As [`Message::Early`] or [`Message::Chunks`], of chunks that are told by chunks that the receiver has.
+    Deltas {
+        /// Whether nobody has asked for them yet.
+        early: bool,
+        /// The chunks.
+        deltas: Vec<Delta>,
+    },
     /// A commit in good faith, sent before the answers: it counts only if every [`Message::Need`] so far was empty of
     /// ones and there was no [`Message::Again`]. Otherwise it is passed over and a [`Message::Commit`] follows.
     EarlyCommit,

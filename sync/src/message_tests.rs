@@ -18,6 +18,12 @@ fn zstd(bytes: &'static [u8], plain_bytes: u32) -> Encoded {
     Encoded { codec: Codec::Zstd, bytes: Bytes::from_static(bytes), plain_bytes }
 }
 
+/// A delta of six bytes from these chunks.
+fn delta(bases: &[u8], plain_bytes: u32) -> Delta {
+    let bases = bases.iter().map(|byte| ChunkId([*byte; 32])).collect();
+    Delta { bases, plain_bytes, bytes: Bytes::from_static(b"change") }
+}
+
 fn manifest() -> Manifest {
     let root = Root { height: 0, id: ChunkId::of(Kind::Data, b"hello world") };
     Manifest::plain(0, Oid::of(b"hello world"), 11, root)
@@ -80,6 +86,7 @@ fn samples() -> Vec<Message> {
         Message::Signature("-----BEGIN SSH SIGNATURE-----".into()),
         Message::Token { token: "dits_x".into(), seconds: 900 },
         Message::Locks { part: b"{}".to_vec(), last: true },
+        Message::Deltas { early: true, deltas: vec![delta(&[14, 15], 70), delta(&[16], 7)] },
     ]
 }
 
@@ -97,7 +104,7 @@ fn golden_messages() {
     let all: Vec<u8> = samples().iter().flat_map(encoded).collect();
     assert_eq!(
         blake3::hash(&all).to_hex().as_str(),
-        "789b9f076951c71658fb05173e76722a4c8ee2506a755b2d17dcae8ec10feae6"
+        "9e7f7f75adc98871e4882b50b758036bde9b59b9687efe079acc0aecfcaa30c3"
     );
 }
 
@@ -146,6 +153,27 @@ fn chunks_that_could_not_be_are_refused_before_they_are_decoded() {
 }
 
 #[test]
+fn deltas_that_could_not_be_are_refused_before_they_are_decoded() {
+    let read = |deltas| Message::decode(&encoded(&Message::Deltas { early: false, deltas })[4..]);
+    let most = limits::CHUNK_BYTES_MAX as u32;
+    let refused = [
+        vec![delta(&[1], most + 1)],
+        vec![delta(&[1], 6)],
+        vec![delta(&[1], 0)],
+        vec![delta(&[], 7)],
+        vec![delta(&[1; DELTA_BASES_MAX + 1], 7)],
+        vec![delta(&[1], most); 5],
+        vec![delta(&[1], 7); DELTAS_MAX + 1],
+    ];
+    for deltas in refused {
+        assert!(read(deltas.clone()).is_err(), "{deltas:?}");
+    }
+    for deltas in [vec![delta(&[1; DELTA_BASES_MAX], most); 4], vec![delta(&[1], 7); DELTAS_MAX]] {
+        assert_eq!(read(deltas.clone()), Ok(Message::Deltas { early: false, deltas }));
+    }
+}
+
+#[test]
 fn an_offer_of_too_many_steps_is_refused_before_memory_is_taken() {
     let offer = |count: usize| Message::Offer(vec![Offer::EndStream; count]);
     assert_eq!(Message::decode(&encoded(&offer(OFFER_STEPS_MAX))[4..]), Ok(offer(OFFER_STEPS_MAX)));
@@ -168,12 +196,12 @@ fn chunks_are_not_copied_on_their_way() {
 
 proptest! {
     #[test]
-    fn no_bytes_panic(kind in 0u8..27, body in proptest::collection::vec(any::<u8>(), 0..300)) {
+    fn no_bytes_panic(kind in 0u8..28, body in proptest::collection::vec(any::<u8>(), 0..300)) {
         let _ = Message::decode(&[&[kind][..], &body].concat());
     }
 
     #[test]
-    fn changed_messages_never_panic(which in 0usize..29, at: u16, byte: u8) {
+    fn changed_messages_never_panic(which in 0usize..30, at: u16, byte: u8) {
         let mut bytes = encoded(&samples()[which]).split_off(4);
         let at = usize::from(at) % bytes.len();
         bytes[at] = byte;

@@ -108,6 +108,10 @@ impl Machine for Puller {
                 let wrong = self.receiver()?.chunks(chunks)?;
                 wrong.into_iter().for_each(|id| self.wishes.say(Message::Wrong(id)));
             }
+            Message::Deltas { early, deltas } => {
+                let wrong = self.receiver()?.deltas(early, deltas)?;
+                wrong.into_iter().for_each(|id| self.wishes.say(Message::Wrong(id)));
+            }
             Message::EarlyCommit => {
                 if self.receiver()?.early_commit_counts()? {
                     self.commit()?;

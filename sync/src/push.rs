@@ -330,6 +330,10 @@ impl Machine for Taker {
                 let wrong = self.receiver()?.chunks(chunks)?;
                 self.outbox.extend(wrong.into_iter().map(Message::Wrong));
             }
+            Message::Deltas { early, deltas } => {
+                let wrong = self.receiver()?.deltas(early, deltas)?;
+                self.outbox.extend(wrong.into_iter().map(Message::Wrong));
+            }
             Message::EarlyCommit => {
                 if self.receiver()?.early_commit_counts()? {
                     self.commit()?;

@@ -1,7 +1,7 @@
 //! Taking in contents: answering offers, checking what arrives, proving, binding.
 //!
 //! Every chunk is decoded and hashed on arrival and must be the one asked for, is asked for once more if not, and is kept in
-//! the form in which it came; only up to [`EARLY_BYTES_MAX`] may come unasked. The
+//! the form in which it came, or as it is added here where it came as a delta (`deltas`); only up to [`EARLY_BYTES_MAX`] may come unasked. The
 //! chunk lists of an offer are built into Merkle trees here, and must end at the roots the manifest names. Nothing is
 //! bound before [`Receiver::commit`] has walked each manifest again and found every chunk, exactly, in the store or in
 //! this batch; bindings are in the last bytes that become durable. What that walk misses is asked for once more
@@ -16,6 +16,7 @@
 //! holds: its bindings, 72 bytes each, and the index of the pack that is open.
 
 mod closure;
+mod deltas;
 mod offers;
 mod proofs;
 
@@ -24,7 +25,7 @@ use crate::message::LACK_MAX;
 use closure::{Awaited, Lacking, Pending};
 use dits_format::tree::Entry;
 use dits_format::{Binding, ChunkId, Kind, Oid, Proof};
-use dits_store::{Batch, ChunkRead, ChunkWrite, Encoded, StoreError};
+use dits_store::{Batch, ChunkRead, ChunkWrite, Encoded, Encoder, StoreError};
 use offers::Current;
 pub use proofs::PROOF_READ_BYTES_MAX;
 use proofs::Proofs;
@@ -43,6 +44,8 @@ pub const LACK_ROUNDS_MAX: usize = 16;
 const WRONG_MAX: usize = 1024;
 /// Chunks asked for and not here yet. A sender of ours stays far below.
 const AWAITED_MAX: usize = 1 << 16;
+/// Chunks that may come as deltas in one stream. One of another base is no fault, and is asked for whole.
+pub const DELTAS_PER_STREAM_MAX: usize = 4096;
 /// Contents that are remembered as had, so that their description is passed over. A further one is bound again, which
 /// changes nothing.
 const HAD_MAX: usize = 1 << 16;
@@ -71,6 +74,9 @@ pub struct Receiver {
     /// Chunks that came wrong once, and those of them that have not come right yet.
     wrong: HashSet<ChunkId>,
     wrong_open: HashSet<ChunkId>,
+    deltas: usize,
+    /// Compresses what comes as deltas.
+    encoder: Option<Encoder>,
     early_bytes: u64,
     unsaved_bytes: u64,
     /// For the plain bytes of a chunk.
@@ -116,6 +122,8 @@ impl Receiver {
             mended: HashSet::new(),
             wrong: HashSet::new(),
             wrong_open: HashSet::new(),
+            deltas: 0,
+            encoder: None,
             early_bytes: 0,
             unsaved_bytes: 0,
             scratch: Vec::new(),
@@ -152,19 +160,24 @@ impl Receiver {
     pub fn early(&mut self, chunks: Vec<Encoded>) -> Result<(), SyncError> {
         let mut scratch = std::mem::take(&mut self.scratch);
         for chunk in chunks {
-            let bytes = u64::from(chunk.plain_bytes);
-            self.early_bytes += bytes;
-            if bytes == 0 || self.early_bytes > EARLY_BYTES_MAX || self.lack_rounds > 0 {
-                return Err(SyncError::Protocol("more than may come unasked"));
-            }
-            self.tally.chunks_needed += 1;
-            self.tally.needed_bytes += bytes;
+            self.count_early(chunk.plain_bytes)?;
             // Damaged at the sender, say: it is asked for in its turn.
             let Ok(plain) = chunk.plain(&mut scratch) else { continue };
             let id = ChunkId::of(Kind::Data, plain);
-            self.keep_chunk(id, Kind::Data, &chunk)?;
+            self.keep_chunk(id, Kind::Data, &chunk, chunk.bytes.len())?;
         }
         self.scratch = scratch;
+        Ok(())
+    }
+
+    fn count_early(&mut self, plain_bytes: u32) -> Result<(), SyncError> {
+        let bytes = u64::from(plain_bytes);
+        self.early_bytes += bytes;
+        if bytes == 0 || self.early_bytes > EARLY_BYTES_MAX || self.lack_rounds > 0 {
+            return Err(SyncError::Protocol("more than may come unasked"));
+        }
+        self.tally.chunks_needed += 1;
+        self.tally.needed_bytes += bytes;
         Ok(())
     }
 
@@ -174,40 +187,66 @@ impl Receiver {
         let mut scratch = std::mem::take(&mut self.scratch);
         let mut wrong = Vec::new();
         for chunk in chunks {
-            let Awaited { id, kind, bytes } =
-                self.awaited.pop_front().ok_or(SyncError::Protocol("a chunk that nobody needs"))?;
-            let len = u64::from(chunk.plain_bytes);
-            if bytes.is_some_and(|bytes| bytes != len) {
-                return Err(SyncError::WrongChunk { id });
-            }
-            let Some(plain) = chunk.plain(&mut scratch).ok().filter(|plain| ChunkId::of(kind, plain) == id)
-            else {
+            let awaited = self.next_awaited(chunk.plain_bytes)?;
+            let Awaited { id, kind, .. } = awaited;
+            match chunk.plain(&mut scratch).ok().filter(|plain| ChunkId::of(kind, plain) == id) {
+                Some(plain) => self.arrived(&awaited, &chunk, plain, chunk.bytes.len())?,
                 // The sender does not check what it reads: a second time it does.
-                if self.wrong.len() >= WRONG_MAX || !self.wrong.insert(id) {
-                    return Err(SyncError::WrongChunk { id });
+                None if self.wrong.len() < WRONG_MAX && self.wrong.insert(id) => {
+                    wrong.push(self.once_more(awaited));
                 }
-                self.awaited.push_back(Awaited { id, kind, bytes });
-                self.wrong_open.insert(id);
-                wrong.push(id);
-                continue;
-            };
-            self.on_their_way.remove(&id);
-            self.wrong_open.remove(&id);
-            self.keep_chunk(id, kind, &chunk)?;
-            self.advance_proofs()?;
-            self.proofs.arrived(&Entry { id, bytes: len }, plain);
-            self.advance_proofs()?;
+                None => return Err(SyncError::WrongChunk { id }),
+            }
         }
         self.scratch = scratch;
         Ok(wrong)
     }
 
-    /// Keeps a chunk in the form in which it came. It was decoded and is that of the id.
-    fn keep_chunk(&mut self, id: ChunkId, kind: Kind, chunk: &Encoded) -> Result<(), SyncError> {
+    /// What the next chunk must be, which says that it is `plain_bytes` long.
+    fn next_awaited(&mut self, plain_bytes: u32) -> Result<Awaited, SyncError> {
+        let awaited = self.awaited.pop_front().ok_or(SyncError::Protocol("a chunk that nobody needs"))?;
+        match awaited.bytes {
+            Some(bytes) if bytes != u64::from(plain_bytes) => Err(SyncError::WrongChunk { id: awaited.id }),
+            _ => Ok(awaited),
+        }
+    }
+
+    /// What came was not this chunk: it is awaited again.
+    fn once_more(&mut self, awaited: Awaited) -> ChunkId {
+        self.awaited.push_back(awaited);
+        self.wrong_open.insert(awaited.id);
+        awaited.id
+    }
+
+    /// This chunk came, as `travelled` bytes.
+    fn arrived(
+        &mut self,
+        awaited: &Awaited,
+        chunk: &Encoded,
+        plain: &[u8],
+        travelled: usize,
+    ) -> Result<(), SyncError> {
+        let Awaited { id, kind, .. } = *awaited;
+        self.on_their_way.remove(&id);
+        self.wrong_open.remove(&id);
+        self.keep_chunk(id, kind, chunk, travelled)?;
+        self.advance_proofs()?;
+        self.proofs.arrived(&Entry { id, bytes: plain.len() as u64 }, plain);
+        self.advance_proofs()
+    }
+
+    /// Keeps a chunk, which came as `travelled` bytes, in this form. It was decoded and is that of the id.
+    fn keep_chunk(
+        &mut self,
+        id: ChunkId,
+        kind: Kind,
+        chunk: &Encoded,
+        travelled: usize,
+    ) -> Result<(), SyncError> {
         self.batch.put_encoded(id, kind, chunk)?;
         self.tally.chunks += 1;
         self.tally.chunk_bytes += u64::from(chunk.plain_bytes);
-        self.tally.stored_bytes += chunk.bytes.len() as u64;
+        self.tally.stored_bytes += travelled as u64;
         self.unsaved_bytes += chunk.bytes.len() as u64;
         if self.unsaved_bytes >= CHECKPOINT_BYTES {
             self.unsaved_bytes = 0;

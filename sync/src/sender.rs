@@ -10,22 +10,27 @@
 //! [`UNSURE_BYTES`]; chunks that it most likely lacks go before the offer that names them ([`Message::Early`]), which are
 //! those not in the base, or what a [`Hint`] says; and when all is described, a commit in good faith goes along
 //! ([`Message::EarlyCommit`]). A guess that was wrong costs these bytes and the round trip that it wanted to save.
+//!
+//! A new chunk in a splice travels as a delta from chunks of the base where that is much smaller (`deltas`).
 
+mod deltas;
 mod describe;
+mod form;
 mod lost;
 mod offering;
 
-use crate::descent::{read_bytes, read_encoded};
 use crate::filter::Filter;
 use crate::machine::{SyncError, Tally};
 use crate::message::{Message, OFFER_CHUNKS_MAX, Offer};
 use crate::receiver::{EARLY_BYTES_MAX, LACK_ROUNDS_MAX};
 use crate::squeeze::Squeeze;
+use deltas::Deltas;
 use describe::Describing;
 use dits_format::tree::Entry;
 use dits_format::{ChunkId, Kind, Oid};
-use dits_store::codec::Codec;
-use dits_store::{ChunkRead, Encoded, StoreError};
+use dits_store::{ChunkRead, StoreError};
+use form::Form;
+pub(crate) use form::weight;
 use std::collections::{HashSet, VecDeque};
 use std::sync::Arc;
 
@@ -39,8 +44,6 @@ pub const UNSURE_BYTES: [usize; 2] = [16 << 10, 64 << 10];
 const QUEUE_MAX: usize = 4 * OFFER_CHUNKS_MAX;
 /// Bytes of chunks after which a message is sent off.
 const CHUNKS_BYTES_TARGET: usize = 256 << 10;
-/// Bytes of chunks, once decoded, that count like one: a message has at most 2 MiB of them.
-const PLAIN_PER_BYTE: usize = 4;
 /// Chunks that a receiver may call wrong.
 const WRONG_MAX: usize = 1024;
 
@@ -98,6 +101,9 @@ pub struct Sender {
     outbox: VecDeque<Message>,
     offered: VecDeque<Offered>,
     to_send: VecDeque<(ChunkId, Kind)>,
+    /// The first of these, where it did not fit into the message before.
+    ready: Option<Form>,
+    deltas: Deltas,
     /// Chunks that did not arrive as what they are: they are checked.
     wrong: HashSet<ChunkId>,
     squeeze: Squeeze,
@@ -129,6 +135,8 @@ impl Sender {
             outbox: VecDeque::new(),
             offered: VecDeque::new(),
             to_send: VecDeque::new(),
+            ready: None,
+            deltas: Deltas::default(),
             wrong: HashSet::new(),
             squeeze: Squeeze::default(),
             described: HashSet::new(),
@@ -194,6 +202,7 @@ impl Sender {
     /// Takes the answer to the oldest open offer.
     pub fn need(&mut self, bits: &[bool]) -> Result<(), SyncError> {
         let offered = self.offered.pop_front().ok_or(SyncError::Protocol("an answer to no offer"))?;
+        self.deltas.answered(&offered.new, bits);
         let needed = needed(offered.new, bits, &mut self.tally)?;
         self.is_answered = true;
         if !needed.is_empty() {
@@ -289,60 +298,31 @@ impl Sender {
         may_go_on && open < OFFERS_AHEAD && self.to_send.len() < QUEUE_MAX
     }
 
-    fn chunks(&mut self) -> Result<Message, SyncError> {
-        let (mut chunks, mut sum) = (Vec::new(), 0);
-        while sum < CHUNKS_BYTES_TARGET
-            && let Some((id, kind)) = self.to_send.pop_front()
-        {
-            let chunk = match self.wrong.contains(&id) {
-                true => Encoded::raw(read_bytes(&*self.store, &id, kind)?),
-                false => self.squeezed(read_encoded(&*self.store, &id, kind)?),
-            };
-            sum += weight(&chunk);
-            self.sent(&chunk);
-            chunks.push(chunk);
-        }
-        Ok(Message::Chunks(chunks))
-    }
-
-    fn sent(&mut self, chunk: &Encoded) {
-        self.tally.chunks += 1;
-        self.tally.chunk_bytes += u64::from(chunk.plain_bytes);
-        self.tally.stored_bytes += chunk.bytes.len() as u64;
-    }
-
-    /// The chunk compressed, where it is not and the line is slow enough.
-    fn squeezed(&mut self, chunk: Encoded) -> Encoded {
-        let pays = chunk.codec == Codec::Raw && self.squeeze.pays();
-        if pays { self.squeeze.encode(chunk) } else { chunk }
-    }
-
     /// Learns how many bytes a second the way to the receiver takes.
     pub fn line(&mut self, bytes_per_second: u64) {
         self.squeeze.line(bytes_per_second);
+        self.deltas.line(bytes_per_second);
     }
 
-    /// The receiver got other bytes than those of this chunk: once more, and this time they are checked.
+    /// The receiver got other bytes than those of this chunk: once more, and this time they are checked; or whole, where it
+    /// had not the base of a delta.
     ///
     /// # Errors
     /// [`SyncError::Store`] when the chunk is damaged here; [`SyncError::Protocol`] when it was not sent, or is wrong again.
     pub fn wrong(&mut self, id: ChunkId) -> Result<(), SyncError> {
-        if !self.wrong.insert(id) || self.wrong.len() > WRONG_MAX {
+        if self.deltas.was_wrong(&id) {
+            self.to_send.push_back((id, Kind::Data));
+        } else if !self.wrong.insert(id) || self.wrong.len() > WRONG_MAX {
             return Err(SyncError::Protocol("a chunk that cannot be wrong"));
+        } else {
+            self.to_send.extend(lost::find(&*self.store, &self.described, &[id])?);
         }
-        let found = lost::find(&*self.store, &self.described, &[id])?;
-        self.to_send.extend(found);
         self.was_asked();
         if self.commit == Commit::Said {
             self.commit = Commit::Open;
         }
         Ok(())
     }
-}
-
-/// What a chunk counts towards the size of a message: work at the receiver counts too.
-pub(crate) fn weight(chunk: &Encoded) -> usize {
-    chunk.bytes.len().max(chunk.plain_bytes as usize / PLAIN_PER_BYTE)
 }
 
 /// The chunks that an answer to an offer of `entries` asks for, counted.

@@ -4,7 +4,7 @@
 //! `content` fills stores. The rest is tests: what arrives (`push`, `edit`, `pull`, `twice`, `ranges`), what goes
 //! ahead of its answer (`early`, `filters`), what comes in the end (`lack`), what it costs (`figures`), what is
 //! known (`asking`), what would arrive (`weigh`, `weigh_push`), what breaks
-//! (`cut`, `checkpoint`), what lies (`hostile`, `answers`), in what form chunks travel (`encoded`), what fails beneath (`damaged`), what is bounded (`bounds`), and
+//! (`cut`, `checkpoint`), what lies (`hostile`, `answers`), in what form chunks travel (`encoded`, `deltas`), what fails beneath (`damaged`), what is bounded (`bounds`), and
 //! random sets of it all (`random`).
 
 #[path = "pair/answers.rs"]
@@ -21,6 +21,8 @@ mod content;
 mod cut;
 #[path = "pair/damaged.rs"]
 mod damaged;
+#[path = "pair/deltas.rs"]
+mod deltas;
 #[path = "pair/early.rs"]
 mod early;
 #[path = "pair/edit.rs"]

@@ -2,6 +2,7 @@
 //! before memory is taken.
 
 use super::chunks::{Piece, take_chunks, take_nodes};
+use super::deltas::take_deltas;
 use super::fields::{
     put_bits, put_count, put_long_string, put_optional_id, put_string, repeat, take_bits, take_bool,
     take_long_string, take_optional_id, take_string,
@@ -109,6 +110,11 @@ impl Message {
     fn encode_extras(&self, out: &mut Vec<u8>) {
         match self {
             Message::EarlyCommit => out.push(14),
+            Message::Deltas { early, deltas } => {
+                out.extend_from_slice(&[26, u8::from(*early)]);
+                out.extend_from_slice(&(deltas.len() as u32).to_le_bytes());
+                deltas.iter().for_each(|delta| delta.put(out));
+            }
             Message::Lack(ids) => {
                 put_count(out, 15, ids.len());
                 ids.iter().for_each(|id| out.extend_from_slice(&id.0));
@@ -251,6 +257,7 @@ fn decode_extras(kind: u8, fields: &mut Fields<'_>, body: &Bytes) -> Result<Mess
             Message::Locks { part: fields.take(len)?.to_vec(), last }
         }
         25 => Message::Wrong(ChunkId(fields.array()?)),
+        26 => Message::Deltas { early: take_bool(fields)?, deltas: take_deltas(fields, body)? },
         _ => return Err(fields.invalid("unknown type")),
     })
 }

@@ -2,15 +2,19 @@
 //!
 //! One step at a time, so that a description can go on over many offers and be given up in between.
 
-use crate::message::{OFFER_CHUNKS_MAX, OFFER_STEPS_MAX, Offer};
+use crate::message::{DELTA_BASES_MAX, OFFER_CHUNKS_MAX, OFFER_STEPS_MAX, Offer};
 use dits_format::tree::Entry;
 use dits_format::{ChunkId, Manifest, Oid};
 use dits_store::content::{self, Walk};
 use dits_store::{ChunkRead, StoreError};
 use std::collections::HashMap;
 
-/// Chunks of a base above which no splice is tried: 40 bytes of memory each, 80 GB of content.
+/// Chunks of a base above which no splice is tried: 84 bytes of memory each, 80 GB of content.
 const BASE_CHUNKS_MAX: usize = 1 << 20;
+/// Bytes by which what an edit has moved may be elsewhere in the base.
+const SLACK_BYTES: u64 = 4 << 10;
+/// Bytes of a base that are worth reading for one chunk.
+const BASE_BYTES_TARGET: u64 = 512 << 10;
 /// What a step with a splice takes on the wire, a new chunk, and a content beside its manifest.
 const KEEP_BYTES: usize = 17;
 const NEW_BYTES: usize = 36;
@@ -22,6 +26,8 @@ pub(super) struct Draft {
     pub steps: Vec<Offer>,
     /// The new chunks in it, in order.
     pub new: Vec<Entry>,
+    /// The last of them, with the chunks of the base that are in its place, until somebody takes it.
+    pub bases: Option<(ChunkId, Vec<ChunkId>)>,
     /// About how many bytes it takes, and how many of them are manifests.
     pub bytes: usize,
     pub manifest_bytes: usize,
@@ -46,8 +52,14 @@ pub(super) struct Describing {
 #[derive(Default)]
 struct BaseChunks {
     ids: Vec<ChunkId>,
+    /// How long they are.
+    bytes: Vec<u32>,
     first_at: HashMap<ChunkId, usize>,
     cursor: usize,
+    /// Bytes of new chunks since the last one found; a chunk behind that one which is before their end, and where it
+    /// begins, counted from there too.
+    since: u64,
+    near: (usize, u64),
 }
 
 impl Describing {
@@ -102,6 +114,8 @@ impl Describing {
                 draft.bytes += KEEP_BYTES;
             }
             (None, last) => {
+                let bases = self.base.as_mut().map(|(_, chunks)| chunks.in_place_of(piece.entry.bytes));
+                draft.bases = bases.map(|bases| (piece.entry.id, bases));
                 draft.new.push(piece.entry);
                 draft.bytes += NEW_BYTES;
                 match last {
@@ -125,6 +139,7 @@ impl BaseChunks {
             }
             chunks.first_at.entry(piece.entry.id).or_insert(chunks.ids.len());
             chunks.ids.push(piece.entry.id);
+            chunks.bytes.push(piece.entry.bytes as u32);
         }
         Some(chunks)
     }
@@ -134,6 +149,28 @@ impl BaseChunks {
         let next = (self.ids.get(self.cursor) == Some(id)).then_some(self.cursor);
         let at = next.or_else(|| self.first_at.get(id).copied().filter(|at| *at >= self.cursor))?;
         self.cursor = at + 1;
+        (self.since, self.near) = (0, (self.cursor, 0));
         Some(at)
+    }
+
+    /// Chunks of the base that are where the next new chunk is, counted from the last one found.
+    fn in_place_of(&mut self, bytes: u64) -> Vec<ChunkId> {
+        let (start, end) = (self.since, self.since + bytes);
+        self.since = end;
+        let (mut at, mut begins) = self.near;
+        let (mut ids, mut all) = (Vec::new(), 0);
+        while let Some(len) = self.bytes.get(at).map(|len| u64::from(*len)) {
+            let is_before = begins + len + SLACK_BYTES <= start;
+            all += if is_before { 0 } else { len };
+            if begins >= end + SLACK_BYTES || ids.len() == DELTA_BASES_MAX || all > BASE_BYTES_TARGET {
+                break;
+            }
+            match is_before {
+                true => self.near = (at + 1, begins + len),
+                false => ids.push(self.ids[at]),
+            }
+            (at, begins) = (at + 1, begins + len);
+        }
+        ids
     }
 }

@@ -3,13 +3,14 @@
 //! What is sent unasked, or described before it is known to be wanted, is counted against its budget here.
 
 use super::describe::{Describing, Draft};
-use super::{CHUNKS_BYTES_TARGET, Hint, Offered, Outgoing, Sender, not_here, weight};
+use super::form::{self, Form};
+use super::{CHUNKS_BYTES_TARGET, Hint, Offered, Outgoing, Sender, not_here};
 use crate::descent::read_encoded;
 use crate::machine::SyncError;
 use crate::message::Message;
 use dits_format::Kind;
 use dits_format::tree::Entry;
-use dits_store::{Encoded, content};
+use dits_store::content;
 
 /// Contents described in one offer.
 const OFFER_CONTENTS_MAX: usize = 1024;
@@ -37,6 +38,7 @@ impl Sender {
             begun += usize::from(before.0 != draft.bytes);
             let oid = current.oid();
             let is_complete = current.step(&*self.store, &mut draft).map_err(|error| not_here(error, oid))?;
+            self.deltas.learn(draft.bases.take());
             match (draft.new.get(before.1), &self.hint) {
                 (Some(entry), Hint::Unknown) if current.has_base() => edit.push(*entry),
                 (None, _) | (_, Hint::Unknown) => {}
@@ -85,13 +87,13 @@ impl Sender {
     }
 
     /// The chunks of an edit, when all of them can go ahead of the offer: less would not save the round trip.
-    fn edit_goes_ahead(&mut self, new: Vec<Entry>) -> Vec<Encoded> {
+    fn edit_goes_ahead(&mut self, new: Vec<Entry>) -> Vec<Form> {
         let fits = new.iter().map(|entry| entry.bytes).sum::<u64>() <= self.early_left;
         if fits { new.iter().filter_map(|entry| self.go_ahead(entry)).collect() } else { Vec::new() }
     }
 
     /// The bytes of a new chunk that goes ahead of the offer, unless the receiver has it most likely.
-    fn go_ahead(&mut self, entry: &Entry) -> Option<Encoded> {
+    fn go_ahead(&mut self, entry: &Entry) -> Option<Form> {
         if let Hint::Filter(filter) = &self.hint
             && filter.may_have(&entry.id)
         {
@@ -103,27 +105,28 @@ impl Sender {
         }
         // One that cannot be read is told of when the receiver asks for it: it may well have it.
         let chunk = self.squeezed(read_encoded(&*self.store, &entry.id, Kind::Data).ok()?);
-        self.early_left = self.early_left.saturating_sub(chunk.plain_bytes.into());
+        let form = self.deltas.form(&*self.store, &entry.id, chunk);
+        self.early_left = self.early_left.saturating_sub(form.plain_bytes());
         self.sent_early.insert(entry.id);
-        self.sent(&chunk);
+        self.sent(&form);
         self.tally.chunks_needed += 1;
         self.tally.needed_bytes += entry.bytes;
-        Some(chunk)
+        Some(form)
     }
 }
 
-/// Chunks in messages of about the size that is aimed at.
-fn in_messages(chunks: Vec<Encoded>) -> Vec<Message> {
-    let mut messages: Vec<Vec<Encoded>> = Vec::new();
-    for chunk in chunks {
+/// Chunks in messages of about the size that is aimed at, in order.
+fn in_messages(forms: Vec<Form>) -> impl Iterator<Item = Message> {
+    let mut messages: Vec<Vec<Form>> = Vec::new();
+    for form in forms {
         match messages.last_mut() {
-            Some(last) if bytes_of(last) < CHUNKS_BYTES_TARGET => last.push(chunk),
-            _ => messages.push(vec![chunk]),
+            Some(last) if bytes_of(last) < CHUNKS_BYTES_TARGET && form.goes_with(last) => last.push(form),
+            _ => messages.push(vec![form]),
         }
     }
-    messages.into_iter().map(Message::Early).collect()
+    messages.into_iter().map(|forms| form::message(forms, true))
 }
 
-fn bytes_of(chunks: &[Encoded]) -> usize {
-    chunks.iter().map(weight).sum()
+fn bytes_of(forms: &[Form]) -> usize {
+    forms.iter().map(Form::weight).sum()
 }

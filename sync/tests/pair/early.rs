@@ -161,7 +161,7 @@ fn a_pull_uses_bases_that_both_ends_have_whole() {
     add(&gone, &old);
     let manifest = content::find(&gone, &base).unwrap().unwrap().binding.manifest;
     let forget = |_: Side, message: Message| {
-        if let Message::Early(_) = message {
+        if let Message::Deltas { early: true, .. } = message {
             gone.remove(&HashSet::from([manifest])).unwrap();
         }
         vec![message]

@@ -53,7 +53,7 @@ pub fn hasty_script() -> Vec<Message> {
     let mut said = Vec::new();
     let record = |side, message: Message| {
         if side == Side::Left {
-            said.push(message.clone());
+            said.push(crate::deltas::whole(&from, &message));
         }
         vec![message]
     };

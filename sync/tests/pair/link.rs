@@ -91,7 +91,7 @@ impl<A, B> Ended<A, B> {
 
     /// Bytes both ways that are not chunks.
     pub fn overhead(&self) -> u64 {
-        self.bytes(|sent| !["Chunks", "Early"].contains(&sent.kind))
+        self.bytes(|sent| !["Chunks", "Early", "Deltas"].contains(&sent.kind))
     }
 }
 
@@ -281,6 +281,7 @@ fn kind(message: &Message) -> &'static str {
         Message::Commit => "Commit",
         Message::Done { .. } => "Done",
         Message::Early(_) => "Early",
+        Message::Deltas { .. } => "Deltas",
         Message::EarlyCommit => "EarlyCommit",
         Message::Lack(_) => "Lack",
         Message::Again(_) => "Again",
