@@ -31,6 +31,9 @@ pub fn show(meter: &Meter, progress: Progress) {
 
 /// Tells programs that follow the progress which files have their content.
 pub fn tell_programs(meter: &Meter, worktree: &Path, outcome: &Outcome) {
+    if !meter.is_followed() {
+        return;
+    }
     let files = outcome.hydrated.len() as u64;
     for (n, path) in (1..).zip(&outcome.hydrated) {
         let bytes = std::fs::symlink_metadata(full_path(worktree, path)).map_or(0, |meta| meta.len());

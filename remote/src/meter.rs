@@ -81,6 +81,11 @@ impl Meter {
         self.tell(doing.into(), Some(files), (bytes, total));
     }
 
+    /// Whether a program follows: nobody else is told of single files.
+    pub fn is_followed(&self) -> bool {
+        self.file.is_some()
+    }
+
     /// Tells programs that one file is done, the n-th of all.
     pub fn file_done(&self, way: Way, files: (u64, u64), bytes: u64, name: &str) {
         if let Some(file) = &self.file {

@@ -7,7 +7,8 @@
 
 use crate::RepoError;
 use std::ffi::{OsStr, OsString};
-use std::io::Write;
+use std::fs::File;
+use std::io::{self, Read, Seek, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
@@ -19,6 +20,9 @@ pub struct Git {
     /// Whether what the environment says of the repository around us does not count.
     elsewhere: bool,
 }
+
+/// From this input on there are many answers, and Git writes most of them one by one.
+const MANY_BYTES: usize = 4 << 10;
 
 /// Variables of the environment that are about one repository.
 pub const LOCAL: [&str; 7] = [
@@ -113,15 +117,53 @@ impl Git {
     fn output<S: AsRef<OsStr>>(&self, args: &[S], input: &[u8]) -> Result<Output, RepoError> {
         let mut command = self.command(args);
         command.stdin(if input.is_empty() { Stdio::null() } else { Stdio::piped() });
-        command.stdout(Stdio::piped()).stderr(Stdio::piped());
+        let sheet = if input.len() < MANY_BYTES { None } else { sheet().ok() };
+        let given = sheet.as_ref().and_then(|file| file.try_clone().ok());
+        let sheet = sheet.filter(|_| given.is_some());
+        command.stdout(given.map_or_else(Stdio::piped, Stdio::from)).stderr(Stdio::piped());
         let mut child = command.spawn().map_err(RepoError::Spawn)?;
         let stdin = child.stdin.take();
-        std::thread::scope(|scope| {
+        let mut output = std::thread::scope(|scope| {
             if let Some(mut stdin) = stdin {
                 // Git may stop reading early; its exit code tells why.
                 scope.spawn(move || drop(stdin.write_all(input)));
             }
             child.wait_with_output().map_err(RepoError::Spawn)
-        })
+        })?;
+        if let Some(mut sheet) = sheet {
+            let read = sheet.rewind().and_then(|()| sheet.read_to_end(&mut output.stdout));
+            read.map_err(RepoError::Spawn)?;
+        }
+        Ok(output)
+    }
+}
+
+/// A file in memory for what Git prints. Nobody is woken for each line of it, as at the other end of a pipe, and
+/// where stdout is a file `check-attr` does not flush each line either.
+#[cfg(target_os = "linux")]
+fn sheet() -> io::Result<File> {
+    use rustix::fs::{MemfdFlags, memfd_create};
+    Ok(memfd_create("git-dits", MemfdFlags::CLOEXEC)?.into())
+}
+
+#[cfg(not(target_os = "linux"))]
+fn sheet() -> io::Result<File> {
+    Err(io::ErrorKind::Unsupported.into())
+}
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use super::{Git, MANY_BYTES};
+
+    #[test]
+    fn many_answers_go_to_a_file_and_few_through_a_pipe() {
+        let dir = tempfile::tempdir().unwrap();
+        let git = Git::at(dir.path());
+        let alias = ["-c", "alias.kind=!cat && stat -L -c %F /dev/stdout", "kind"];
+        for (bytes, kind) in [(1, "fifo"), (MANY_BYTES - 1, "fifo"), (MANY_BYTES, "regular file")] {
+            let input = "x".repeat(bytes);
+            let out = git.run_with_input(&alias, input.as_bytes()).unwrap();
+            assert_eq!(String::from_utf8(out).unwrap(), format!("{input}{kind}\n"), "{bytes}");
+        }
     }
 }

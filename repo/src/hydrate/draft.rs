@@ -10,15 +10,11 @@ use super::plan::Due;
 use crate::RepoError;
 use dits_format::{Binding, Proof};
 use dits_store::rebuild::Rebuild;
-use dits_store::{ChunkWrite, PackStore, StoreError, content};
+use dits_store::{ChunkWrite, PackStore, StoreError, content, durable};
 use std::fs::{self, File, Metadata, OpenOptions};
-use std::os::unix::fs::{FileExt, OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::PathBuf;
 use std::time::SystemTime;
-
-/// Bytes of a write. The system takes memory in pieces of that size, and large ones are seldom there: a virtual machine
-/// has given them back to its host, and must ask for each page. Writes of 1 MiB took 3 times the CPU of these.
-const WRITE_BYTES: usize = 64 << 10;
 
 /// A rebuilt content that waits to be put in place. Removes its file when dropped before that.
 #[derive(Debug)]
@@ -84,9 +80,7 @@ impl<'a> Draft<'a> {
     }
 
     fn write(&self, bytes: &[u8], at: u64) -> Result<(), StoreError> {
-        let mut slices = bytes.chunks(WRITE_BYTES).zip((at..).step_by(WRITE_BYTES));
-        slices
-            .try_for_each(|(slice, at)| self.file.write_all_at(slice, at))
+        durable::write_all_at(&self.file, [bytes, &[]], at)
             .map_err(StoreError::io("write", &self.written.temporary))
     }
 
