@@ -9,6 +9,7 @@
 mod args;
 mod corpus;
 mod edits;
+mod graves;
 mod micro;
 mod page;
 mod peers;
@@ -119,6 +120,7 @@ fn measure(
         }
         let done = run(&mut row);
         row.seconds = started.elapsed().as_secs_f64();
+        rig.end_row()?;
         match done {
             Ok(()) => {
                 if !args.json {

@@ -15,6 +15,7 @@ use anyhow::{Context as _, bail, ensure};
 
 use super::args::Sizes;
 use super::corpus::{self, Corpus};
+use super::graves::Graves;
 use super::report::Sample;
 use super::{micro, proc, sys, trace};
 
@@ -31,6 +32,7 @@ pub(super) struct Rig {
     path: std::ffi::OsString,
     corpus: Option<Corpus>,
     made: OnceCell<Corpus>,
+    graves: Graves,
 }
 
 /// Somebody with a home, in which nobody has configured anything.
@@ -82,7 +84,8 @@ impl Rig {
         let path =
             std::env::join_paths([bin.clone(), tools].into_iter().chain(std::env::split_paths(&outer)))?;
         let (root, tmp, cache) = (root.to_owned(), tmp.to_owned(), cache.to_owned());
-        Ok(Rig { sizes, root, bin, tmp, cache, path, corpus, made: OnceCell::new() })
+        let graves = Graves::new(tmp.join("graves"));
+        Ok(Rig { sizes, root, bin, tmp, cache, path, corpus, made: OnceCell::new(), graves })
     }
 
     /// Real data where it is asked for and could be had.
@@ -116,11 +119,14 @@ impl Rig {
         Ok(place)
     }
 
+    /// Takes a folder away; if it has many files, they are deleted when the row is over.
     pub(super) fn clear(&self, place: &Path) -> anyhow::Result<()> {
-        match fs::remove_dir_all(place) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error.into()),
-            _ => Ok(()),
-        }
+        self.graves.bury(place)
+    }
+
+    /// What a row left to be deleted after it.
+    pub(super) fn end_row(&self) -> anyhow::Result<()> {
+        self.graves.clear()
     }
 
     /// Somebody new.
@@ -210,7 +216,7 @@ impl Rig {
         let words = ["cp", "-r", "--", path(from), path(&to)].map(str::to_owned);
         let (wall, cpu, _) = user.measured(&self.tmp, &words)?;
         if to.is_dir() {
-            fs::remove_dir_all(&to)?
+            self.clear(&to)?
         } else {
             fs::remove_file(&to)?
         };
