@@ -10,6 +10,7 @@ mod args;
 mod corpus;
 mod edits;
 mod graves;
+mod leftovers;
 mod micro;
 mod page;
 mod peers;
@@ -58,7 +59,9 @@ pub(crate) fn run(args: &Args, root: &Path) -> anyhow::Result<ExitCode> {
             return Ok(code);
         }
         fs::create_dir_all(&out)?;
-        let tmp = tempfile::Builder::new().prefix("dits-bench.").tempdir()?;
+        leftovers::remove(&std::env::temp_dir());
+        let tmp = tempfile::Builder::new().prefix(leftovers::PREFIX).tempdir()?;
+        leftovers::sign(tmp.path())?;
         let rig = Rig::new(args.sizes(), root, root.join(&args.bin), tmp.path(), &cache()?, corpus)?;
         failed = measure(args, &rig, &works, &mut report, &json)?;
     }
