@@ -22,6 +22,9 @@ use super::{micro, proc, sys, trace};
 /// Above this part of its time the machine is not idle.
 const IDLE_PART: f64 = 0.12;
 
+/// The large file and its edited version.
+const LARGE: [&str; 2] = ["v1.bin", "v2.bin"];
+
 pub(super) struct Rig {
     pub(super) sizes: Sizes,
     pub(super) root: PathBuf,
@@ -103,12 +106,18 @@ impl Rig {
 
     /// The one large file, and the same after edits, made when they are first asked for.
     pub(super) fn large(&self) -> anyhow::Result<[PathBuf; 2]> {
-        let [v1, v2] = ["v1.bin", "v2.bin"].map(|name| self.tmp.join(name));
+        let [v1, v2] = LARGE.map(|name| self.tmp.join(name));
         if !v2.exists() {
             corpus::tar(self.corpus()?, &v1)?;
             corpus::edited(&v1, &v2, self.sizes.edits)?;
         }
         Ok([v1, v2])
+    }
+
+    /// Gives the disk back what they take; they are made again when they are asked for again.
+    pub(super) fn drop_large(&self) -> std::io::Result<()> {
+        let there = LARGE.map(|name| self.tmp.join(name)).into_iter().filter(|file| file.exists());
+        there.into_iter().try_for_each(fs::remove_file)
     }
 
     /// A fresh folder.
