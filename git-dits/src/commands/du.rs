@@ -37,6 +37,7 @@ pub fn run(args: &Args) -> Result<ExitCode> {
 #[derive(Debug, Default)]
 struct Store {
     stats: Stats,
+    data_chunks: u64,
     data_bytes: u64,
     trash_packs: u64,
     trash_bytes: u64,
@@ -47,6 +48,7 @@ impl Store {
         let mut sums = Store { stats: store.stats()?, ..Store::default() };
         store.visit(&mut |item| {
             if let Item::Chunk { kind: Kind::Data, bytes, .. } = item {
+                sums.data_chunks += 1;
                 sums.data_bytes += u64::from(bytes);
             }
             Ok(())
@@ -75,6 +77,7 @@ fn all(context: &Context, json: bool) -> Result<ExitCode> {
             "contents": contents.len(),
             "contents_bytes": contents_bytes,
             "chunks": chunks,
+            "data_chunks": sums.data_chunks,
             "chunk_bytes": sums.data_bytes,
             "stored_bytes": stored_bytes,
             "packs": packs,

@@ -9,6 +9,8 @@
 mod args;
 mod corpus;
 mod edits;
+mod graves;
+mod leftovers;
 mod micro;
 mod page;
 mod peers;
@@ -57,7 +59,9 @@ pub(crate) fn run(args: &Args, root: &Path) -> anyhow::Result<ExitCode> {
             return Ok(code);
         }
         fs::create_dir_all(&out)?;
-        let tmp = tempfile::Builder::new().prefix("dits-bench.").tempdir()?;
+        leftovers::remove(&std::env::temp_dir());
+        let tmp = tempfile::Builder::new().prefix(leftovers::PREFIX).tempdir()?;
+        leftovers::sign(tmp.path())?;
         let rig = Rig::new(args.sizes(), root, root.join(&args.bin), tmp.path(), &cache()?, corpus)?;
         failed = measure(args, &rig, &works, &mut report, &json)?;
     }
@@ -119,6 +123,7 @@ fn measure(
         }
         let done = run(&mut row);
         row.seconds = started.elapsed().as_secs_f64();
+        rig.end_row()?;
         match done {
             Ok(()) => {
                 if !args.json {

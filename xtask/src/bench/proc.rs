@@ -41,23 +41,34 @@ pub(super) fn busy_ticks() -> (f64, f64) {
     fs::read_to_string("/proc/stat").ok().and_then(|text| busy(&text)).unwrap_or((0.0, 0.0))
 }
 
+/// The ids of all processes.
+pub(super) fn all() -> impl Iterator<Item = u32> {
+    let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
+    entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok())
+}
+
+/// When a process started, in ticks since the system did; `None` when there is none.
+pub(super) fn started(pid: u32) -> Option<u64> {
+    let text = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    text.rsplit_once(')')?.1.split_whitespace().nth(19)?.parse().ok()
+}
+
 /// CPU seconds that a process and everything below it have had until now.
 pub(super) fn tree_cpu(root: u32) -> f64 {
-    let mut all: HashMap<u32, (u32, f64)> = HashMap::new();
-    for entry in fs::read_dir("/proc").into_iter().flatten().flatten() {
-        let Some(pid) = entry.file_name().to_str().and_then(|name| name.parse().ok()) else { continue };
-        let text = fs::read_to_string(entry.path().join("stat")).unwrap_or_default();
+    let mut known: HashMap<u32, (u32, f64)> = HashMap::new();
+    for pid in all() {
+        let text = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
         if let Some(found) = stat(&text) {
-            all.insert(pid, found);
+            known.insert(pid, found);
         }
     }
     let below = |mut pid: u32| {
         while pid != root && pid > 1 {
-            pid = all.get(&pid).map_or(0, |(parent, _)| *parent);
+            pid = known.get(&pid).map_or(0, |(parent, _)| *parent);
         }
         pid == root
     };
-    all.iter().filter(|(pid, _)| below(**pid)).map(|(_, (_, cpu))| cpu).sum()
+    known.iter().filter(|(pid, _)| below(**pid)).map(|(_, (_, cpu))| cpu).sum()
 }
 
 /// Most memory that a process has had.

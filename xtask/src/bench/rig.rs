@@ -15,11 +15,15 @@ use anyhow::{Context as _, bail, ensure};
 
 use super::args::Sizes;
 use super::corpus::{self, Corpus};
+use super::graves::Graves;
 use super::report::Sample;
 use super::{micro, proc, sys, trace};
 
 /// Above this part of its time the machine is not idle.
 const IDLE_PART: f64 = 0.12;
+
+/// The large file and its edited version.
+const LARGE: [&str; 2] = ["v1.bin", "v2.bin"];
 
 pub(super) struct Rig {
     pub(super) sizes: Sizes,
@@ -31,6 +35,7 @@ pub(super) struct Rig {
     path: std::ffi::OsString,
     corpus: Option<Corpus>,
     made: OnceCell<Corpus>,
+    graves: Graves,
 }
 
 /// Somebody with a home, in which nobody has configured anything.
@@ -82,7 +87,8 @@ impl Rig {
         let path =
             std::env::join_paths([bin.clone(), tools].into_iter().chain(std::env::split_paths(&outer)))?;
         let (root, tmp, cache) = (root.to_owned(), tmp.to_owned(), cache.to_owned());
-        Ok(Rig { sizes, root, bin, tmp, cache, path, corpus, made: OnceCell::new() })
+        let graves = Graves::new(tmp.join("graves"));
+        Ok(Rig { sizes, root, bin, tmp, cache, path, corpus, made: OnceCell::new(), graves })
     }
 
     /// Real data where it is asked for and could be had.
@@ -100,12 +106,18 @@ impl Rig {
 
     /// The one large file, and the same after edits, made when they are first asked for.
     pub(super) fn large(&self) -> anyhow::Result<[PathBuf; 2]> {
-        let [v1, v2] = ["v1.bin", "v2.bin"].map(|name| self.tmp.join(name));
+        let [v1, v2] = LARGE.map(|name| self.tmp.join(name));
         if !v2.exists() {
             corpus::tar(self.corpus()?, &v1)?;
             corpus::edited(&v1, &v2, self.sizes.edits)?;
         }
         Ok([v1, v2])
+    }
+
+    /// Gives the disk back what they take; they are made again when they are asked for again.
+    pub(super) fn drop_large(&self) -> std::io::Result<()> {
+        let there = LARGE.map(|name| self.tmp.join(name)).into_iter().filter(|file| file.exists());
+        there.into_iter().try_for_each(fs::remove_file)
     }
 
     /// A fresh folder.
@@ -116,11 +128,14 @@ impl Rig {
         Ok(place)
     }
 
+    /// Takes a folder away; if it has many files, they are deleted when the row is over.
     pub(super) fn clear(&self, place: &Path) -> anyhow::Result<()> {
-        match fs::remove_dir_all(place) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error.into()),
-            _ => Ok(()),
-        }
+        self.graves.bury(place)
+    }
+
+    /// What a row left to be deleted after it.
+    pub(super) fn end_row(&self) -> anyhow::Result<()> {
+        self.graves.clear()
     }
 
     /// Somebody new.
@@ -210,7 +225,7 @@ impl Rig {
         let words = ["cp", "-r", "--", path(from), path(&to)].map(str::to_owned);
         let (wall, cpu, _) = user.measured(&self.tmp, &words)?;
         if to.is_dir() {
-            fs::remove_dir_all(&to)?
+            self.clear(&to)?
         } else {
             fs::remove_file(&to)?
         };

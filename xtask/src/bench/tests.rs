@@ -15,12 +15,12 @@ struct Line {
     args: Args,
 }
 
-fn args(words: &str) -> Args {
+pub(super) fn args(words: &str) -> Args {
     Line::parse_from(std::iter::once("bench").chain(words.split_whitespace())).args
 }
 
 /// Where cargo puts programs beside the one that runs this.
-fn programs() -> PathBuf {
+pub(super) fn programs() -> PathBuf {
     let folder = std::env::current_exe().unwrap().parent().unwrap().parent().unwrap().to_owned();
     for program in ["git-dits", "git-remote-dits"] {
         let built = folder.join(program).exists();
@@ -62,6 +62,10 @@ fn rows_work_with_tiny_sizes() {
         fact("sparse", "chunks sent") as u64,
         row("sparse").cells.iter().find(|c| c.step == "push edited").unwrap().samples[0].trace["push.chunks"]
     );
+    // Each edit changes a chunk at least, and the tree above all of them.
+    assert!(fact("edits", "chunks of content stored for each edit") >= 1.0);
+    let nodes = fact("edits", "nodes stored for each edit");
+    assert!(nodes > 0.0 && nodes <= 2.0, "{nodes}");
     assert!(row("startup").cells.iter().all(|cell| cell.samples.len() == 3));
     assert!(row("locks").cells.iter().any(|cell| cell.step == "take all" && cell.peer == "dits"));
     assert!(

@@ -6,36 +6,42 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use anyhow::Context as _;
+
 use super::super::corpus;
 use super::super::peers::Peer;
 use super::super::report::{Goal, Row, Sample};
 use super::super::rig::{Rig, Step, User, path, say, words};
 use super::super::stats::ratios;
-use super::goal;
+use super::{goal, small};
 
 const WALL: fn(&Sample) -> Option<f64> = |s| Some(s.wall);
 const CPU: fn(&Sample) -> Option<f64> = |s| Some(s.cpu);
 
 /// A repository in which a large file is new each time.
-struct Fresh {
-    user: User,
+pub(super) struct Fresh {
+    pub(super) user: User,
     place: PathBuf,
 }
 
 impl Fresh {
-    fn new(rig: &Rig) -> anyhow::Result<Fresh> {
+    pub(super) fn new(rig: &Rig) -> anyhow::Result<Fresh> {
         let place = rig.place("add")?;
         Ok(Fresh { user: super::repository(rig, &place)?, place })
     }
 
-    fn work(&self) -> PathBuf {
+    pub(super) fn work(&self) -> PathBuf {
         self.place.join("work")
+    }
+
+    /// Leaves nothing in the store.
+    pub(super) fn empty(&self, rig: &Rig) -> anyhow::Result<()> {
+        ["objects", "index"].iter().try_for_each(|name| rig.clear(&self.work().join(".git/dits").join(name)))
     }
 
     /// Puts the file where the store has nothing of it.
     fn reset(&self, rig: &Rig, file: &Path) -> anyhow::Result<()> {
-        rig.clear(&self.work().join(".git/dits/objects"))?;
-        rig.clear(&self.work().join(".git/dits/index"))?;
+        self.empty(rig)?;
         self.user.run(&self.work(), &["git", "rm", "-q", "--cached", "--ignore-unmatch", "large.bin"])?;
         Ok(fs::copy(file, self.work().join("large.bin")).map(drop)?)
     }
@@ -130,7 +136,23 @@ pub(in super::super) fn filter(rig: &Rig, _: &[Peer], row: &mut Row) -> anyhow::
         row.of("git add", "dits", |s| Some(s.own_rss? as f64 / 1_048_576.0)),
         None,
     );
+    through_one_filter(rig, &fresh, row, path(&drain))?;
     rig.clear(&fresh.place)
+}
+
+/// Small files, for which `git add` would be the larger part.
+fn through_one_filter(rig: &Rig, fresh: &Fresh, row: &mut Row, drain: &str) -> anyhow::Result<()> {
+    let count = rig.sizes.small_files;
+    row.note(format!("{count} files of {} bytes to one filter process over its pipes, without Git, from its start to its end.", small::BYTES));
+    for _ in 0..rig.sizes.runs {
+        small::run(rig, fresh, row, "drain", &[drain])?;
+        small::run(rig, fresh, row, "dits", &["git-dits", "filter-process"])?;
+    }
+    let ms = |peer: &str| row.of(small::STEP, peer, |s| Some(s.wall * 1000.0 / count as f64));
+    let (ours, drained) = (ms("dits"), ms("drain"));
+    row.fact("a small file through the filter", "ms", ours, goal(rig, Goal::AtMost(0.1)));
+    row.fact("a small file through the drain", "ms", drained, None);
+    Ok(())
 }
 
 pub(in super::super) fn edits(rig: &Rig, _: &[Peer], row: &mut Row) -> anyhow::Result<()> {
@@ -138,22 +160,31 @@ pub(in super::super) fn edits(rig: &Rig, _: &[Peer], row: &mut Row) -> anyhow::R
     let fresh = Fresh::new(rig)?;
     fresh.reset(rig, &files[0])?;
     fresh.user.run(&fresh.work(), &["git", "add", "large.bin"])?;
-    let chunks = |when: &str| -> anyhow::Result<f64> {
-        let said = fresh.user.run(&fresh.work(), &["git", "dits", "du", "--json"])?;
-        let json: serde_json::Value = serde_json::from_str(&said)?;
-        chunk_count(&json).ok_or_else(|| anyhow::anyhow!("no chunks in 'git dits du --json' {when}: {said}"))
-    };
-    let before = chunks("before")?;
+    let before = chunks(&fresh.user, &fresh.work())?;
     fs::copy(&files[1], fresh.work().join("large.bin"))?;
     fresh.measure(rig, row, "git add edited", "dits", &["git add large.bin"])?;
-    let (new, edits) = (chunks("after")? - before, rig.sizes.edits as f64);
-    row.note(format!("{edits} edits of 1 to 4096 bytes; chunks of all kinds counted by 'git dits du'."));
-    row.fact("chunks stored for each edit", "", vec![new / edits], goal(rig, Goal::AtMost(2.0)));
+    let (after, edits) = (chunks(&fresh.user, &fresh.work())?, rig.sizes.edits as f64);
+    row.note(format!("{edits} edits of 1 to 4096 bytes. Nodes are the tree above the content's chunks, its manifest among them. Counted by 'git dits du'."));
+    let contents = (after.content - before.content) / edits;
+    row.fact("chunks of content stored for each edit", "", vec![contents], goal(rig, Goal::AtMost(2.0)));
+    row.fact("nodes stored for each edit", "", vec![(after.nodes - before.nodes) / edits], None);
     let (_, bytes) = corpus::count(&fresh.work().join(".git/dits/objects"))?;
     row.fact("store with both versions", "MB", vec![bytes as f64 / 1e6], None);
     rig.clear(&fresh.place)
 }
 
-fn chunk_count(json: &serde_json::Value) -> Option<f64> {
-    json.get("chunks")?.as_f64()
+/// What a store holds: pieces of content, and what says how these make up contents.
+#[derive(Debug, PartialEq)]
+pub(super) struct Chunks {
+    pub(super) content: f64,
+    nodes: f64,
+}
+
+pub(super) fn chunks(user: &User, work: &Path) -> anyhow::Result<Chunks> {
+    let said = user.run(work, &["git", "dits", "du", "--json"])?;
+    let json: serde_json::Value = serde_json::from_str(&said)?;
+    let number = |name: &str| json.get(name).and_then(serde_json::Value::as_f64);
+    let both = number("chunks").zip(number("data_chunks"));
+    let (all, content) = both.with_context(|| format!("no chunks in 'git dits du --json': {said}"))?;
+    Ok(Chunks { content, nodes: all - content })
 }

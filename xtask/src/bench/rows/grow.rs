@@ -28,6 +28,8 @@ const PLOTS: [(&str, Number); 3] = [
 
 pub(in super::super) fn file(rig: &Rig, _: &[Peer], row: &mut Row) -> anyhow::Result<()> {
     row.note("Files that do not compress: 'git add', 'git dits add', then 'git checkout'. Each size once.");
+    // Twice the largest size is needed.
+    rig.drop_large()?;
     let name = |bytes: u64| format!("{} GiB", bytes as f64 / GIB);
     for &bytes in &rig.sizes.grow_bytes {
         let place = rig.place("grow-file")?;

@@ -9,6 +9,7 @@ mod life;
 mod locks;
 mod many;
 mod scan;
+mod small;
 mod sparse;
 mod startup;
 mod status;
