@@ -1,7 +1,8 @@
 //! What this clone knows about locks while no server is asked: those that are its user's, and the last list that came.
 //!
-//! One JSON file, `dits/locks.json` in Git's common folder, shared by all worktrees: written whole, under a lock of its own, and
-//! durably. It is a copy of what servers said, so a file that cannot be read counts as none: the next answer writes it anew.
+//! One JSON file, `dits/locks.json` in Git's common folder, shared by all worktrees: written whole, under a lock of its own.
+//! It is a copy of what servers said, so a file that cannot be read counts as none: the next answer writes it anew. For the same
+//! reason no disk is waited for: two syncs took a third of the time of `git dits lock`.
 //!
 //! Times are seconds since 1970.
 
@@ -95,7 +96,7 @@ impl LockCache {
         let value = change(&mut cache);
         if cache != before {
             let json = serde_json::to_vec(&cache).map_err(|e| StoreError::io("write", &path)(e.into()))?;
-            durable::write_file(&folder, &path, &json, modes)?;
+            durable::write_copy(&folder, &path, &json, modes)?;
         }
         Ok(value)
     }

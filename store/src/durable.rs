@@ -93,6 +93,11 @@ impl TempFile {
     pub fn persist(&self, to: &Path) -> Result<(), StoreError> {
         rename(&self.path, to)
     }
+
+    /// Gives the file its final name, and waits for nothing: after a power cut it may be damaged or gone.
+    pub fn place(&self, to: &Path) -> Result<(), StoreError> {
+        replace(&self.path, to)
+    }
 }
 
 impl Drop for TempFile {
@@ -157,12 +162,24 @@ pub fn write_file(temp: &Path, to: &Path, bytes: &[u8], modes: Modes) -> Result<
     file.persist(to)
 }
 
+/// Writes `bytes` as the file `to`, whole or not at all as long as the power stays. For what can be had again: it
+/// waits for no disk, so after a power cut the file may be damaged or gone, which its readers must bear.
+pub fn write_copy(temp: &Path, to: &Path, bytes: &[u8], modes: Modes) -> Result<(), StoreError> {
+    let file = TempFile::create(temp, "", modes)?;
+    file.write_at(bytes, 0)?;
+    file.place(to)
+}
+
 /// Renames a file durably.
 pub fn rename(from: &Path, to: &Path) -> Result<(), StoreError> {
-    #[expect(clippy::disallowed_methods, reason = "this is the durable rename: the folder is synced below")]
-    let rename = fault::check().and_then(|()| fs::rename(from, to));
-    rename.map_err(StoreError::io("rename to", to))?;
+    replace(from, to)?;
     sync_dir(to.parent().unwrap_or(Path::new(".")))
+}
+
+fn replace(from: &Path, to: &Path) -> Result<(), StoreError> {
+    #[expect(clippy::disallowed_methods, reason = "callers sync the folder, or say that they need not")]
+    let rename = fault::check().and_then(|()| fs::rename(from, to));
+    rename.map_err(StoreError::io("rename to", to))
 }
 
 /// Makes the names in a folder durable.

@@ -12,7 +12,7 @@
 
 use super::layout::Layout;
 use crate::StoreError;
-use crate::durable::TempFile;
+use crate::durable;
 use dits_format::PackId;
 use dits_format::listed::{self, Listed, Stamp};
 use std::fs::{self, DirEntry, Metadata};
@@ -132,13 +132,8 @@ impl Listing {
         let bytes = listed::encode(
             stamped.map(|(first, stamp)| (first, stamp, &self.packs[usize::from(first)].entries[..])),
         );
-        let write = || {
-            let temp = TempFile::create(&layout.temp, "", layout.modes)?;
-            temp.write_at(&bytes, 0)?;
-            temp.persist(&layout.root.join("listed"))
-        };
         // Tried again when as much was read once more.
-        let _: Result<(), StoreError> = write();
+        let _ = durable::write_copy(&layout.temp, &layout.root.join("listed"), &bytes, layout.modes);
         self.read = 0;
     }
 }
