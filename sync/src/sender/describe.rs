@@ -9,8 +9,13 @@ use dits_store::content::{self, Walk};
 use dits_store::{ChunkRead, StoreError};
 use std::collections::HashMap;
 
-/// Chunks of a base above which no splice is tried: 84 bytes of memory each, 80 GB of content.
+/// Chunks of a base above which no splice is tried: 88 bytes of memory each, 80 GB of content.
 const BASE_CHUNKS_MAX: usize = 1 << 20;
+/// How far ahead a chunk is looked for that the base has more than once: it says little about where we are, and what is
+/// skipped cannot be kept any more.
+const REPEATED_REACH: usize = 256;
+/// A chunk that is not there again.
+const NONE: u32 = u32::MAX;
 /// Bytes by which what an edit has moved may be elsewhere in the base.
 const SLACK_BYTES: u64 = 4 << 10;
 /// Bytes of a base that are worth reading for one chunk.
@@ -54,7 +59,10 @@ struct BaseChunks {
     ids: Vec<ChunkId>,
     /// How long they are.
     bytes: Vec<u32>,
-    first_at: HashMap<ChunkId, usize>,
+    /// Where each id is first, as far as it matters; and where each chunk is once more, the last of several where it is
+    /// itself, [`NONE`] when it is there once.
+    first_at: HashMap<ChunkId, u32>,
+    next_at: Vec<u32>,
     cursor: usize,
     /// Bytes of new chunks since the last one found; a chunk behind that one which is before their end, and where it
     /// begins, counted from there too.
@@ -137,9 +145,16 @@ impl BaseChunks {
             if chunks.ids.len() == BASE_CHUNKS_MAX {
                 return None;
             }
-            chunks.first_at.entry(piece.entry.id).or_insert(chunks.ids.len());
             chunks.ids.push(piece.entry.id);
             chunks.bytes.push(piece.entry.bytes as u32);
+        }
+        chunks.next_at = vec![NONE; chunks.ids.len()];
+        for (at, id) in chunks.ids.iter().enumerate().rev() {
+            if let Some(later) = chunks.first_at.insert(*id, at as u32) {
+                chunks.next_at[at] = later;
+                let of_later = &mut chunks.next_at[later as usize];
+                *of_later = if *of_later == NONE { later } else { *of_later };
+            }
         }
         Some(chunks)
     }
@@ -147,10 +162,25 @@ impl BaseChunks {
     /// Number of a chunk `id` in the base, not before the last one found.
     fn find(&mut self, id: &ChunkId) -> Option<usize> {
         let next = (self.ids.get(self.cursor) == Some(id)).then_some(self.cursor);
-        let at = next.or_else(|| self.first_at.get(id).copied().filter(|at| *at >= self.cursor))?;
+        let at = next.or_else(|| self.find_ahead(id))?;
         self.cursor = at + 1;
         (self.since, self.near) = (0, (self.cursor, 0));
         Some(at)
+    }
+
+    fn find_ahead(&mut self, id: &ChunkId) -> Option<usize> {
+        let first = self.first_at.get_mut(id)?;
+        // The cursor never goes back, so each chunk is passed over once.
+        while (*first as usize) < self.cursor {
+            match self.next_at[*first as usize] {
+                NONE => return None,
+                last if last == *first => return None,
+                next => *first = next,
+            }
+        }
+        let at = *first as usize;
+        let is_alone = self.next_at[at] == NONE;
+        (is_alone || at - self.cursor < REPEATED_REACH).then_some(at)
     }
 
     /// Chunks of the base that are where the next new chunk is, counted from the last one found.

@@ -57,6 +57,24 @@ fn an_overwrite_costs_three_chunks_and_a_kilobyte() {
 }
 
 #[test]
+fn an_edit_behind_an_edit_in_one_chunk_many_times_over() {
+    // As a sparse file: all chunks are one, but for those that were edited.
+    let blank = vec![0; 48 * MIB];
+    let mut old = blank.clone();
+    old[24 * MIB] = 1;
+    for at in [24 * MIB + 100_000, 24 * MIB + 5 * MIB, 20 * MIB] {
+        let mut new = old.clone();
+        new[at] = 2;
+        let ended = push_edit(&old, &new);
+        assert!(ended.left.tally().chunks <= 3, "{}", ended.left.tally().chunks);
+        // Up to four chunks are told by others, whose ids travel; a description of all that follows took 3,700 bytes.
+        assert!(ended.overhead() <= 2048, "{} bytes at {at}", ended.overhead());
+        old = new;
+    }
+    assert!(push_edit(&old, &blank).overhead() <= 2048, "all of it taken back");
+}
+
+#[test]
 fn inserts_appends_and_truncations_cost_little() {
     let old = noise(1, 8 * MIB);
     let inserted = [&old[..3 * MIB], b"inserted", &old[3 * MIB..]].concat();
