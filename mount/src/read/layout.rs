@@ -5,6 +5,7 @@
 
 use crate::outside::{ContentFault, Contents, Piece};
 use dits_format::Oid;
+use moka::Entry;
 use moka::policy::EvictionPolicy;
 use moka::sync::Cache;
 use std::ops::Range;
@@ -74,14 +75,22 @@ impl Layouts {
     /// Keeps what a fetch told.
     pub(super) fn learn(&self, oid: &Oid, piece: &Piece) {
         for block in blocks(&piece.range()) {
-            let known = self.blocks.get(&(*oid, block)).unwrap_or_default();
-            let at = known.partition_point(|other| other.start < piece.start);
-            if known.get(at).is_none_or(|other| other.start != piece.start) {
-                let more: Vec<_> = known[..at].iter().chain([piece]).chain(&known[at..]).copied().collect();
-                self.blocks.insert((*oid, block), more.into());
-            }
+            // In one step: two fetches may tell of the same block at once.
+            self.blocks
+                .entry((*oid, block))
+                .and_upsert_with(|known| with(known.map(Entry::into_value), piece));
         }
     }
+}
+
+/// The pieces of a block, with one more.
+fn with(known: Option<Arc<[Piece]>>, piece: &Piece) -> Arc<[Piece]> {
+    let known = known.unwrap_or_default();
+    let at = known.partition_point(|other| other.start < piece.start);
+    if known.get(at).is_some_and(|other| other.start == piece.start) {
+        return known;
+    }
+    known[..at].iter().chain([piece]).chain(&known[at..]).copied().collect()
 }
 
 fn blocks(range: &Range<u64>) -> Range<u64> {
@@ -109,6 +118,7 @@ fn take(pieces: &[Piece], range: &Range<u64>, out: &mut Vec<Piece>) -> bool {
 mod tests {
     use super::super::fake::{Fake, Made};
     use super::*;
+    use std::sync::Barrier;
 
     #[test]
     fn a_large_content_costs_no_more_than_its_share() {
@@ -137,5 +147,25 @@ mod tests {
             layouts.learn(&made.oid, piece);
         }
         assert_eq!(layouts.pieces(&*fake, &made.oid, made.bytes, &range).unwrap(), Some(pieces));
+    }
+
+    #[test]
+    fn what_several_fetches_tell_at_once_is_all_kept() {
+        for seed in 0..100 {
+            let made = Made::new(seed, 1 << 20);
+            let (fake, layouts) = (Fake::new([made.clone()]), Layouts::new());
+            let (pieces, together) = (made.pieces(&(0..made.bytes)), Barrier::new(2));
+            std::thread::scope(|scope| {
+                for which in 0..2 {
+                    let (layouts, pieces, together) = (&layouts, &pieces, &together);
+                    scope.spawn(move || {
+                        together.wait();
+                        pieces.iter().skip(which).step_by(2).for_each(|p| layouts.learn(&made.oid, p));
+                    });
+                }
+            });
+            let told = layouts.pieces(&*fake, &made.oid, made.bytes, &(0..made.bytes)).unwrap();
+            assert_eq!(told, Some(pieces));
+        }
     }
 }

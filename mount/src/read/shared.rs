@@ -151,6 +151,22 @@ impl Shared {
         })
     }
 
+    /// Takes from memory what came since somebody looked, or what he could not know of because the pieces beside it were not told
+    /// yet. With the lock held, nothing comes between this and his wish for the rest.
+    fn take_what_came(&self, oid: &Oid, got: &mut Got) -> Result<(), ContentFault> {
+        for missing in got.missing.clone() {
+            let mut at = missing.start;
+            while let Some(piece) = self.layouts.known(oid, at).filter(|_| at < missing.end) {
+                if let Some(chunk) = self.ram.get(&piece.id) {
+                    self.counters.ram.add(chunk.len() as u64);
+                    got.offer(&piece, &chunk)?;
+                }
+                at = piece.range().end;
+            }
+        }
+        Ok(())
+    }
+
     /// Why a range that is not here cannot be had, as far as that is known already.
     pub(super) fn known_fault(&self, reader: &Reader, missing: &[Range<u64>]) -> Option<ContentFault> {
         self.state().known_fault(&reader.oid, missing, self.now())
@@ -167,11 +183,17 @@ impl Shared {
     pub(super) fn wait(
         self: &Arc<Self>,
         reader: &Reader,
-        got: Got,
+        mut got: Got,
         wishes: Wishes,
     ) -> Result<Got, ContentFault> {
         let mut state = self.state();
         let now = self.now();
+        self.take_what_came(&reader.oid, &mut got)?;
+        if got.missing.is_empty() {
+            state.submit(reader, wishes);
+            self.set_to_work(&mut state);
+            return Ok(got);
+        }
         if let Some(fault) = state.known_fault(&reader.oid, &got.missing, now) {
             return Err(fault);
         }

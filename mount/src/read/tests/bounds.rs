@@ -1,6 +1,7 @@
 //! Memory, threads and time are bounded, whoever reads.
 
 use super::*;
+use crate::read::queue::Reader;
 
 #[test]
 fn sixty_four_readers_stay_within_the_memory_they_were_given() {
@@ -46,6 +47,21 @@ fn where_nothing_is_kept_on_disk_memory_is_used() {
     setup.check_in_steps(&stream, 0..16 * MIB);
     setup.settle();
     assert_eq!(setup.fake.fetched_bytes(), fetched);
+}
+
+#[test]
+fn what_came_while_somebody_went_to_wait_is_not_fetched_again() {
+    let setup = Setup::new(64 * MIB);
+    setup.fake.set(|world| (world.keeps, world.layout) = (false, false));
+    let (shared, reader) = (&setup.engine.shared, Reader { owner: 0, oid: setup.made.oid, bytes: 64 * MIB });
+    let range = 5 * MIB..5 * MIB + 2 * STEP;
+    let got = shared.gather(&reader, &range).unwrap();
+    assert_eq!(got.missing, std::slice::from_ref(&range));
+    setup.check(&setup.open("a"), 5 * MIB..5 * MIB + STEP);
+    setup.settle();
+    let got = shared.wait(&reader, got, shared::Wishes::default()).unwrap();
+    assert_eq!(got.join(&range).unwrap()[..], setup.made.read(range.clone())[..]);
+    assert_eq!(setup.fake.fetched_bytes(), 2 * STEP);
 }
 
 #[test]
