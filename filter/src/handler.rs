@@ -92,7 +92,7 @@ pub type Complain<'a> = &'a mut dyn FnMut(&[u8], &(dyn Error + 'static));
 struct Filter<'a> {
     repository: &'a Repository,
     store: &'a PackStore,
-    source: &'a mut dyn ChunkSource,
+    source: &'a mut (dyn ChunkSource + Send),
     policy: Policy,
     cleaner: Option<Cleaner<'a>>,
     /// From the first content on: Git's index names it only when Git ends, and until then nobody may forget it.

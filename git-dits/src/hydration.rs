@@ -110,7 +110,7 @@ fn run_all(context: &Context, ghosts: Vec<Tracked>, from: From) -> Result<Outcom
     context::guard_signals(critical.clone())?;
     let store = context.store()?;
     let mut remotes = source(context, &store, &from);
-    let source = remotes.as_mut().map(|source| source as &mut dyn ChunkSource);
+    let source = remotes.as_mut().map(|source| source as &mut (dyn ChunkSource + Send));
     let mut work =
         hydrate::Context { repository: &context.repository, store: &store, source, critical: &critical };
     let meter = context.meter();

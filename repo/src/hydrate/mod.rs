@@ -2,7 +2,7 @@
 //!
 //! Runs when Git has finished (its index is on disk and unlocked): at the end of the filter's input, or
 //! from `git dits hydrate`. In this order, so that a crash anywhere leaves clean pointer files:
-//! 1. [`plan`]: which pointers still stand where Git wrote them; everything missing is fetched at once;
+//! 1. [`plan`]: which pointers still stand where Git wrote them; what is missing is fetched ([`stream`]);
 //! 2. [`write`]: each content is rebuilt into a temporary file, its oid compared, its mode set and its mtime
 //!    set back (a "racy" mtime would make Git read the whole file again at the next status);
 //! 3. [`settle`]: under Git's index lock, all temporary files are exchanged for their pointers ([`place`]),
@@ -16,10 +16,12 @@ mod copies;
 mod draft;
 mod lanes;
 pub mod leave;
+mod parts;
 pub mod place;
 pub mod plan;
 pub mod settle;
 pub mod sizes;
+mod stream;
 pub(crate) mod temporary;
 pub mod whole;
 pub mod write;
@@ -31,7 +33,6 @@ use dits_format::{Oid, Pointer};
 use dits_store::PackStore;
 use plan::Stamp;
 use std::sync::Mutex;
-use temporary::Workspace;
 
 pub use temporary::leftovers;
 
@@ -70,7 +71,7 @@ pub struct Context<'a> {
     /// Its chunks.
     pub store: &'a PackStore,
     /// Where missing chunks come from, if anywhere.
-    pub source: Option<&'a mut dyn ChunkSource>,
+    pub source: Option<&'a mut (dyn ChunkSource + Send)>,
     /// Held while Git's index is locked by us, so that a signal can wait for the moment to be over.
     pub critical: &'a Mutex<()>,
 }
@@ -112,17 +113,12 @@ pub fn hydrate(
     let worktree = context.repository.worktree()?;
     let mut due = plan::still_due(worktree, jobs);
     plan::set_modes(context.repository, &mut due)?;
-    let ready = plan::fetch(context, due, &mut outcome, observe)?;
-    if ready.is_empty() {
+    let oids: Vec<Oid> = due.iter().filter_map(|file| Some(file.pointer.as_ref()?.oid)).collect();
+    context.store.hold(&oids);
+    let Some((workspace, written)) = stream::run(context, due, stream::GROUP_BYTES, &mut outcome, observe)?
+    else {
         return Ok(outcome);
-    }
-    let mut workspace = Workspace::open(context.repository)?;
-    let (mut written, torn) = write::write_all(context, &mut workspace, ready, &mut outcome, observe)?;
-    // What stands beside the store may go away, or prove to be damaged, after we looked. Once more, then.
-    let ready = plan::fetch(context, torn, &mut outcome, observe)?;
-    let (again, torn) = write::write_all(context, &mut workspace, ready, &mut outcome, observe)?;
-    written.extend(again);
-    outcome.missing.extend(torn.into_iter().filter_map(|due| Some((due.path, due.pointer?.oid))));
+    };
     if !written.is_empty() {
         let _guard = context.critical.lock();
         let (placed, settled) =

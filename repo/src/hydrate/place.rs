@@ -8,6 +8,7 @@
 
 use super::Outcome;
 use super::draft::Written;
+use super::parts::in_parts;
 use crate::RepoError;
 use crate::index::Stat;
 use dits_format::Pointer;
@@ -17,12 +18,6 @@ use std::fs::{self, File};
 use std::io::ErrorKind;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::thread;
-
-/// Threads that put files in place: two in the same folder would only wait for each other.
-const LANES_MAX: usize = 4;
-/// For fewer files no thread is started.
-const LANE_FILES_MIN: usize = 256;
 
 /// A file that has its content.
 #[derive(Debug)]
@@ -38,7 +33,7 @@ pub struct Placed {
 /// Puts all files in the places of their pointers, unless those changed meanwhile.
 pub fn place_all(written: Vec<Written>, outcome: &mut Outcome) -> Vec<Placed> {
     let mut placed = Vec::with_capacity(written.len());
-    for (path, done) in in_lanes(written) {
+    for (path, done) in in_parts(written, place_each) {
         match done {
             Ok(file) => placed.extend(file),
             Err(error) => outcome.failed.push((path, error)),
@@ -48,28 +43,6 @@ pub fn place_all(written: Vec<Written>, outcome: &mut Outcome) -> Vec<Placed> {
 }
 
 type Done = (Vec<u8>, Result<Option<Placed>, RepoError>);
-
-/// Places neighbours on the same thread: they lie in the same folders, which only one can change at a time.
-fn in_lanes(mut written: Vec<Written>) -> Vec<Done> {
-    let cores = thread::available_parallelism().map_or(1, usize::from);
-    let lanes = cores.min(LANES_MAX).min(written.len() / LANE_FILES_MIN).max(1);
-    let each = written.len().div_ceil(lanes);
-    thread::scope(|scope| {
-        let mut others = Vec::new();
-        for lane in (1..lanes).rev() {
-            let files = written.split_off(each * lane);
-            others.push(scope.spawn(move || place_each(files)));
-        }
-        let mut done = place_each(written);
-        for other in others.into_iter().rev() {
-            match other.join() {
-                Ok(more) => done.extend(more),
-                Err(panic) => std::panic::resume_unwind(panic),
-            }
-        }
-        done
-    })
-}
 
 fn place_each(written: Vec<Written>) -> Vec<Done> {
     let place = |mut file: Written| {
@@ -162,6 +135,7 @@ pub(crate) fn look(path: &Path) -> Result<fs::Metadata, RepoError> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::parts::PART_FILES_MIN;
     use super::super::plan::Due;
     use super::*;
 
@@ -187,7 +161,7 @@ mod tests {
     #[test]
     fn files_stand_for_their_pointers_in_the_order_they_came() {
         let dir = tempfile::tempdir().unwrap();
-        let count = 2 * LANE_FILES_MIN + 7;
+        let count = 2 * PART_FILES_MIN + 7;
         let files = (0..count).map(|at| written(dir.path(), &format!("{at:04}"))).collect();
         let mut outcome = Outcome::default();
         let placed = place_all(files, &mut outcome);

@@ -5,12 +5,13 @@
 //! also have changed since we answered: its [`Stamp`] tells. A file that Git itself wrote from content that we
 //! gave it (`checkout-index`) is due in the same way, if it holds exactly that.
 
-use super::{Context, Job, Outcome, Progress};
+use super::Job;
+use super::parts::in_parts;
 use crate::lockable::{self, Scope};
-use crate::{RepoError, Repository, bases};
+use crate::{ChunkSource, FetchProgress, RepoError, Repository, bases};
 use dits_format::pointer::PROBE_BYTES;
 use dits_format::{Oid, Pointer};
-use dits_store::{StoreError, content};
+use dits_store::{PackStore, StoreError, content};
 use std::collections::HashSet;
 use std::collections::hash_map::{Entry, HashMap};
 use std::fs::{self, File, Metadata};
@@ -63,13 +64,14 @@ pub fn full_path(worktree: &Path, path: &[u8]) -> PathBuf {
 
 /// Keeps the jobs whose pointer still stands there.
 pub fn still_due(worktree: &Path, jobs: Vec<Job>) -> Vec<Due> {
-    let mut dirs = HashMap::new();
     let mut seen = HashSet::new();
     // A path that Git wrote twice holds the later pointer.
-    let latest = jobs.into_iter().rev().filter(|job| seen.insert(job.path.clone()));
-    let mut due: Vec<Due> = latest.filter_map(|job| look(worktree, job, &mut dirs)).collect();
-    due.reverse();
-    due
+    let mut latest: Vec<Job> = jobs.into_iter().rev().filter(|job| seen.insert(job.path.clone())).collect();
+    latest.reverse();
+    in_parts(latest, |part| {
+        let mut dirs = HashMap::new();
+        part.into_iter().filter_map(|job| look(worktree, job, &mut dirs)).collect()
+    })
 }
 
 fn look(worktree: &Path, job: Job, dirs: &mut HashMap<PathBuf, bool>) -> Option<Due> {
@@ -123,44 +125,85 @@ pub(crate) fn is_real(worktree: &Path, dir: &Path, dirs: &mut HashMap<PathBuf, b
     real
 }
 
-/// Fetches what is missing, all at once, and returns the files whose content is here then.
-pub fn fetch(
-    context: &mut Context<'_>,
-    due: Vec<Due>,
-    outcome: &mut Outcome,
-    observe: &mut (dyn FnMut(Progress) + Send),
-) -> Result<Vec<Due>, RepoError> {
-    let mut whole: HashMap<Oid, bool> = HashMap::new();
-    context.store.hold(&due.iter().filter_map(|file| Some(file.pointer.as_ref()?.oid)).collect::<Vec<_>>());
-    let mut oids: Vec<Oid> = due.iter().filter_map(|file| Some(file.pointer.as_ref()?.oid)).collect();
-    // As they lie in the store: neighbours share frames.
-    oids.sort_by_cached_key(|oid| context.store.whereabouts(oid));
-    for oid in oids {
-        if let Entry::Vacant(unknown) = whole.entry(oid) {
-            unknown.insert(is_whole(context, &oid)?);
+/// The files in groups of at least `group_bytes`, in order; the paths of a content are in one, so that it can be shared by them.
+pub fn groups(due: Vec<Due>, group_bytes: u64) -> Vec<Vec<Due>> {
+    let (mut groups, mut bytes, mut of): (Vec<Vec<Due>>, u64, HashMap<Oid, usize>) = Default::default();
+    for file in due {
+        let size = file.pointer.as_ref().map_or(0, |pointer| pointer.size);
+        let known = file.pointer.as_ref().and_then(|pointer| of.get(&pointer.oid)).copied();
+        if let Some(group) = known {
+            groups[group].push(file);
+            continue;
         }
+        if groups.is_empty() || bytes >= group_bytes {
+            groups.push(Vec::new());
+            bytes = 0;
+        }
+        bytes += size;
+        let at = groups.len() - 1;
+        of.extend(file.pointer.as_ref().map(|pointer| (pointer.oid, at)));
+        groups[at].push(file);
     }
-    let wanted: Vec<Oid> = whole.iter().filter(|(_, whole)| !**whole).map(|(oid, _)| *oid).collect();
-    if !wanted.is_empty() {
-        if let Some(source) = &mut context.source {
-            source.suggest(bases_of(context.repository, &due, &whole));
-            if let Err(error) = source.fetch(&wanted, &mut |progress| observe(Progress::Fetch(progress))) {
-                outcome.fetch_error = Some(RepoError::Fetch(error));
+    groups
+}
+
+/// Brings contents here, until that fails once.
+pub struct Fetcher<'a> {
+    /// Where they are wanted.
+    pub repository: &'a Repository,
+    /// Where they go.
+    pub store: &'a PackStore,
+    /// Where they come from, if anywhere.
+    pub source: Option<&'a mut (dyn ChunkSource + Send)>,
+    /// Why nothing more can be fetched.
+    pub error: Option<RepoError>,
+}
+
+/// Files whose content is here, and those whose content nobody has.
+#[derive(Debug, Default)]
+pub struct Fetched {
+    /// Whose content is here.
+    pub ready: Vec<Due>,
+    /// Path and content of the others.
+    pub missing: Vec<(Vec<u8>, Oid)>,
+}
+
+impl Fetcher<'_> {
+    /// Fetches what is missing, all at once.
+    pub fn fetch(
+        &mut self,
+        due: Vec<Due>,
+        observe: &mut (dyn FnMut(FetchProgress) + Send),
+    ) -> Result<Fetched, RepoError> {
+        let mut whole: HashMap<Oid, bool> = HashMap::new();
+        let mut oids: Vec<Oid> = due.iter().filter_map(|file| Some(file.pointer.as_ref()?.oid)).collect();
+        // As they lie in the store: neighbours share frames.
+        oids.sort_by_cached_key(|oid| self.store.whereabouts(oid));
+        for oid in oids {
+            if let Entry::Vacant(unknown) = whole.entry(oid) {
+                unknown.insert(is_whole(self.store, &oid)?);
             }
         }
-        context.store.refresh()?;
-        for oid in wanted {
-            whole.insert(oid, is_whole(context, &oid)?);
+        let wanted: Vec<Oid> = whole.iter().filter(|(_, whole)| !**whole).map(|(oid, _)| *oid).collect();
+        if !wanted.is_empty() {
+            if let (Some(source), None) = (&mut self.source, &self.error) {
+                source.suggest(bases_of(self.repository, &due, &whole));
+                self.error = source.fetch(&wanted, observe).err().map(RepoError::Fetch);
+            }
+            self.store.refresh()?;
+            for oid in wanted {
+                whole.insert(oid, is_whole(self.store, &oid)?);
+            }
         }
-    }
-    let mut ready = Vec::with_capacity(due.len());
-    for file in due {
-        match &file.pointer {
-            Some(pointer) if !whole[&pointer.oid] => outcome.missing.push((file.path, pointer.oid)),
-            _ => ready.push(file),
+        let mut fetched = Fetched::default();
+        for file in due {
+            match &file.pointer {
+                Some(pointer) if !whole[&pointer.oid] => fetched.missing.push((file.path, pointer.oid)),
+                _ => fetched.ready.push(file),
+            }
         }
+        Ok(fetched)
     }
-    Ok(ready)
 }
 
 /// What the files that are not whole here held before: after a checkout or a pull in the commit where we came from, else
@@ -177,8 +220,8 @@ fn bases_of(repository: &Repository, due: &[Due], whole: &HashMap<Oid, bool>) ->
 }
 
 /// A content that is damaged here is one to be fetched again.
-fn is_whole(context: &Context<'_>, oid: &Oid) -> Result<bool, RepoError> {
-    match content::is_whole(context.store, oid) {
+fn is_whole(store: &PackStore, oid: &Oid) -> Result<bool, RepoError> {
+    match content::is_whole(store, oid) {
         Ok(whole) => Ok(whole),
         Err(error @ StoreError::Io { .. }) => Err(error.into()),
         Err(_) => Ok(false),
