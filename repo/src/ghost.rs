@@ -7,15 +7,14 @@
 //! touched. A process killed in between leaves the pointer and an index that calls it modified, until `ghost` or
 //! `hydrate` is run again; the content is then still in the store or at the remote.
 
+use crate::hydrate::place::{Placed, look, swap};
 use crate::hydrate::plan::{Due, Stamp, full_path, is_real};
 use crate::hydrate::settle::settle;
 use crate::hydrate::temporary::Workspace;
-use crate::hydrate::write::{Placed, look};
 use crate::index::{Stat, hydrated_mtime};
 use crate::{RepoError, Repository};
 use dits_format::pointer::{Parsed, parse};
 use dits_format::{Oid, Pointer};
-use rustix::fs::{CWD, RenameFlags, renameat_with};
 use rustix::io::Errno;
 use std::collections::HashMap;
 use std::fs::{self, File, Metadata, OpenOptions, Permissions};
@@ -245,10 +244,6 @@ impl Ready {
         let _ = fs::remove_file(std::mem::replace(&mut self.temporary, beside));
         swap(&self.temporary, target).map_err(not_exchanged(target))
     }
-}
-
-fn swap(one: &Path, other: &Path) -> Result<(), Errno> {
-    renameat_with(CWD, one, CWD, other, RenameFlags::EXCHANGE)
 }
 
 fn not_exchanged(target: &Path) -> impl FnOnce(Errno) -> RepoError {

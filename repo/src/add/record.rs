@@ -6,9 +6,9 @@
 //! one with stat data of a file that has changed would hide that for good.
 
 use super::ingest::{Ingested, is_same};
+use crate::hydrate::place::Placed;
 use crate::hydrate::plan::full_path;
 use crate::hydrate::settle;
-use crate::hydrate::write::Placed;
 use crate::index::{Stat, blob_id};
 use crate::{RepoError, Repository};
 use std::collections::BTreeMap;

@@ -7,9 +7,9 @@
 //! by Git. A failure is harmless, Git then reads the pointers once.
 
 use super::Job;
+use super::place::Placed;
 use super::plan::{self, Due, Stamp};
 use super::settle::settle;
-use super::write::Placed;
 use crate::index::{Stat, hydrated_mtime};
 use crate::{RepoError, Repository};
 use dits_format::Pointer;

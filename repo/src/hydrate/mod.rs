@@ -5,7 +5,7 @@
 //! 1. [`plan`]: which pointers still stand where Git wrote them; everything missing is fetched at once;
 //! 2. [`write`]: each content is rebuilt into a temporary file, its oid compared, its mode set and its mtime
 //!    set back (a "racy" mtime would make Git read the whole file again at the next status);
-//! 3. [`settle`]: under Git's index lock, all temporary files are renamed over their pointers,
+//! 3. [`settle`]: under Git's index lock, all temporary files are exchanged for their pointers ([`place`]),
 //! 4. and the stat data of their index entries is patched in place.
 //!
 //! Ghosts that are to stay ([`mod@leave`]), and what Git has whole where a pointer should be ([`whole`]), only have
@@ -16,6 +16,7 @@ mod copies;
 mod draft;
 mod lanes;
 pub mod leave;
+pub mod place;
 pub mod plan;
 pub mod settle;
 pub mod sizes;
@@ -125,7 +126,7 @@ pub fn hydrate(
     if !written.is_empty() {
         let _guard = context.critical.lock();
         let (placed, settled) =
-            settle::settle(context.repository, || write::place_all(written, &mut outcome));
+            settle::settle(context.repository, || place::place_all(written, &mut outcome));
         outcome.hydrated = placed.into_iter().map(|file| file.path).collect();
         outcome.unsettled = settled.err();
     }

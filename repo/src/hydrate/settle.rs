@@ -4,7 +4,7 @@
 //! never reads the files again. A split index can hold an entry without its name; then Git puts the index into
 //! one piece for the patch. Entries that belong to another content are left alone here; see [`super::sizes`].
 
-use super::write::Placed;
+use super::place::Placed;
 use crate::index::{self, Change, IndexError, Outcome, blob_id};
 use crate::{RepoError, Repository};
 use std::collections::BTreeMap;
