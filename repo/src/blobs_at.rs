@@ -7,11 +7,29 @@ use std::collections::HashMap;
 
 /// Paths from which on it pays.
 pub const MANY: usize = 32;
-/// Paths in one question: what a command line holds, and Git compares each with each.
-pub const ASKED_MAX: usize = 256;
+/// Paths in one question: Git compares each with each.
+const ASKED_MAX: usize = 1024;
+/// Bytes of the paths in one question: macOS takes 1 MiB with the environment.
+const ASKED_BYTES_MAX: usize = 128 << 10;
 
 /// The question: paths follow.
 pub const ASK: [&str; 4] = ["--literal-pathspecs", "ls-tree", "-z", "--full-tree"];
+
+/// Paths in as few questions as they fit in. One that is too long is asked for alone.
+pub fn questions<'a, 'p>(paths: &'a [&'p str]) -> impl Iterator<Item = &'a [&'p str]> {
+    let mut rest = paths;
+    std::iter::from_fn(move || {
+        let mut bytes = 0;
+        let fits = |path: &&&str| {
+            bytes += path.len() + 1;
+            bytes <= ASKED_BYTES_MAX
+        };
+        let count = rest.iter().take(ASKED_MAX).take_while(fits).count().max(1);
+        let (some, others) = rest.split_at_checked(count)?;
+        rest = others;
+        Some(some)
+    })
+}
 
 /// The ids, in hex, by path; submodules are left out, as their commits are not here. `None` when the answer is none.
 #[must_use]
@@ -39,5 +57,19 @@ mod tests {
         let id = |path: &str| found.get(path.as_bytes()).map(String::as_str);
         assert_eq!([id("a b"), id("d"), id("sub"), id("x\ty")], [Some("aa"), Some("bb"), None, Some("dd")]);
         assert_eq!((parse(b""), parse(b"what\0")), (Some(HashMap::new()), None));
+    }
+
+    #[test]
+    fn questions_hold_all_paths_in_order_and_fit_a_command_line() {
+        let counts = |paths: &[&str]| {
+            let asked: Vec<_> = questions(paths).collect();
+            assert_eq!(asked.concat(), paths);
+            asked.iter().map(|some| some.len()).collect::<Vec<_>>()
+        };
+        let (short, long, huge) = ("a".to_owned(), "b".repeat(1023), "c".repeat(ASKED_BYTES_MAX + 1));
+        assert_eq!(counts(&[]), [0; 0]);
+        assert_eq!(counts(&vec![&short[..]; 1500]), [1024, 476]);
+        assert_eq!(counts(&vec![&long[..]; 300]), [128, 128, 44]);
+        assert_eq!(counts(&[&short, &huge, &huge, &short]), [1, 1, 1, 1]);
     }
 }

@@ -4,7 +4,7 @@
 //! holds for: that of HEAD, and that of the point where HEAD left the branch, as far as the clone has heard of it. No files of the
 //! working tree are read, and Git is asked for all paths at once.
 
-use crate::blobs_at::{ASK, ASKED_MAX, MANY, parse};
+use crate::blobs_at::{ASK, MANY, parse, questions};
 use crate::{Git, RepoError};
 use std::collections::BTreeSet;
 
@@ -48,7 +48,7 @@ pub fn seen(git: &Git, branches: &[String], paths: &[&str]) -> Result<Option<Vec
 /// What a commit has at very many paths.
 fn in_trees(git: &Git, commit: &str, paths: &[&str]) -> Result<Vec<Option<String>>, RepoError> {
     let mut ids = Vec::with_capacity(paths.len());
-    for some in paths.chunks(ASKED_MAX) {
+    for some in questions(paths) {
         let out = git.run(&[&ASK[..], &[commit, "--"], some].concat())?;
         let mut found = parse(&out).ok_or(RepoError::Output("ls-tree"))?;
         ids.extend(some.iter().map(|path| found.remove(path.as_bytes())));

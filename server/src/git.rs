@@ -15,7 +15,8 @@ use dits_net::stream::{Activity, Receiving, Sending};
 use dits_store::{StoreError, durable};
 use dits_sync::address::realm;
 use dits_sync::machine::GIT_SILENCE_MAX;
-use std::ffi::OsString;
+use rustix::fs::{Access, access};
+use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 use std::pin::pin;
 use std::process::{ExitStatus, Stdio};
@@ -114,13 +115,16 @@ impl Push {
 pub(crate) struct Git {
     layout: Layout,
     path: Option<OsString>,
+    /// Named in full where it was found: else the system looks for it at each start, in a copy of this process.
+    program: PathBuf,
     hooks: Mutex<()>,
 }
 
 impl Git {
     /// `path` is the search path for `git` and for what its hook runs.
     pub fn new(layout: Layout, path: Option<OsString>) -> Git {
-        Git { layout, path, hooks: Mutex::default() }
+        let program = path.as_deref().and_then(find).unwrap_or_else(|| "git".into());
+        Git { layout, path, program, hooks: Mutex::default() }
     }
 
     /// Whoever holds this may write hooks.
@@ -136,7 +140,7 @@ impl Git {
             ("receive.advertisePushOptions", "true".into()),
             ("uploadpack.allowFilter", "true".into()),
         ];
-        let mut command = Command::new("git");
+        let mut command = Command::new(&self.program);
         command.env_clear().kill_on_drop(true).current_dir(self.layout.root());
         command.envs(self.path.as_ref().map(|path| ("PATH", path)));
         command.env("HOME", self.layout.root()).env("LC_ALL", "C");
@@ -190,6 +194,14 @@ impl Git {
     pub fn layout(&self) -> &Layout {
         &self.layout
     }
+}
+
+/// The program in the first folder of a search path that has it.
+fn find(path: &OsStr) -> Option<PathBuf> {
+    let runs = |program: &PathBuf| {
+        program.is_absolute() && program.is_file() && access(program, Access::EXEC_OK).is_ok()
+    };
+    std::env::split_paths(path).map(|folder| folder.join("git")).find(runs)
 }
 
 /// The peer went away, or nothing moved any more.

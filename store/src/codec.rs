@@ -208,27 +208,30 @@ impl Encoder {
 }
 
 /// Whether compressing is worth a try: the bytes of a sample are far from equally frequent. Costs about 1 µs.
+///
+/// Of data whose bytes are half as likely again to be equal, zstd saves a fourteenth by their frequencies alone. Below
+/// that a tenth of all its time went for a six hundredth of what it saved (game data of 2 GB).
 pub fn looks_compressible(plain: &[u8]) -> bool {
-    let mut counts = [[0_u32; 256]; 4];
+    let [mut a, mut b, mut c, mut d] = [[0_u32; 256]; 4];
     let mut sampled = 0;
     let step = (plain.len() / SAMPLE_PIECES).max(SAMPLE_PIECE_BYTES);
     for piece in plain.chunks(step).take(SAMPLE_PIECES) {
-        let piece = &piece[..piece.len().min(SAMPLE_PIECE_BYTES)];
+        let (fours, rest) = piece[..piece.len().min(SAMPLE_PIECE_BYTES)].as_chunks::<4>();
         // Four tables, so that equal neighbours do not wait for each other.
-        let (fours, rest) = piece.as_chunks::<4>();
-        for four in fours {
-            for (count, byte) in counts.iter_mut().zip(four) {
-                count[*byte as usize] += 1;
-            }
+        for [w, x, y, z] in fours {
+            a[*w as usize] += 1;
+            b[*x as usize] += 1;
+            c[*y as usize] += 1;
+            d[*z as usize] += 1;
         }
-        sampled += (piece.len() - rest.len()) as u64;
+        sampled += (piece.len().min(SAMPLE_PIECE_BYTES) - rest.len()) as u32;
     }
-    let [a, b, c, d] = &counts;
-    let squares: u64 = (0..256).map(|byte| u64::from(a[byte] + b[byte] + c[byte] + d[byte]).pow(2)).sum();
+    // No more than the square of the sample.
+    let squares: u32 = (0..256).map(|byte| (a[byte] + b[byte] + c[byte] + d[byte]).pow(2)).sum();
     // Two bytes drawn at random are equal once in 256 times where all are equally frequent; the sample itself adds
     // its own length.
     let by_chance = sampled * sampled / 256 + sampled;
-    squares > by_chance + by_chance / 8
+    squares > by_chance + by_chance / 2
 }
 
 #[cfg(test)]

@@ -53,17 +53,22 @@ pub(super) async fn files(
         let names: Vec<String> = paths.into_iter().map(|path| at(&branch.full(), path)).collect();
         return objects(git, folder, &names).await;
     }
-    let Some(tip) = objects(git, folder, &[branch.full()]).await?.pop().flatten() else {
-        return Ok(vec![None; paths.len()]);
-    };
+    let paths: Vec<&str> = paths.into_iter().map(LockPath::as_str).collect();
     let mut ids = Vec::with_capacity(paths.len());
-    for some in paths.chunks(blobs_at::ASKED_MAX) {
-        let mut ask = [&blobs_at::ASK[..], &[&tip, "--"]].concat();
-        ask.extend(some.iter().map(|path| path.as_str()));
-        let (status, out) = git.run(Some(folder), &ask).await?;
-        let found = blobs_at::parse(&out).filter(|_| status.success());
-        let mut found = found.ok_or_else(|| io::Error::other("git ls-tree failed"))?;
-        ids.extend(some.iter().map(|path| found.remove(path.as_str().as_bytes())));
+    for some in blobs_at::questions(&paths) {
+        let mut command = git.command(&[]);
+        command.arg("--git-dir").arg(folder).args(blobs_at::ASK).args([&branch.full(), "--"]).args(some);
+        // That there is no such branch is for nobody to read.
+        command.stdin(Stdio::null()).stderr(Stdio::null());
+        let output = timeout(ASK_MAX, command.output()).await.map_err(io::Error::from)??;
+        let found = blobs_at::parse(&output.stdout).filter(|_| output.status.success());
+        let Some(mut found) = found else {
+            return match objects(git, folder, &[branch.full()]).await?.pop().flatten() {
+                None => Ok(vec![None; paths.len()]),
+                Some(_) => Err(io::Error::other("git ls-tree failed")),
+            };
+        };
+        ids.extend(some.iter().map(|path| found.remove(path.as_bytes())));
     }
     Ok(ids)
 }
