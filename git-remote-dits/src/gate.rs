@@ -2,7 +2,8 @@
 //!
 //! In `git-receive-pack` two parts are read, the rest is only passed on: the service's advertisement (what it
 //! has), and Git's command list (what shall move). The command list is kept, the contents of new pointers between the
-//! two are uploaded, and only when all of them are acknowledged the list goes out. Git sends no
+//! two are uploaded, and only when all of them are acknowledged the list goes out, with the pack behind it that Git has made
+//! meanwhile ([`Ahead`]). Git sends no
 //! list for `--dry-run`, for nothing to do, and for what it rejects itself, so then nothing is uploaded and
 //! no chunk question is asked; deletions bring no content. A server of ours checks again before it moves a ref. Before the upload it is
 //! looked whether somebody else has locked what changes: what will be refused should not be sent first. The service's report is listened to as
@@ -12,6 +13,7 @@
 //! a stream that broke is opened anew, once: if the service advertises the very same bytes as before, Git's list is as
 //! true as it was and goes out; if not, the push ends, and what was uploaded is kept for the next.
 
+use crate::ahead::Ahead;
 use crate::failure::Failure;
 use crate::pump::{self, Outgoing, Stream};
 use crate::report::Report;
@@ -58,6 +60,8 @@ pub fn push(
     if !updates.is_empty() {
         way.check(&updates, &said.has)?;
     }
+    let (stdin, unread) = from_git.into_parts();
+    let pack = Ahead::of(io::Cursor::new(unread).chain(stdin));
     let tips: Vec<String> = updates.iter().filter_map(|update| update.new.clone()).collect();
     if !tips.is_empty() {
         way.upload(&tips, said.has.clone())?;
@@ -69,8 +73,7 @@ pub fn push(
         // A service that has ended meanwhile needs no end.
         let _ = held_open.to.write_all(&list);
     }
-    let (stdin, unread) = from_git.into_parts();
-    pump::to_service(io::Cursor::new(unread).chain(stdin), held_open.to);
+    pump::to_service(pack, held_open.to);
     let (words, rest) =
         held_open.first.join().map_err(|_| anyhow!("the thread that reads from the server failed"))?;
     let mut report = Report::default();

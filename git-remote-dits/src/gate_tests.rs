@@ -3,7 +3,9 @@
 use super::*;
 use std::collections::VecDeque;
 use std::io::Cursor;
+use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 #[test]
 fn ids_are_found_in_every_kind_of_line() {
@@ -75,6 +77,23 @@ struct Services {
     checks: Vec<RefUpdate>,
     locked: bool,
     landed: Vec<String>,
+    /// Told when all that Git sends was read, which uploads wait for.
+    read: Option<Receiver<()>>,
+}
+
+/// Tells of its end.
+struct Git(Cursor<Vec<u8>>, Sender<()>);
+
+impl Read for Git {
+    fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
+        // The list and the first of the pack are not read at once.
+        let len = out.len().min(7);
+        let read = self.0.read(&mut out[..len])?;
+        if read == 0 {
+            let _ = self.1.send(());
+        }
+        Ok(read)
+    }
 }
 
 impl Way for Services {
@@ -103,6 +122,9 @@ impl Way for Services {
 
     fn upload(&mut self, tips: &[String], has: Vec<String>) -> Result<()> {
         self.uploads.push((tips.to_vec(), has));
+        let read = self.read.take().map_or(Ok(()), |read| read.recv_timeout(Duration::from_secs(20)));
+        read.context("Git's pack is not read while contents are sent")?;
+        assert!(self.got.iter().all(|got| got.lock().unwrap().is_empty()), "too early");
         Ok(())
     }
 }
@@ -123,14 +145,15 @@ fn run(services: &[(&str, bool)], update: &str) -> (Services, Result<Vec<u8>>) {
 fn run_locked(services: &[(&str, bool)], update: &str, locked: bool) -> (Services, Result<Vec<u8>>) {
     let next = services.iter().map(|(id, broken)| (advertised(id), *broken)).collect();
     let (got, uploads, checks, landed) = Default::default();
-    let mut way = Services { next, got, uploads, checks, locked, landed };
+    let (all_read, read) = channel();
+    let mut way = Services { next, got, uploads, checks, locked, landed, read: Some(read) };
     let mut commands = Vec::new();
     dits_filter::pkt::data(&mut commands, update.as_bytes());
     dits_filter::pkt::flush(&mut commands);
     commands.extend_from_slice(b"PACK");
     let stream = way.open().unwrap();
     let mut to_git = Vec::new();
-    let pushed = push(&mut way, stream, Cursor::new(commands), &mut to_git);
+    let pushed = push(&mut way, stream, Git(Cursor::new(commands), all_read), &mut to_git);
     (way, pushed.map(|()| to_git))
 }
 

@@ -6,6 +6,7 @@
 //! ([`gate`]) until all content that these refs bring is where it belongs: no flag can make a ref overtake its
 //! content. Standard output belongs to Git; standard error is the user's terminal.
 
+mod ahead;
 mod allowed;
 mod contents;
 mod failure;

@@ -1,6 +1,7 @@
 //! Stores that fail at one chunk: damage at the taker is worked around or refused, never bound unseen.
 
-use crate::content::{MIB, add, assert_holds, item, noise, pieces, proof};
+use crate::content::{MIB, add, assert_holds, assert_sound, data, item, noise, pieces, proof};
+use crate::deltas::{edited, replaced};
 use crate::link::{Ended, Link, Pair};
 use dits_chunk::Profile;
 use dits_format::{Binding, ChunkId, Kind, Oid, Proof};
@@ -179,6 +180,28 @@ fn damage_that_may_be_taken_away_heals_in_the_same_push() {
     let (ended, store) = push_and_mend(&new(), first, true, corrupt, Some(|_| ()));
     assert!(matches!(&ended.results[1], Err(SyncError::Store(StoreError::Corrupt { .. }))));
     assert_eq!(proof(&store, &Oid::of(&new())), None);
+}
+
+#[test]
+fn a_delta_from_a_damaged_chunk_is_sent_whole() {
+    // Early, and needed: more than may go ahead.
+    for (edits, is_early) in [(1, true), (20, false)] {
+        let (new, _) = edited(&old(), edits);
+        let bases = replaced(&old(), &new);
+        let mut at = pieces(&old(), Profile::Video).into_iter().map(|piece| ChunkId::of(Kind::Data, &piece));
+        let at = at.rfind(|id| bases.contains(id)).expect("there is an edit");
+        let (ended, store) = push_to_damaged(&new, at, true, corrupt);
+        let ended = ended.ok();
+        let counts = ["Deltas", "Wrong", "Chunks"].map(|kind| ended.count(kind) > 0);
+        assert_eq!(counts, [true, !is_early, true], "{edits} edits");
+        assert_holds(&store, &new);
+        assert_eq!(proof(&store, &Oid::of(&new)), Some(Proof::Proved));
+        // Nothing was made of the damaged bytes: there is what both contents have, and that is what it says.
+        assert_sound(&store);
+        let both = MemoryStore::new();
+        [&old(), &new].into_iter().for_each(|bytes| _ = add(&both, bytes));
+        assert_eq!(data(&store), data(&both));
+    }
 }
 
 #[test]

@@ -20,7 +20,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 /// `old` with `edits` runs of bytes replaced by others, of 1 to 4096 bytes, and how many bytes these are.
-fn edited(old: &[u8], edits: usize) -> (Vec<u8>, usize) {
+pub fn edited(old: &[u8], edits: usize) -> (Vec<u8>, usize) {
     let (mut new, mut changed) = (old.to_vec(), 0);
     for nth in 0..edits {
         let at = (2 * nth + 1) * old.len() / (2 * edits);
@@ -125,7 +125,7 @@ fn what_has_nothing_in_common_travels_whole() {
 }
 
 /// The chunks of `old` that `new` has not.
-fn replaced(old: &[u8], new: &[u8]) -> HashSet<ChunkId> {
+pub fn replaced(old: &[u8], new: &[u8]) -> HashSet<ChunkId> {
     let ids = |bytes: &[u8]| -> HashSet<ChunkId> {
         pieces(bytes, Profile::Video).iter().map(|piece| ChunkId::of(Kind::Data, piece)).collect()
     };
