@@ -14,8 +14,9 @@ use std::io::Write;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
-/// Defines what `dits` means. `-merge` keeps our side of a conflict: merged pointers would be nonsense.
-pub const MACRO: &str = "[attr]dits filter=dits diff=dits -merge -text";
+/// Defines what `dits` means. `-merge` keeps our side of a conflict: merged pointers would be nonsense. `-delta` keeps Git
+/// from looking for similar ones at each push: most of a pointer is its hash.
+pub const MACRO: &str = "[attr]dits filter=dits diff=dits -merge -text -delta";
 const SPACE: &str = "[[:space:]]";
 
 /// What `--lockable` and `--not-lockable` ask for.

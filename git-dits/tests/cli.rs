@@ -13,7 +13,7 @@ use tempfile::TempDir;
 mod install;
 
 const DITS: &str = env!("CARGO_BIN_EXE_git-dits");
-const MACRO: &str = "[attr]dits filter=dits diff=dits -merge -text\n";
+const MACRO: &str = "[attr]dits filter=dits diff=dits -merge -text -delta\n";
 
 /// A HOME with a repository in it.
 struct World {
