@@ -1,15 +1,21 @@
-//! Reading many small blobs with two runs of `git cat-file`.
+//! Reading many small blobs: loose ones as files, the others with two runs of `git cat-file`.
 //!
-//! First the sizes of all, then the bytes of those that are small enough to be a pointer: a repository full
-//! of large ordinary blobs costs only their sizes. Objects that are missing (partial clones) are left out
+//! Git is asked first for the sizes of all, then for the bytes of those that are small enough to be a pointer: a
+//! repository full of large ordinary blobs costs only their sizes. Objects that are missing (partial clones) are left out
 //! and never fetched for this.
 
+use crate::loose::{Found, Loose};
 use crate::{Git, RepoError};
 use dits_format::limits::POINTER_BYTES_MAX;
 use dits_format::pointer::{Parsed, parse};
 use std::collections::{BTreeSet, HashMap};
 
 const SIZES: [&str; 3] = ["cat-file", "--batch-check", "--buffer"];
+
+/// Bytes of a blob that is looked at.
+const SMALL_BYTES_MAX: usize = 4 * POINTER_BYTES_MAX;
+/// From so many ids on it pays to look for loose ones: to find their folder costs a run of Git as well.
+const LOOSE_FROM: usize = 100;
 
 /// Reads all `ids` (hex) that are blobs small enough to be pointers, and says what they are. Ordinary
 /// content is left out.
@@ -33,7 +39,19 @@ pub fn each_small<'a>(
     ids: impl IntoIterator<Item = &'a str>,
     each: &mut dyn FnMut(&str, &[u8]),
 ) -> Result<(), RepoError> {
-    let ids: BTreeSet<&str> = ids.into_iter().collect();
+    let mut ids: BTreeSet<&str> = ids.into_iter().collect();
+    if ids.len() >= LOOSE_FROM
+        && let Some(mut loose) = Loose::new(git, SMALL_BYTES_MAX)
+    {
+        ids.retain(|id| match loose.find(id) {
+            Found::Small(content) => {
+                each(id, content);
+                false
+            }
+            Found::Other => false,
+            Found::Unknown => true,
+        });
+    }
     if ids.is_empty() {
         return Ok(());
     }
@@ -97,7 +115,7 @@ pub(crate) fn id_bytes(hex: &str) -> Option<Vec<u8>> {
 fn small_blob(line: &str) -> Option<&str> {
     let mut words = line.split(' ');
     let (id, kind, size) = (words.next()?, words.next()?, words.next()?);
-    let small = kind == "blob" && size.parse::<usize>().ok()? <= 4 * POINTER_BYTES_MAX;
+    let small = kind == "blob" && size.parse::<usize>().ok()? <= SMALL_BYTES_MAX;
     small.then_some(id)
 }
 

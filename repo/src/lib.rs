@@ -32,6 +32,7 @@ pub mod lockable;
 pub mod locks;
 pub mod locks_paths;
 pub mod locks_seen;
+mod loose;
 pub mod migrate;
 pub mod names;
 pub mod partial;

@@ -101,6 +101,7 @@ fn is_device(part: &str) -> bool {
 fn spelling(path: &[u8]) -> Vec<u8> {
     match std::str::from_utf8(path) {
         Err(_) => path.to_ascii_lowercase(),
+        Ok(_) if path.is_ascii() => path.to_ascii_lowercase(),
         Ok(text) => text.nfc().flat_map(char::to_lowercase).nfc().collect::<String>().into_bytes(),
     }
 }
@@ -109,9 +110,12 @@ fn spelling(path: &[u8]) -> Vec<u8> {
 /// forms: each list has several spellings of one name.
 pub fn clashes<'a>(paths: impl Iterator<Item = &'a [u8]>) -> Vec<Vec<Vec<u8>>> {
     let mut spellings: BTreeMap<Vec<u8>, BTreeSet<&[u8]>> = BTreeMap::new();
+    let mut before: &[u8] = &[];
     for path in paths {
         let ends = path.iter().enumerate().filter(|(_, byte)| **byte == b'/').map(|(at, _)| at);
-        for end in ends.chain([path.len()]) {
+        // Neighbours are mostly in one folder, which is entered already.
+        let same = path.iter().zip(std::mem::replace(&mut before, path)).take_while(|(a, b)| a == b).count();
+        for end in ends.filter(|end| *end >= same).chain([path.len()]) {
             spellings.entry(spelling(&path[..end])).or_default().insert(&path[..end]);
         }
     }
