@@ -115,7 +115,8 @@ pub fn hydrate(
     plan::set_modes(context.repository, &mut due)?;
     let oids: Vec<Oid> = due.iter().filter_map(|file| Some(file.pointer.as_ref()?.oid)).collect();
     context.store.hold(&oids);
-    let Some((workspace, written)) = stream::run(context, due, stream::GROUP_BYTES, &mut outcome, observe)?
+    let Some((workspace, written)) =
+        stream::run(context, due, stream::GROUP_BYTES_MIN, &mut outcome, observe)?
     else {
         return Ok(outcome);
     };

@@ -1,7 +1,8 @@
 //! Many files that each take a few system calls, on all cores: a part of them for each.
 //!
 //! Neighbours are in the same part: they lie in the same folders, which only one can change at a time. What comes out is in
-//! the order of what went in.
+//! the order of what went in. Renames from one folder to another wait for each other all the same (Linux has one lock for those of a
+//! file system); what goes on around them does not.
 
 use std::thread;
 

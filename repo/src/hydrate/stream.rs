@@ -20,17 +20,20 @@ use std::thread;
 
 const LOCK: &str = "no holder of the lock panics";
 
-/// Bytes of a group: what is lost by asking once more for each is little beside them.
-pub const GROUP_BYTES: u64 = 256 << 20;
+/// Smallest group.
+pub const GROUP_BYTES_MIN: u64 = 256 << 20;
+/// Groups at most: at the end of each the last pack goes to the disk, and nothing comes meanwhile.
+const GROUPS_MAX: u64 = 4;
 
 /// Fetches what is missing and writes all that is here then.
 pub fn run(
     context: &mut Context<'_>,
     due: Vec<Due>,
-    group_bytes: u64,
+    group_bytes_min: u64,
     outcome: &mut Outcome,
     observe: &mut (dyn FnMut(Progress) + Send),
 ) -> Result<Option<(Workspace, Vec<Written>)>, RepoError> {
+    let group_bytes = group_bytes_min.max(size(&due).div_ceil(GROUPS_MAX));
     let shown = Shown::new(&due, observe);
     let source = context.source.take();
     let mut fetcher = Fetcher { repository: context.repository, store: context.store, source, error: None };
