@@ -86,7 +86,7 @@ mod tests {
         squeeze.line(GIGABIT / 2);
         assert!(squeeze.pays());
         // A little is gained: too little for this line.
-        let nearly = |seed| noise(seed, 60_000).iter().map(|byte| byte % 210).collect::<Vec<u8>>();
+        let nearly = |seed| noise(seed, 60_000).iter().map(|byte| byte % 176).collect::<Vec<u8>>();
         for seed in 1..60 {
             squeeze.encode(Encoded::raw(nearly(seed).into()));
         }

@@ -74,7 +74,7 @@ impl Served {
         tell: impl FnOnce(&std::fs::File) -> io::Result<BackingId>,
     ) -> Option<Arc<BackingId>> {
         let file = opened.backing.as_ref()?;
-        let id = self.passthrough.open(ino, || tell(file));
+        let id = self.passthrough.open(ino, opened.fh, || tell(file));
         if matches!(self.passthrough.state(), Use::Refused(_)) {
             self.mount.offer_backing(false);
         }
@@ -82,9 +82,9 @@ impl Served {
     }
 
     pub(super) fn release(&self, ino: Ino, fh: Fh) -> Result<(), Fault> {
-        let closed = self.mount.release(fh);
-        self.passthrough.close(ino);
-        closed
+        // Before the core forgets the handle: who opens the file from then on may be given another to read past us.
+        self.passthrough.close(ino, fh);
+        self.mount.release(fh)
     }
 }
 

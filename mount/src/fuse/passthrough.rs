@@ -4,9 +4,9 @@
 //! a file that are open together to be of one kind; the core sees to that. It takes rights that only root has: whoever has not got them
 //! is told once, and files are read in the common way.
 
-use crate::attr::Ino;
+use crate::attr::{Fh, Ino};
 use fuser::BackingId;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -51,7 +51,7 @@ impl fmt::Display for Use {
 struct Backed {
     /// What the kernel calls it; `None` when it refused, which then goes for all handles.
     id: Option<Arc<BackingId>>,
-    handles: usize,
+    handles: HashSet<Fh>,
 }
 
 impl Passthrough {
@@ -74,18 +74,19 @@ impl Passthrough {
     pub(super) fn open(
         &self,
         ino: Ino,
+        fh: Fh,
         tell: impl FnOnce() -> io::Result<BackingId>,
     ) -> Option<Arc<BackingId>> {
         let mut inner = self.lock();
         let inner = &mut *inner;
         let backed = inner.files.entry(ino).or_insert_with(|| match tell() {
-            Ok(id) => Backed { id: Some(Arc::new(id)), handles: 0 },
+            Ok(id) => Backed { id: Some(Arc::new(id)), handles: HashSet::new() },
             Err(error) => {
                 inner.use_ = Use::Refused(error.to_string());
-                Backed { id: None, handles: 0 }
+                Backed { id: None, handles: HashSet::new() }
             }
         });
-        backed.handles += 1;
+        backed.handles.insert(fh);
         if backed.id.is_some() {
             let count = if let Use::Opened(count) = inner.use_ { count } else { 0 };
             inner.use_ = Use::Opened(count + 1);
@@ -93,14 +94,15 @@ impl Passthrough {
         backed.id.clone()
     }
 
-    /// One handle less of a file, whether or not it is one of these.
-    pub(super) fn close(&self, ino: Ino) {
+    /// One handle less of a file, if it is one of these. A file that has been written may be closed while it is being opened to be
+    /// read, and the kernel must not lose then what it was just told.
+    pub(super) fn close(&self, ino: Ino, fh: Fh) {
         let mut inner = self.lock();
-        if let Some(backed) = inner.files.get_mut(&ino) {
-            backed.handles -= 1;
-            if backed.handles == 0 {
-                inner.files.remove(&ino);
-            }
+        if let Some(backed) = inner.files.get_mut(&ino)
+            && backed.handles.remove(&fh)
+            && backed.handles.is_empty()
+        {
+            inner.files.remove(&ino);
         }
     }
 }
@@ -108,27 +110,29 @@ impl Passthrough {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::cell::Cell;
 
     #[test]
     fn a_refusal_goes_for_all_handles_that_are_open_together() {
         let passthrough = Passthrough::default();
         let file = Ino(7);
-        let refuse = || Err(io::ErrorKind::PermissionDenied.into());
-        assert!(passthrough.open(file, refuse).is_none());
-        assert!(passthrough.open(file, || panic!("asked again")).is_none());
-        passthrough.close(file);
-        passthrough.close(file);
-        passthrough.close(file);
+        let asked = Cell::new(0);
+        let refuse = || {
+            asked.set(asked.get() + 1);
+            Err(io::ErrorKind::PermissionDenied.into())
+        };
+        assert!(passthrough.open(file, Fh(1), refuse).is_none());
+        assert!(passthrough.open(file, Fh(2), refuse).is_none());
+        passthrough.close(file, Fh(1));
+        // Handles of another kind do not count.
+        passthrough.close(file, Fh(3));
+        passthrough.close(file, Fh(3));
+        assert!(passthrough.open(file, Fh(4), refuse).is_none());
+        assert_eq!(asked.get(), 1);
+        passthrough.close(file, Fh(2));
+        passthrough.close(file, Fh(4));
         assert!(matches!(passthrough.state(), Use::Refused(_)));
-        let mut asked = false;
-        assert!(
-            passthrough
-                .open(file, || {
-                    asked = true;
-                    refuse()
-                })
-                .is_none()
-        );
-        assert!(asked, "all were closed");
+        assert!(passthrough.open(file, Fh(5), refuse).is_none());
+        assert_eq!(asked.get(), 2, "all were closed");
     }
 }
