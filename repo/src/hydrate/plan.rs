@@ -186,13 +186,15 @@ impl Fetcher<'_> {
         }
         let wanted: Vec<Oid> = whole.iter().filter(|(_, whole)| !**whole).map(|(oid, _)| *oid).collect();
         if !wanted.is_empty() {
-            if let (Some(source), None) = (&mut self.source, &self.error) {
-                source.suggest(bases_of(self.repository, &due, &whole));
-                self.error = source.fetch(&wanted, observe).err().map(RepoError::Fetch);
-            }
+            let absent = self.bring(&wanted, &due, &whole, observe);
             self.store.refresh()?;
             for oid in wanted {
-                whole.insert(oid, is_whole(self.store, &oid)?);
+                // What came is looked at when it is written; what may have come, if a fetch broke, here.
+                let is_here = match &absent {
+                    Some(absent) => !absent.contains(&oid),
+                    None => is_whole(self.store, &oid)?,
+                };
+                whole.insert(oid, is_here);
             }
         }
         let mut fetched = Fetched::default();
@@ -203,6 +205,25 @@ impl Fetcher<'_> {
             }
         }
         Ok(fetched)
+    }
+
+    /// Fetches; what the source does not have, or `None` when it could not be asked for all.
+    fn bring(
+        &mut self,
+        wanted: &[Oid],
+        due: &[Due],
+        whole: &HashMap<Oid, bool>,
+        observe: &mut (dyn FnMut(FetchProgress) + Send),
+    ) -> Option<HashSet<Oid>> {
+        let (Some(source), None) = (&mut self.source, &self.error) else { return None };
+        source.suggest(bases_of(self.repository, due, whole));
+        match source.fetch(wanted, observe) {
+            Ok(absent) => Some(absent.into_iter().collect()),
+            Err(error) => {
+                self.error = Some(RepoError::Fetch(error));
+                None
+            }
+        }
     }
 }
 
