@@ -4,7 +4,8 @@
 //! we looked, it goes back, and our file goes. A crash leaves the one or the other in place, and the pointer or the file among
 //! the temporary ones, which are removed later.
 //!
-//! What must hold: nothing that is not the pointer we looked at is ever removed or overwritten.
+//! What must hold: nothing that is not the pointer we looked at is ever removed or overwritten. Where a file system cannot exchange
+//! files (NFS), only up to the moment between our last look and the rename.
 
 use super::Outcome;
 use super::draft::Written;
@@ -81,11 +82,11 @@ fn place(file: &mut Written) -> Result<Option<Stat>, RepoError> {
     Ok(ours.then(|| Stat::from_metadata(&now)))
 }
 
-/// Exchanges a file for its pointer, which goes; whether it was that, and not something that was put there since we
-/// looked. Where nothing can be exchanged (NFS) the file is renamed over the pointer.
+/// Exchanges a file for its pointer, which goes; false when something else was put there since we looked, which stays. Where
+/// nothing can be exchanged the file is renamed over the pointer.
 ///
-/// Not for that reason alone: a file system that fears for programs which forget to sync (ext4) begins to write out a file
-/// that is renamed over another, and a large one, or many, would wait for the disk here.
+/// A rename is slower, too: ext4 begins to write out a file that is renamed over another, for programs that forget to sync, so a
+/// large file, or many, would wait for the disk here.
 fn move_to(file: &mut Written, target: &Path) -> std::io::Result<bool> {
     match swap(&file.temporary, target) {
         Ok(()) => {}
