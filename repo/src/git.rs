@@ -35,6 +35,14 @@ pub const LOCAL: [&str; 7] = [
     "GIT_PREFIX",
 ];
 
+/// From how many free bytes on glibc gives the end of its heap back to the kernel.
+///
+/// Git asks for zlib's 270 KB anew for each object that it writes. That is just above what glibc keeps by itself, so each
+/// object costs 20 page faults: `fast-import` of 34,000 pointers takes 2.4 s, and 0.3 with this. Other C libraries do not
+/// look at it.
+const TRIM_VARIABLE: &str = "MALLOC_TRIM_THRESHOLD_";
+const TRIM_BYTES: &str = "67108864";
+
 impl Git {
     /// Git as if started in `dir`.
     pub fn at(dir: &Path) -> Git {
@@ -73,6 +81,7 @@ impl Git {
                 command.env_remove(name);
             }
         }
+        command.env(TRIM_VARIABLE, TRIM_BYTES);
         // Git 2.39 sets this in submodules, and most of its own commands then refuse to run.
         command.env_remove("GIT_INTERNAL_SUPER_PREFIX");
         command.envs(self.env.iter().map(|(name, value)| (name, value)));
