@@ -274,8 +274,7 @@ impl Remote {
     ) -> Result<(Report, T), RemoteError> {
         let (mut retry, mut before, mut spent) = (Retry::new(moves), Tally::default(), (0, 0));
         let mut moved = 0;
-        // What a push has brought is known there only when its stream has come to its end; it would be sent twice.
-        self.client.set_leaving(moves == Moves::Here);
+        self.client.set_leaving(true);
         loop {
             let (mut last, from) = (Tally::default(), self.client.spent());
             let result = self.authorized(|client, token| {

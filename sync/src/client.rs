@@ -5,7 +5,7 @@
 
 use crate::address::Address;
 use crate::ask::Asker;
-use crate::driver::{Channel, drive};
+use crate::driver::{Channel, drive_until};
 use crate::filter::Filter;
 use crate::login::KeyHolder;
 use crate::machine::{Machine, SyncError, Tally};
@@ -285,6 +285,7 @@ impl Client {
         let started = Instant::now();
         // Who waits for news of locks wants little, and may wait long.
         let slowest = self.limits.slow.filter(|_| hello.purpose != Purpose::Locks);
+        let is_push = hello.purpose == Purpose::Push;
         let left = Left::default();
         let observe = &mut |tally: Tally| {
             left.is(&tally);
@@ -293,10 +294,14 @@ impl Client {
         let wire = self.runtime().block_on(async {
             let channel = Channel::open(self.connection(), hello).await?.paced(&self.pace);
             let (wire, activity) = (channel.wire(), channel.activity());
+            let leave = async |leaves: bool| {
+                if leaves { self.leave(&wire, &left).await } else { std::future::pending().await }
+            };
             let driven = tokio::select! {
-                driven = drive(machine, channel, observe) => driven,
+                // What a push has sent is kept by the server when it has seen the end of it, and sent again else.
+                driven = drive_until(machine, channel, observe, leave(is_push)) => driven,
                 slow = watch(slowest, &activity) => Err(slow),
-                () = self.leave(&wire, &left) => Err(SyncError::Elsewhere),
+                () = leave(!is_push) => Err(SyncError::Elsewhere),
                 over = end => Err(over),
             };
             let mut spent = self.spent.lock().unwrap_or_else(PoisonError::into_inner);

@@ -151,12 +151,27 @@ pub async fn drive<M: Machine>(
     channel: Channel,
     observe: &mut (dyn FnMut(Tally) + Send),
 ) -> Result<(), SyncError> {
+    drive_until(machine, channel, observe, std::future::pending()).await
+}
+
+/// The same until `stop` ends it: then nothing more is sent, and the end is [`SyncError::Elsewhere`] once the peer has taken
+/// all that was, or after [`FINISH_MAX`].
+pub async fn drive_until<M: Machine>(
+    machine: &mut M,
+    channel: Channel,
+    observe: &mut (dyn FnMut(Tally) + Send),
+    stop: impl Future<Output = ()>,
+) -> Result<(), SyncError> {
     let Channel { stream: Stream { send, recv }, awaits_welcome, wire, account } = channel;
     let (bodies, inbox) = mpsc::channel(READ_AHEAD);
     let reader = tokio::spawn(read_all(recv, bodies, wire.clone(), account.clone()));
     let line = Line::default();
     let mut run = Run { machine, send, inbox, wire, line, awaits_welcome, observe };
-    let ended = tokio::select! { result = run.all() => Some(result), () = account.ended() => None };
+    let ended = tokio::select! {
+        result = run.all() => Some(result),
+        () = account.ended() => None,
+        () = stop => Some(Err(SyncError::Elsewhere)),
+    };
     let Some(result) = ended else {
         // The peer finds its stream given up, and may try again.
         reader.abort();
@@ -165,6 +180,13 @@ pub async fn drive<M: Machine>(
     };
     // Also what came right before it broke.
     (run.observe)(run.machine.tally());
+    if let Err(SyncError::Elsewhere) = &result {
+        run.send.end().await;
+        // The peer says nothing to that, and ends its half behind the last byte it took.
+        let _ = timeout(FINISH_MAX, async { while let Some(Ok(_)) = run.inbox.recv().await {} }).await;
+        reader.abort();
+        return result;
+    }
     if let Err(error) = &result
         && !matches!(error, SyncError::Refused { .. } | SyncError::Lost(_) | SyncError::Stopped)
     {

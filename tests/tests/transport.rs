@@ -45,7 +45,7 @@ fn each_transport_carries_everything() {
 }
 
 #[test]
-fn the_rest_of_a_large_fetch_takes_the_way_that_was_never_tried() {
+fn the_rest_of_a_large_push_or_fetch_takes_the_way_that_was_never_tried() {
     const SIZE: usize = 224 << 20;
     let world = World::new();
     let server = world.server();
@@ -54,13 +54,20 @@ fn the_rest_of_a_large_fetch_takes_the_way_that_was_never_tried() {
     repo.write("a.bin", &bytes(SIZE, 1));
     repo.commit("first");
     repo.git(&["remote", "add", "origin", &server.url(URL)]);
-    repo.git(&["push", "-q", "origin", "main"]);
-    let watch = ben.watch(|| drop(ben.clone_from(&server.url(URL), "clone")));
+    let first_and_last = |watch| {
+        let ways = ways(watch);
+        assert_eq!((&*ways[0], &*ways[ways.len() - 1]), ("quic", "tcp"), "{ways:?}");
+    };
+    let push = ann.watch(|| drop(repo.git(&["push", "-q", "origin", "main"])));
+    // The server has taken all that was sent before it is asked for the rest.
+    assert!(push.push.chunk_bytes < (SIZE + (2 << 20)) as u64, "{push:?}");
+    first_and_last(push);
+    let fetch = ben.watch(|| drop(ben.clone_from(&server.url(URL), "clone")));
     // What was on its way when the first was left is sent again; the rest is not.
-    assert!(watch.pull.chunk_bytes < (SIZE + (32 << 20)) as u64, "{watch:?}");
-    let ways = ways(watch);
-    assert_eq!((&*ways[0], &*ways[ways.len() - 1]), ("quic", "tcp"), "{ways:?}");
+    assert!(fetch.pull.chunk_bytes < (SIZE + (32 << 20)) as u64, "{fetch:?}");
+    first_and_last(fetch);
     ben.repo("clone").is_same_as(&repo);
+    server.is_sound("team");
 }
 
 #[test]
