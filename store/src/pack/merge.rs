@@ -3,7 +3,8 @@
 //! Many small commits make many small packs. Packs are counted in tiers by the size of their file; a tier that
 //! holds [`PACKS_MAX`] is merged into packs of the target size, so each byte is rewritten about once a
 //! tier and the number of small packs stays bounded. On the way neighbouring small chunks are
-//! compressed together. Full packs are left alone; `repack` is for those.
+//! compressed together. Packs from half of that size on are left alone; `repack` is for those. A large push over several
+//! streams leaves a pack for each share of it: nothing would be gained by writing those anew while more of them arrive.
 //!
 //! Who commits does what is small, and with packs only what has piled up, and leaves the rest to a thread of its process, or
 //! to whoever calls [`PackStore::tend`] later ([`Upkeep`]). So the number of small packs and segments is bounded
@@ -13,11 +14,11 @@
 //! nor thrown away. Only the holder of `consolidate.lock` gets here; readers and writers go on meanwhile.
 
 use super::packs::is_gone;
+use super::repack::SMALL_PACK_BYTES;
 use super::rewrite::{Except, Retire, Rewrite, Squeeze, in_file_order};
 use super::{LOCK, PackStore};
 use crate::StoreError;
 use dits_format::PackId;
-use dits_format::limits::PACK_BYTES_TARGET;
 use dits_format::listed::Listed;
 use dits_format::pack::Footer;
 use std::fs::TryLockError;
@@ -26,7 +27,7 @@ use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 /// Packs of a tier that are merged.
 const PACKS_MAX: usize = 8;
 /// Upper bounds of the tiers.
-const TIERS: [u64; 3] = [1 << 20, 8 << 20, PACK_BYTES_TARGET];
+const TIERS: [u64; 3] = [1 << 20, 8 << 20, SMALL_PACK_BYTES];
 /// Packs of a tier with which it does not wait any longer for somebody else to merge them.
 const PACKS_LEFT_MAX: usize = 4 * PACKS_MAX;
 /// Bytes that one step merges while somebody waits for a commit: any [`PACKS_MAX`] packs of the first tier, or
@@ -149,7 +150,7 @@ impl PackStore {
         listing.look(self.layout())?;
         let mut tiers: [Vec<Listed>; TIERS.len()] = Default::default();
         for pack in listing.packs() {
-            if let Some(tier) = TIERS.iter().position(|limit| pack.bytes < *limit) {
+            if let Some(tier) = tier(pack.bytes) {
                 tiers[tier].push(*pack);
             }
         }
@@ -190,4 +191,23 @@ fn due(tier: &[Listed], bytes_max: u64) -> Option<Vec<PackId>> {
     });
     let packs: Vec<PackId> = within.map(|pack| pack.id).collect();
     (packs.len() >= PACKS_MAX).then_some(packs)
+}
+
+/// Which tier a pack of this size is in; `None` when it is large enough as it is.
+fn tier(bytes: u64) -> Option<usize> {
+    TIERS.iter().position(|limit| bytes < *limit)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use dits_format::limits::PACK_BYTES_TARGET;
+
+    #[test]
+    fn the_pack_of_a_share_of_a_large_push_is_left_as_it_is() {
+        // A share has as many bytes as a pack; compressed it has less.
+        let share = PACK_BYTES_TARGET;
+        assert_eq!([share, share * 4 / 5, share / 2].map(tier), [None; 3]);
+        assert_eq!([share / 2 - 1, (8 << 20) - 1, 0].map(tier), [Some(2), Some(1), Some(0)]);
+    }
 }

@@ -18,7 +18,7 @@ use std::fs;
 use std::time::SystemTime;
 
 /// A pack below this size is packed with others.
-const SMALL_PACK_BYTES: u64 = PACK_BYTES_TARGET / 2;
+pub(super) const SMALL_PACK_BYTES: u64 = PACK_BYTES_TARGET / 2;
 
 /// What to do about packs.
 #[derive(Debug, Default)]
