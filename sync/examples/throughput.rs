@@ -3,8 +3,8 @@
 //! Ways to bring the same bytes from one end to the other, in turns, so that a machine that is busy with
 //! something else is so for all of them: bare quinn (a stream of `dits-net` adds nothing to one, and has settings without
 //! which quinn is slower), bare tokio-rustls over a TCP socket, and a push and a pull over either, with machines,
-//! driver, hashing and stores in memory. Both ends are in this process and share its cores. Printed are medians, and
-//! ours as a part of the bare one. *Verified* is the bare one with a hash of each chunk at the end that receives, which is
+//! driver, hashing and stores in memory. Both ends are in this process and share its cores. Printed are medians,
+//! ours as a part of the bare one, and then each turn. *Verified* is the bare one with a hash of each chunk at the end that receives, which is
 //! never left out: its time on all cores, spread over them, is the least that ours can take.
 //!
 //! What is received is kept in memory, and a system takes long to give fresh memory; so the program starts itself again with
@@ -91,19 +91,38 @@ fn main() {
         }
     }
     println!("{mebibytes} MiB, median of {rounds}, {} cores", std::thread::available_parallelism().unwrap());
-    for (i, name) in ["quinn", "rustls over TCP"].iter().enumerate() {
-        let [bare, verified, push, pull] = [0, 1, 2, 3].map(|what| median(&mut rates[4 * i + what]));
+    tell(&rates, &costs);
+}
+
+/// Medians for people, and each turn for who computes with them. In either, four ways for each transport.
+fn tell(rates: &[Vec<f64>], costs: &[Vec<f64>]) {
+    let transports = ["quinn", "rustls over TCP"];
+    for (name, at) in transports.iter().zip([0, 4]) {
+        let [bare, verified, push, pull] = [0, 1, 2, 3].map(|what| median(&rates[at + what]));
         println!(
             "{name:>16}: bare {bare:5.0} MiB/s, verified {verified:5.0} ({:.2}), push {push:5.0} ({:.2}), pull {pull:5.0} ({:.2})",
             verified / bare,
             push / bare,
             pull / bare
         );
-        let [bare, verified, push, pull] = [0, 1, 2, 3].map(|what| median(&mut costs[4 * i + what]));
+        let [bare, verified, push, pull] = [0, 1, 2, 3].map(|what| median(&costs[at + what]));
         println!(
             "{:>16}  {bare:10.2} s of CPU a GiB, {verified:7.2}       , {push:10.2}       , {pull:10.2}",
             ""
         );
+    }
+    for (name, at) in transports.iter().zip([0, 4]) {
+        for (what, at) in ["bare", "verified", "push", "pull"].iter().zip(at..) {
+            let all = |values: &[f64]| {
+                let texts: Vec<String> = values.iter().map(|value| format!("{value:.2}")).collect();
+                texts.join(" ")
+            };
+            println!(
+                "{name} {what}, each turn: {} MiB/s; {} s of CPU a GiB",
+                all(&rates[at]),
+                all(&costs[at])
+            );
+        }
     }
 }
 
@@ -115,9 +134,10 @@ fn cpu_seconds() -> f64 {
     fields.skip(11).take(2).map(|ticks| ticks.parse::<f64>().unwrap() / 100.0).sum()
 }
 
-fn median(rates: &mut [f64]) -> f64 {
-    rates.sort_by(f64::total_cmp);
-    rates[rates.len() / 2]
+fn median(rates: &[f64]) -> f64 {
+    let mut sorted = rates.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    sorted[sorted.len() / 2]
 }
 
 #[derive(Debug, Clone, Copy)]

@@ -1,6 +1,6 @@
 //! What is asked of a run, and the sizes that follow from it.
 //!
-//! Three sets of sizes: `full` is what the documents show (about 30 minutes and 35 GB on two idle cores), `quick` tells in two
+//! Three sets of sizes: `full` is what the documents show (about 50 minutes and 25 GB on two idle cores), `quick` tells in two
 //! minutes whether something got slow, and `tiny` only that everything still works.
 
 use std::path::PathBuf;
@@ -23,8 +23,9 @@ pub(crate) struct Args {
     /// Only these rows; the others stay in the report as they were ("help" lists them)
     #[arg(long, value_delimiter = ',', value_name = "ROW,...")]
     pub(super) rows: Vec<String>,
-    /// Rounds of the rows that are quick enough; the long ones are done as often as they say
-    #[arg(long)]
+    /// Rounds of each comparison (else 5), and at most so many lives in 'file' and 'tree' (else 5 and 3 of ours, 2 of
+    /// git-lfs). What is measured once, like growth, is so in any case
+    #[arg(long, value_name = "N")]
     pub(super) runs: Option<usize>,
     /// Where results.json and report.html go
     #[arg(long, default_value = "target/bench", value_name = "DIR")]
@@ -75,9 +76,12 @@ pub(super) struct Sizes {
     pub(super) grow_bytes: Vec<u64>,
     pub(super) grow_files: Vec<u64>,
     pub(super) grow_chunks: Vec<u64>,
-    /// Rounds of rows that are quick, and of lives of ourselves and git-lfs.
+    /// Rounds of what is compared by turns.
     pub(super) runs: usize,
-    pub(super) lives: usize,
+    /// Lives of ourselves, and in either row those of git-lfs.
+    pub(super) file_lives: usize,
+    pub(super) tree_lives: usize,
+    pub(super) peer_lives: usize,
     /// How long a step waits for an idle machine, at most.
     pub(super) settle: Duration,
 }
@@ -91,7 +95,9 @@ impl Args {
         };
         if let Some(runs) = self.runs {
             sizes.runs = runs;
-            sizes.lives = sizes.lives.min(runs);
+            for lives in [&mut sizes.file_lives, &mut sizes.tree_lives, &mut sizes.peer_lives] {
+                *lives = runs.min(*lives);
+            }
         }
         sizes
     }
@@ -114,7 +120,9 @@ fn full() -> Sizes {
         grow_files: vec![1_000, 10_000, 100_000],
         grow_chunks: vec![1_000_000, 5_000_000, 20_000_000],
         runs: 5,
-        lives: 2,
+        file_lives: 5,
+        tree_lives: 3,
+        peer_lives: 2,
         settle: Duration::from_secs(20),
     }
 }
@@ -136,7 +144,9 @@ fn quick() -> Sizes {
         grow_files: vec![100, 1_000],
         grow_chunks: vec![100_000, 200_000],
         runs: 3,
-        lives: 1,
+        file_lives: 1,
+        tree_lives: 1,
+        peer_lives: 1,
         settle: Duration::from_secs(2),
     }
 }

@@ -111,9 +111,9 @@ pub(super) fn tar(corpus: &Corpus, file: &Path) -> anyhow::Result<()> {
     run(Command::new("tar").args(how).arg("-cf").arg(file).arg("-C").arg(&corpus.tree).arg("."))
 }
 
-/// The same file after some edits.
-pub(super) fn edited(old: &Path, new: &Path, count: usize) -> anyhow::Result<()> {
-    let plan = edits::plan(fs::metadata(old)?.len(), count, EDIT_SEED);
+/// The same file after some edits, other ones for each `variant`.
+pub(super) fn edited(old: &Path, new: &Path, count: usize, variant: u64) -> anyhow::Result<()> {
+    let plan = edits::plan(fs::metadata(old)?.len(), count, EDIT_SEED + variant);
     Ok(edits::apply(File::open(old)?, BufWriter::new(File::create(new)?), &plan)?)
 }
 

@@ -21,7 +21,7 @@ fn packages(root: &Path) -> anyhow::Result<Vec<String>> {
     Ok(all.filter(has_bench).filter_map(|package| package["name"].as_str().map(str::to_owned)).collect())
 }
 
-/// Medians of all benches in seconds, and where bytes are counted, bytes a second.
+/// All benches in seconds, and where bytes are counted, bytes a second.
 pub(super) fn run(root: &Path, only: Option<&str>) -> anyhow::Result<Vec<Bench>> {
     let mut found = Vec::new();
     for package in packages(root)?.iter().filter(|package| only.is_none_or(|only| only == *package)) {
@@ -45,27 +45,43 @@ pub(super) fn cargo() -> Command {
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Bench {
     pub(super) name: String,
-    pub(super) seconds: f64,
-    pub(super) bytes_per_second: Option<f64>,
+    pub(super) samples: usize,
+    pub(super) seconds: Ends,
+    pub(super) bytes_per_second: Option<Ends>,
 }
 
-/// Reads divan's table: names stand in a tree, numbers in columns of which the third is the median; a rate stands below.
+/// The least, the middle and the most.
+pub(super) type Ends = [f64; 3];
+
+impl Bench {
+    /// As people read it, with its unit.
+    pub(super) fn shown(&self) -> (Ends, &'static str) {
+        match self.bytes_per_second {
+            Some(rate) => (rate.map(|rate| rate / 1e9), "GB/s"),
+            None => (self.seconds.map(|seconds| seconds * 1e6), "µs"),
+        }
+    }
+}
+
+/// Reads divan's table: names stand in a tree, numbers in columns: fastest, slowest, median, mean, samples; a rate stands
+/// below.
 fn benches(said: &str) -> Vec<Bench> {
     let mut found: Vec<Bench> = Vec::new();
     let mut path: Vec<String> = Vec::new();
     for line in said.lines() {
-        let columns: Vec<&str> = line.split('│').map(str::trim).collect();
+        let columns: Vec<&str> = line.split('│').map(str::trim).rev().collect();
         let (tree, name) = name_of(line);
-        let median = columns.iter().rev().nth(3).and_then(|column| quantity(column));
-        match median {
-            Some((value, unit)) if unit.ends_with('s') && !unit.contains('/') && !name.is_empty() => {
+        match numbers(&columns) {
+            Some(([fastest, slowest, median], false)) if !name.is_empty() => {
                 path.truncate(tree);
                 let name = path.iter().map(String::as_str).chain([name]).collect::<Vec<_>>().join(" ");
-                found.push(Bench { name, seconds: value * scale(unit), bytes_per_second: None });
+                let samples = columns.get(1).and_then(|samples| samples.parse().ok()).unwrap_or(1);
+                let seconds = [fastest, median, slowest];
+                found.push(Bench { name, samples, seconds, bytes_per_second: None });
             }
-            Some((value, unit)) if unit.ends_with("B/s") => {
+            Some(([fastest, slowest, median], true)) => {
                 if let Some(last) = found.last_mut() {
-                    last.bytes_per_second.get_or_insert(value * scale(unit));
+                    last.bytes_per_second.get_or_insert([slowest, median, fastest]);
                 }
             }
             _ if !name.is_empty() && (line.contains("─ ") || tree == 0 && line.contains("fastest")) => {
@@ -86,8 +102,20 @@ fn name_of(line: &str) -> (usize, &str) {
     (depth, name.split("  ").next().unwrap_or_default().trim())
 }
 
+/// Fastest, slowest and median of columns that begin with the last one, and whether they are rates.
+fn numbers(columns: &[&str]) -> Option<([f64; 3], bool)> {
+    // The name, or the tree, stands before the fastest.
+    let fastest = columns.get(5)?.rsplit("  ").next()?;
+    let all = [fastest, columns.get(4)?, columns.get(3)?].map(quantity);
+    let [Some(fastest), Some(slowest), Some(median)] = all else { return None };
+    let is_rate = |unit: &str| unit.ends_with("B/s");
+    let is_time = |unit: &str| unit.ends_with('s') && !unit.contains('/');
+    (is_rate(median.1) || is_time(median.1))
+        .then(|| ([fastest, slowest, median].map(|(value, unit)| value * scale(unit)), is_rate(median.1)))
+}
+
 fn quantity(column: &str) -> Option<(f64, &str)> {
-    let (number, unit) = column.split_once(' ')?;
+    let (number, unit) = column.trim().split_once(' ')?;
     Some((number.parse().ok()?, unit.trim()))
 }
 
@@ -122,18 +150,21 @@ values              fastest       │ slowest       │ median        │ mean  
 ";
 
     #[test]
-    fn medians_are_read_with_the_names_above_them() {
+    fn numbers_are_read_with_the_names_above_them() {
         let got = benches(SAID);
         let expected = [
-            ("values chunk_id 16384", 1.901e-6, Some(8.615e9)),
-            ("values look_at_content", 479.7e-9, None),
-            ("values oid 16384", 1.821e-6, Some(8.993e9)),
-            ("values parse_pointer", 199.7e-9, None),
+            ("values chunk_id 16384", [1.881e-6, 1.901e-6, 53.31e-6], Some([0.3072e9, 8.615e9, 8.706e9])),
+            ("values look_at_content", [469.7e-9, 479.7e-9, 2.082e-6], None),
+            ("values oid 16384", [1.802e-6, 1.821e-6, 9.133e-6], Some([1.793e9, 8.993e9, 9.088e9])),
+            ("values parse_pointer", [189.7e-9, 199.7e-9, 2.312e-6], None),
         ];
         assert_eq!(got.len(), 4, "{got:?}");
+        let near = |a: Ends, b: Ends| a.iter().zip(b).all(|(a, b)| (a / b - 1.0).abs() < 1e-9);
         for (got, (name, seconds, rate)) in got.iter().zip(expected) {
-            assert_eq!((got.name.as_str(), got.bytes_per_second), (name, rate));
-            assert!((got.seconds / seconds - 1.0).abs() < 1e-9, "{got:?}");
+            assert_eq!((got.name.as_str(), got.samples), (name, 100));
+            assert!(near(got.seconds, seconds), "{got:?}");
+            assert_eq!(got.bytes_per_second.is_some(), rate.is_some(), "{got:?}");
+            assert!(got.bytes_per_second.zip(rate).is_none_or(|(a, b)| near(a, b)), "{got:?}");
         }
     }
 }

@@ -50,7 +50,6 @@ pub(crate) fn run(args: &Args, root: &Path) -> anyhow::Result<ExitCode> {
     let out = root.join(&args.out);
     let json = out.join("results.json");
     let mut failed = Vec::new();
-    let mut report = Report::load(&json)?;
     if !args.show {
         let corpus = if args.sizes().debian { prepare_corpus()? } else { None };
         if !args.isolated
@@ -62,9 +61,11 @@ pub(crate) fn run(args: &Args, root: &Path) -> anyhow::Result<ExitCode> {
         leftovers::remove(&std::env::temp_dir());
         let tmp = tempfile::Builder::new().prefix(leftovers::PREFIX).tempdir()?;
         leftovers::sign(tmp.path())?;
-        let rig = Rig::new(args.sizes(), root, root.join(&args.bin), tmp.path(), &cache()?, corpus)?;
-        failed = measure(args, &rig, &works, &mut report, &json)?;
+        let mut rig = Rig::new(args.sizes(), root, root.join(&args.bin), tmp.path(), &cache()?, corpus)?;
+        rig.results.clone_from(&json);
+        failed = measure(args, &rig, &works)?;
     }
+    let report = Report::load(&json)?;
     fs::write(out.join("report.html"), page::html(&report))
         .with_context(|| format!("cannot write to '{}'", out.display()))?;
     if args.json {
@@ -97,15 +98,10 @@ fn chosen(names: &[String]) -> anyhow::Result<Vec<&'static rows::Work>> {
 }
 
 /// Measures row after row, and writes down each at once. Rows that failed are told at the end.
-fn measure(
-    args: &Args,
-    rig: &Rig,
-    works: &[&rows::Work],
-    report: &mut Report,
-    json: &Path,
-) -> anyhow::Result<Vec<String>> {
-    let others = describe(args, rig, report)?;
-    let names: Vec<&str> = rows::ALL.iter().map(|work| work.name).chain(["micro"]).collect();
+fn measure(args: &Args, rig: &Rig, works: &[&rows::Work]) -> anyhow::Result<Vec<String>> {
+    let mut report = Report::load(&rig.results)?;
+    let others = describe(args, rig, &mut report)?;
+    report.save(&rig.results)?;
     let mut failed = Vec::new();
     let mut all: Vec<(&str, &str, Box<Measure<'_>>)> = Vec::new();
     for work in works {
@@ -129,8 +125,7 @@ fn measure(
                 if !args.json {
                     print!("{}", page::text(&row));
                 }
-                report.put(row, &names);
-                fs::write(json, serde_json::to_vec_pretty(report)?)?;
+                rig.keep(row)?;
             }
             Err(error) => failed.push(format!("{name}: {error:#}")),
         }
@@ -141,11 +136,10 @@ fn measure(
 type Measure<'a> = dyn Fn(&mut Row) -> anyhow::Result<()> + 'a;
 
 fn micro_row(rig: &Rig, row: &mut Row) -> anyhow::Result<()> {
-    row.note("Medians of all benches of the workspace, by 'cargo bench'.");
+    row.note("All benches of the workspace, by 'cargo bench'; n is the number of divan's samples.");
     for bench in micro::run(&rig.root, None)? {
-        let (value, unit) =
-            bench.bytes_per_second.map_or((bench.seconds * 1e6, "µs"), |rate| (rate / 1e9, "GB/s"));
-        row.fact(&bench.name, unit, vec![value], None);
+        let (values, unit) = bench.shown();
+        row.summary(&bench.name, unit, values, bench.samples);
     }
     Ok(())
 }

@@ -70,8 +70,8 @@ const PLOTTED: [Plotted; 2] =
     [("wall, median", "s", |s| s.wall), ("CPU of the client, median", "s", |s| s.cpu)];
 
 fn tables(row: &Row) -> Vec<Table> {
-    let both = [table::facts(&row.facts), table::cells(row)];
-    both.into_iter().filter(|table| !table.lines.is_empty()).collect()
+    let all = [table::facts(&row.facts), table::cells(row)].into_iter().chain(table::growth(row));
+    all.filter(|table| !table.lines.is_empty()).collect()
 }
 
 fn pairs(name: &str, pairs: &[(String, String)]) -> Table {

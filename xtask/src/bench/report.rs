@@ -4,6 +4,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::io::Write as _;
 use std::path::Path;
 
 use anyhow::Context as _;
@@ -69,6 +70,9 @@ pub(super) struct Fact {
     pub(super) what: String,
     pub(super) unit: String,
     pub(super) values: Vec<f64>,
+    /// How many measurements there were, where the values are only the least, the middle and the most of them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) of: Option<usize>,
     pub(super) goal: Option<Goal>,
 }
 
@@ -81,13 +85,16 @@ pub(super) enum Goal {
     Beat(f64, f64),
 }
 
+/// A thing, and what it comes to at each size.
+pub(super) type Line = (String, Vec<(f64, f64)>);
+
 /// How something grows.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(super) struct Curve {
     pub(super) title: String,
     pub(super) x: String,
     pub(super) y: String,
-    pub(super) lines: Vec<(String, Vec<(f64, f64)>)>,
+    pub(super) lines: Vec<Line>,
 }
 
 impl Row {
@@ -112,14 +119,25 @@ impl Row {
         cell.map(|cell| cell.samples.iter().filter_map(number).collect()).unwrap_or_default()
     }
 
-    /// Notes a fact, if there is anything to it.
+    /// Notes a fact, if there is anything to it; one that is known gets more values.
     pub(super) fn fact(&mut self, what: &str, unit: &str, values: Vec<f64>, goal: Option<Goal>) {
-        if !values.is_empty() {
-            self.facts.push(Fact { what: what.to_owned(), unit: unit.to_owned(), values, goal });
+        match self.facts.iter_mut().find(|fact| fact.what == what) {
+            Some(known) => known.values.extend(values),
+            None if values.is_empty() => {}
+            None => {
+                let (what, unit) = (what.to_owned(), unit.to_owned());
+                self.facts.push(Fact { what, unit, values, of: None, goal });
+            }
         }
     }
 
-    pub(super) fn curve(&mut self, title: &str, x: &str, y: &str, lines: Vec<(String, Vec<(f64, f64)>)>) {
+    /// Notes a fact of which only the least, the middle and the most of `of` measurements are known.
+    pub(super) fn summary(&mut self, what: &str, unit: &str, values: [f64; 3], of: usize) {
+        let (what, unit, values) = (what.to_owned(), unit.to_owned(), values.to_vec());
+        self.facts.push(Fact { what, unit, values, of: Some(of), goal: None });
+    }
+
+    pub(super) fn curve(&mut self, title: &str, x: &str, y: &str, lines: Vec<Line>) {
         let (title, x, y) = (title.to_owned(), x.to_owned(), y.to_owned());
         self.curves.push(Curve { title, x, y, lines });
     }
@@ -141,6 +159,15 @@ impl Report {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Report::default()),
             Err(error) => Err(error).with_context(|| format!("cannot read '{}'", path.display())),
         }
+    }
+
+    /// Writes all of it, or nothing: a run may be ended at any time.
+    pub(super) fn save(&self, path: &Path) -> anyhow::Result<()> {
+        let folder = path.parent().context("a path below nothing")?;
+        let mut file = tempfile::NamedTempFile::new_in(folder)?;
+        file.write_all(&serde_json::to_vec_pretty(self)?)?;
+        file.persist(path).with_context(|| format!("cannot write to '{}'", path.display()))?;
+        Ok(())
     }
 
     /// Puts a row in the place of one of its name, in the order of `names`.
@@ -182,6 +209,8 @@ mod tests {
         let json = serde_json::to_string(&row).unwrap();
         assert_eq!(serde_json::from_str::<Row>(&json).unwrap(), row);
         assert_eq!(row.facts.len(), 1);
+        row.fact("f", "s", vec![2.0], None);
+        assert_eq!((row.facts.len(), &row.facts[0].values[..]), (1, &[1.0, 2.0][..]));
         assert_eq!(row.of("add", "x", |s| s.traced("push.chunks")), [3.0]);
         assert!(row.of("add", "y", |s| Some(s.wall)).is_empty());
     }

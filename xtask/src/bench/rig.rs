@@ -16,7 +16,7 @@ use anyhow::{Context as _, bail, ensure};
 use super::args::Sizes;
 use super::corpus::{self, Corpus};
 use super::graves::Graves;
-use super::report::Sample;
+use super::report::{Report, Row, Sample};
 use super::{micro, proc, sys, trace};
 
 /// Above this part of its time the machine is not idle.
@@ -32,6 +32,8 @@ pub(super) struct Rig {
     pub(super) tmp: PathBuf,
     /// What is kept between runs.
     pub(super) cache: PathBuf,
+    /// Where what is found is written down.
+    pub(super) results: PathBuf,
     path: std::ffi::OsString,
     corpus: Option<Corpus>,
     made: OnceCell<Corpus>,
@@ -87,8 +89,23 @@ impl Rig {
         let path =
             std::env::join_paths([bin.clone(), tools].into_iter().chain(std::env::split_paths(&outer)))?;
         let (root, tmp, cache) = (root.to_owned(), tmp.to_owned(), cache.to_owned());
-        let graves = Graves::new(tmp.join("graves"));
-        Ok(Rig { sizes, root, bin, tmp, cache, path, corpus, made: OnceCell::new(), graves })
+        let (graves, results) = (Graves::new(tmp.join("graves")), tmp.join("results.json"));
+        Ok(Rig { sizes, root, bin, tmp, cache, results, path, corpus, made: OnceCell::new(), graves })
+    }
+
+    /// Writes a row down, in the place of an older one.
+    pub(super) fn keep(&self, row: Row) -> anyhow::Result<()> {
+        let mut report = Report::load(&self.results)?;
+        report.put(row, &super::rows::names());
+        report.save(&self.results)
+    }
+
+    /// Writes down what a long row has found so far, summed up, so that it is not lost with a run that is cut off.
+    pub(super) fn keep_part(&self, row: &Row, sum_up: impl FnOnce(&mut Row)) -> anyhow::Result<()> {
+        let mut part = row.clone();
+        part.note("Cut off: this is what had been found.");
+        sum_up(&mut part);
+        self.keep(part)
     }
 
     /// Real data where it is asked for and could be had.
@@ -109,7 +126,7 @@ impl Rig {
         let [v1, v2] = LARGE.map(|name| self.tmp.join(name));
         if !v2.exists() {
             corpus::tar(self.corpus()?, &v1)?;
-            corpus::edited(&v1, &v2, self.sizes.edits)?;
+            corpus::edited(&v1, &v2, self.sizes.edits, 0)?;
         }
         Ok([v1, v2])
     }

@@ -32,6 +32,18 @@ pub(super) fn sums(a: &[f64], b: &[f64]) -> Vec<f64> {
     a.iter().zip(b).map(|(a, b)| a + b).collect()
 }
 
+/// The power of x that y grows with, by the line through the logarithms that fits best: 1 where it is proportional, 0
+/// where it stays. Points that have none do not count.
+pub(super) fn power(points: &[(f64, f64)]) -> Option<f64> {
+    let logarithms: Vec<(f64, f64)> =
+        points.iter().filter(|(x, y)| *x > 0.0 && *y > 0.0).map(|(x, y)| (x.ln(), y.ln())).collect();
+    let mean =
+        |of: &dyn Fn(&(f64, f64)) -> f64| logarithms.iter().map(of).sum::<f64>() / logarithms.len() as f64;
+    let (x, y) = (mean(&|point| point.0), mean(&|point| point.1));
+    let spread = mean(&|point| (point.0 - x).powi(2));
+    (spread > 0.0).then(|| mean(&|point| (point.0 - x) * (point.1 - y)) / spread)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -48,6 +60,15 @@ mod tests {
     #[test]
     fn what_is_no_number_does_not_count() {
         assert_eq!(spread(&[f64::NAN, 2.0, f64::INFINITY]).map(|s| (s.n, s.max)), Some((1, 2.0)));
+    }
+
+    #[test]
+    fn a_power_is_that_of_what_grows() {
+        let close = |points: &[(f64, f64)], expected: f64| (power(points).unwrap() - expected).abs() < 1e-9;
+        assert!(close(&[(1.0, 3.0), (2.0, 6.0), (8.0, 24.0)], 1.0));
+        assert!(close(&[(0.0, 9.0), (1.0, 0.0), (2.0, 4.0), (4.0, 16.0)], 2.0));
+        assert!(close(&[(1.0, 5.0), (10.0, 5.0)], 0.0));
+        assert_eq!((power(&[(1.0, 5.0)]), power(&[])), (None, None));
     }
 
     #[test]

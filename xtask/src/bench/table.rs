@@ -2,8 +2,8 @@
 //!
 //! A column that no line has anything in is left out. A spread is shown as its median and, of several, the ends.
 
-use super::report::{Cell, Fact, Goal, Row, Sample};
-use super::stats::{Spread, spread};
+use super::report::{Cell, Curve, Fact, Goal, Line, Row, Sample};
+use super::stats::{Spread, power, spread};
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Table {
@@ -62,9 +62,45 @@ pub(super) fn facts<'a>(facts: impl IntoIterator<Item = &'a Fact>) -> Table {
         let value = format!("{} {}", ends(s, short), fact.unit).trim_end().to_owned();
         let (goal, word) =
             fact.goal.map_or((String::new(), ""), |goal| (goal_text(goal), verdict(goal, s.median)));
-        [fact.what.clone(), s.n.to_string(), value, goal, word.to_owned()][..columns].to_vec()
+        let n = fact.of.unwrap_or(s.n).to_string();
+        [fact.what.clone(), n, value, goal, word.to_owned()][..columns].to_vec()
     };
     Table { head, lines: facts.into_iter().map(line).collect() }
+}
+
+/// How many times as much each thing of the curves is, from each size to the next and over all of them; its power of
+/// the size that fits best. `None` where nothing grows.
+pub(super) fn growth(row: &Row) -> Option<Table> {
+    let lines = || row.curves.iter().flat_map(|curve| curve.lines.iter().map(move |line| (curve, line)));
+    let mut sizes: Vec<f64> = lines().flat_map(|(_, (_, points))| points).map(|point| point.0).collect();
+    sizes.sort_by(f64::total_cmp);
+    sizes.dedup();
+    let mut spans: Vec<(f64, f64)> = sizes.windows(2).map(|pair| (pair[0], pair[1])).collect();
+    if spans.len() > 1 {
+        spans.push((sizes[0], *sizes.last()?));
+    }
+    let unit = &row.curves.first()?.x;
+    let columns = spans.iter().map(|(a, b)| format!("{} to {}: × {}", short(*a), short(*b), short(b / a)));
+    let head = std::iter::once(format!("times as much, for {unit}"))
+        .chain(columns)
+        .chain(["power (1: as the size)".to_owned()])
+        .collect();
+    let line = |(curve, (name, points)): (&Curve, &Line)| {
+        let at = |size: f64| points.iter().find(|point| point.0 == size && point.1 > 0.0).map(|p| p.1);
+        let times = |(a, b): &(f64, f64)| Some(short(at(*b)? / at(*a)?));
+        let name = if *name == curve.y { name.clone() } else { format!("{name}: {}", curve.y) };
+        std::iter::once(name)
+            .chain(spans.iter().map(|span| times(span).unwrap_or_default()))
+            .chain([power(points).map(exponent).unwrap_or_default()])
+            .collect()
+    };
+    (!spans.is_empty()).then(|| Table { head, lines: lines().map(line).collect() })
+}
+
+/// Two digits, and no minus before nothing.
+fn exponent(power: f64) -> String {
+    let text = format!("{power:.2}");
+    if text == "-0.00" { "0.00".to_owned() } else { text }
 }
 
 fn ends(s: Spread, show: impl Fn(f64) -> String) -> String {
@@ -189,9 +225,33 @@ mod tests {
             what: "w".into(),
             unit: "s".into(),
             values: vec![1.0, 9.0, 2.5],
+            of: None,
             goal: Some(Goal::AtMost(3.0)),
         };
         assert_eq!(facts([&fact]).lines, [["w", "3", "2.50 (1–9) s", "≤ 3", "met"]]);
+        let fact = Fact { of: Some(100), ..fact };
+        assert_eq!(facts([&fact]).lines, [["w", "100", "2.50 (1–9) s", "≤ 3", "met"]]);
+    }
+
+    #[test]
+    fn growth_is_told_from_size_to_size() {
+        let mut row = Row::default();
+        assert_eq!(growth(&row), None);
+        row.curve("t", "GiB", "wall, s", vec![("add".into(), vec![(1.0, 2.0)])]);
+        assert_eq!(growth(&row), None);
+        row.curve("t", "GiB", "RSS", vec![("RSS".into(), vec![(1.0, 3.0), (2.0, 6.0), (8.0, 24.0)])]);
+        row.curve("t", "GiB", "CPU", vec![("add".into(), vec![(1.0, 0.0), (2.0, 1.0), (8.0, 16.0)])]);
+        row.curve("t", "GiB", "same", vec![("same".into(), vec![(1.0, 1.0), (8.0, 0.999)])]);
+        let table = growth(&row).unwrap();
+        let head = ["times as much, for GiB", "1 to 2: × 2", "2 to 8: × 4", "1 to 8: × 8"];
+        assert_eq!(table.head, [&head[..], &["power (1: as the size)"]].concat());
+        let expected = [
+            ["add: wall, s", "", "", "", ""],
+            ["RSS", "2", "4", "8", "1.00"],
+            ["add: CPU", "", "16", "", "2.00"],
+            ["same", "", "", "0.999", "0.00"],
+        ];
+        assert_eq!(table.lines, expected);
     }
 
     #[test]

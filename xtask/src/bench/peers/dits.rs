@@ -4,8 +4,8 @@
 
 use std::path::Path;
 
-use super::super::rig::Rig;
-use super::{Life, Peer, gitlike};
+use super::super::rig::{Rig, words};
+use super::{Life, Peer, What, gitlike};
 
 pub(super) const PEER: Peer = Peer {
     name: "dits",
@@ -13,6 +13,23 @@ pub(super) const PEER: Peer = Peer {
     again: true,
     version: |rig| super::version(rig, &["git-dits", "version"]),
     open,
+};
+
+/// The same with our own command in the place of 'git add', until everything is at the server.
+pub(super) const BY_ADD: Peer = Peer {
+    name: "dits add",
+    about: "the same, but 'git dits add' in the place of 'git add'",
+    open: |rig, place| {
+        let mut life = open(rig, place)?;
+        let by_git = life.commands;
+        life.commands = Box::new(move |what| match what {
+            What::Add => vec![words("git dits add ."), words("git commit -qm change")],
+            What::Push => by_git(what),
+            _ => Vec::new(),
+        });
+        Ok(life)
+    },
+    ..PEER
 };
 
 fn open(rig: &Rig, place: &Path) -> anyhow::Result<Life> {

@@ -38,7 +38,7 @@ pub(super) enum What {
 pub(super) struct Peer {
     pub(super) name: &'static str,
     pub(super) about: &'static str,
-    /// How often its life is measured: as often as ours, or once.
+    /// How often its life is measured: several times, each with 'cp' beside its steps, or once.
     pub(super) again: bool,
     /// What is installed, if anything is.
     pub(super) version: fn(&Rig) -> Option<String>,
@@ -60,6 +60,7 @@ pub(super) struct Life {
 }
 
 pub(super) const OURS: Peer = dits::PEER;
+pub(super) const OURS_BY_ADD: Peer = dits::BY_ADD;
 
 /// Everybody else, those first who are asked for the same as ourselves.
 pub(super) const OTHERS: [Peer; 9] = [

@@ -1,14 +1,18 @@
 //! How costs grow: with the size of a file, the number of files, the number of chunks in a store.
 //!
-//! Each size is measured once: what is looked for is the slope, and a bad sample stands out of it.
+//! Each size is measured once: what is looked for is the slope, and a bad sample stands out of it. What is found is
+//! written down at once, as a run may be cut off among the large ones.
 
-use std::fs;
-use std::process::Command;
+use std::fs::{self, File};
+use std::io::{BufRead as _, BufReader};
+use std::path::Path;
+use std::process::{Command, Stdio};
 
 use anyhow::{Context as _, ensure};
 use serde_json::Value;
 
 use super::super::corpus;
+use super::super::edits::Chance;
 use super::super::peers::{OURS, Peer, What};
 use super::super::report::{Row, Sample};
 use super::super::rig::{Rig, Step, say, words};
@@ -31,6 +35,9 @@ pub(in super::super) fn file(rig: &Rig, _: &[Peer], row: &mut Row) -> anyhow::Re
     // Twice the largest size is needed.
     rig.drop_large()?;
     let name = |bytes: u64| format!("{} GiB", bytes as f64 / GIB);
+    let sizes: Vec<(f64, String)> =
+        rig.sizes.grow_bytes.iter().map(|&bytes| (bytes as f64 / GIB, name(bytes))).collect();
+    let sum_up = |row: &mut Row| curves(row, &["git add", "git dits add", "git checkout"], &sizes, "GiB");
     for &bytes in &rig.sizes.grow_bytes {
         let place = rig.place("grow-file")?;
         let user = super::repository(rig, &place)?;
@@ -39,7 +46,7 @@ pub(in super::super) fn file(rig: &Rig, _: &[Peer], row: &mut Row) -> anyhow::Re
             let sample = rig.measure(&Step::new(&user, &work, vec![words(command)]))?;
             say(&name(bytes), step, &sample);
             row.add(step, &name(bytes), sample);
-            Ok(())
+            rig.keep_part(row, sum_up)
         };
         corpus::random(&work.join("large.bin"), bytes, bytes)?;
         take("git add", "git add large.bin")?;
@@ -52,9 +59,7 @@ pub(in super::super) fn file(rig: &Rig, _: &[Peer], row: &mut Row) -> anyhow::Re
         take("git dits add", "git dits add large.bin")?;
         rig.clear(&place)?;
     }
-    let sizes: Vec<(f64, String)> =
-        rig.sizes.grow_bytes.iter().map(|&bytes| (bytes as f64 / GIB, name(bytes))).collect();
-    curves(row, &["git add", "git dits add", "git checkout"], &sizes, "GiB");
+    sum_up(row);
     Ok(())
 }
 
@@ -62,20 +67,14 @@ pub(in super::super) fn tree(rig: &Rig, _: &[Peer], row: &mut Row) -> anyhow::Re
     row.note(format!(
         "Files of {SMALL_BYTES} bytes that do not compress, 100 in a folder. Each number once."
     ));
-    let name = |files: u64| format!("{files} files");
-    for &files in &rig.sizes.grow_files {
+    let sizes: Vec<(f64, String)> =
+        rig.sizes.grow_files.iter().map(|&files| (files as f64, format!("{files} files"))).collect();
+    let sum_up =
+        |row: &mut Row| curves(row, &["add+commit", "push", "clone", "status again"], &sizes, "files");
+    for (&files, (_, name)) in rig.sizes.grow_files.iter().zip(&sizes) {
         let place = rig.place("grow-tree")?;
         let life = (OURS.open)(rig, &place)?;
-        for i in 0..files {
-            let folder = life.work.join(format!("data/d{}", i / 100));
-            if i % 100 == 0 {
-                fs::create_dir_all(&folder)?;
-            }
-            fs::write(
-                folder.join(format!("f{i}")),
-                super::super::edits::Chance(i).bytes(SMALL_BYTES as usize),
-            )?;
-        }
+        write_files(&life.work.join("data"), files)?;
         for what in [What::Add, What::Push, What::Clone, What::Status, What::StatusAgain] {
             let dir = match what {
                 What::Add | What::Push => &life.work,
@@ -89,15 +88,25 @@ pub(in super::super) fn tree(rig: &Rig, _: &[Peer], row: &mut Row) -> anyhow::Re
                 ..Step::new(&life.user, dir, (life.commands)(what))
             };
             let sample = rig.measure(&step)?;
-            say(&name(files), what.name(false), &sample);
-            row.add(what.name(false), &name(files), sample);
+            say(name, what.name(false), &sample);
+            row.add(what.name(false), name, sample);
+            rig.keep_part(row, sum_up)?;
         }
         drop(life);
         rig.clear(&place)?;
     }
-    let sizes: Vec<(f64, String)> =
-        rig.sizes.grow_files.iter().map(|&files| (files as f64, name(files))).collect();
-    curves(row, &["add+commit", "push", "clone", "status again"], &sizes, "files");
+    sum_up(row);
+    Ok(())
+}
+
+fn write_files(to: &Path, files: u64) -> anyhow::Result<()> {
+    for i in 0..files {
+        let folder = to.join(format!("d{}", i / 100));
+        if i % 100 == 0 {
+            fs::create_dir_all(&folder)?;
+        }
+        fs::write(folder.join(format!("f{i}")), Chance(i).bytes(SMALL_BYTES as usize))?;
+    }
     Ok(())
 }
 
@@ -114,25 +123,40 @@ fn curves(row: &mut Row, steps: &[&str], sizes: &[(f64, String)], x: &str) {
     }
 }
 
-/// What the example of the store says of itself, a JSON object for each number of chunks.
+/// What the example of the store says of itself, a JSON object for each number of chunks, when it is done with it.
 pub(in super::super) fn store(rig: &Rig, _: &[Peer], row: &mut Row) -> anyhow::Result<()> {
     let program = rig.example("dits-store", "index_growth")?;
     rig.settle();
-    let counts = rig.sizes.grow_chunks.iter().map(u64::to_string);
-    let out = Command::new(program).args(counts).env("TMPDIR", &rig.tmp).output()?;
-    ensure!(out.status.success(), "index_growth: {}: {}", out.status, String::from_utf8_lossy(&out.stderr));
-    let said = String::from_utf8_lossy(&out.stdout);
-    let lines: Vec<Value> = said.lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
-    let found = numbers(&lines);
-    ensure!(!found.is_empty(), "index_growth printed no JSON lines with 'chunks': {said}");
     row.note("One store that grows; what the example 'index_growth' of dits-store measures.");
-    for (name, points) in found {
+    let said = rig.tmp.join("said");
+    let counts = rig.sizes.grow_chunks.iter().map(u64::to_string);
+    // It works below the folder of the run, so that it ends with what a killed run has left.
+    let mut child = Command::new(program)
+        .args(counts)
+        .current_dir(&rig.tmp)
+        .env("TMPDIR", &rig.tmp)
+        .stdout(Stdio::piped())
+        .stderr(File::create(&said)?)
+        .spawn()?;
+    let mut lines: Vec<Value> = Vec::new();
+    for line in BufReader::new(child.stdout.take().context("a pipe")?).lines() {
+        lines.extend(serde_json::from_str::<Value>(&line?));
+        rig.keep_part(row, |row| sum_up_store(row, &lines))?;
+    }
+    let status = child.wait()?;
+    ensure!(status.success(), "index_growth: {status}: {}", fs::read_to_string(&said)?);
+    sum_up_store(row, &lines);
+    ensure!(!row.curves.is_empty(), "index_growth printed no JSON lines with 'chunks'");
+    Ok(())
+}
+
+fn sum_up_store(row: &mut Row, lines: &[Value]) {
+    for (name, points) in numbers(lines) {
         let told: Vec<String> =
             points.iter().map(|(x, y)| format!("{} at {}", short(*y), short(*x))).collect();
         row.note(format!("{name}: {}", told.join(", ")));
         row.curve(&name, "chunks", &name, vec![(name.clone(), points)]);
     }
-    Ok(())
 }
 
 /// Each number of the objects over their `chunks`.

@@ -1,7 +1,8 @@
 //! What happens to a project's files, step by step, with everybody who can do it: the rows of the peers' baseline.
 //!
-//! Lives come one after the other, ours before each of the others that are measured as often, since the disk does not
-//! hold all of them at once; inside a life `cp` of the same data runs right before every big step.
+//! Lives come one after the other, ours before each of the others that are measured several times, since the disk does not
+//! hold all of them at once, and each is taken away before the next; inside a life `cp` of the same data runs right before
+//! every big step.
 
 use std::fs::{self, File};
 use std::path::Path;
@@ -11,7 +12,7 @@ use std::time::SystemTime;
 use anyhow::Context as _;
 
 use super::super::corpus;
-use super::super::peers::{Life, OURS, Peer, What};
+use super::super::peers::{Life, OURS, OURS_BY_ADD, Peer, What};
 use super::super::report::{Goal, Row, Sample};
 use super::super::rig::{Rig, Server, Step, path, say};
 use super::super::stats::{ratios, sums};
@@ -19,7 +20,8 @@ use super::super::table::{MB, MIB};
 use super::goal;
 
 const LFS: &str = "git-lfs";
-const DITS: &str = "dits";
+const DITS: &str = OURS.name;
+const BY_ADD: &str = OURS_BY_ADD.name;
 
 /// One large file, and the same after small edits.
 pub(in super::super) fn file(rig: &Rig, others: &[Peer], row: &mut Row) -> anyhow::Result<()> {
@@ -33,9 +35,8 @@ pub(in super::super) fn file(rig: &Rig, others: &[Peer], row: &mut Row) -> anyho
         let from = if what == What::Edit { &v2 } else { &v1 };
         Ok(fs::copy(from, life.work.join("data/big.bin")).map(drop)?)
     };
-    lives(rig, others, row, &What::ALL, &v1, &put)?;
-    facts_of_file(rig, row);
-    Ok(())
+    let lives = Lives { ours: &[OURS], times: rig.sizes.file_lives, steps: &What::ALL, cp: &v1, put: &put };
+    lives.measure(rig, others, row, &|row| facts_of_file(rig, row))
 }
 
 /// All files of the corpus.
@@ -48,98 +49,112 @@ pub(in super::super) fn tree(rig: &Rig, others: &[Peer], row: &mut Row) -> anyho
         )
     };
     let steps = [What::Add, What::Push, What::Clone, What::Status, What::StatusAgain];
-    lives(rig, others, row, &steps, &corpus.tree, &put)?;
+    row.note(format!(
+        "'{BY_ADD}' is that life with 'git dits add .' in the place of 'git add .', until its push."
+    ));
+    let ours = &[OURS, OURS_BY_ADD];
+    let lives = Lives { ours, times: rig.sizes.tree_lives, steps: &steps, cp: &corpus.tree, put: &put };
+    lives.measure(rig, others, row, &|row| facts_of_tree(rig, row))
+}
+
+fn facts_of_tree(rig: &Rig, row: &mut Row) {
     let wall = |row: &Row, step, peer| row.of(step, peer, |s| Some(s.wall));
-    for peer in [DITS, LFS] {
+    for (peer, by) in [(DITS, ", dits"), (BY_ADD, " by git dits add"), (LFS, ", git-lfs")] {
         let both = sums(&wall(row, "add+commit", peer), &wall(row, "push", peer));
         for (what, values, most) in [
             ("add + push", both, (8.2, 5.0)),
             ("clone", wall(row, "clone", peer), (10.8, 6.0)),
             ("second status", wall(row, "status again", peer), (0.33, 0.1)),
         ] {
-            let goal = goal(rig, Goal::Beat(most.0, most.1)).filter(|_| peer == DITS);
-            row.fact(&format!("10 {what}, {peer}"), "s", values, goal);
+            let goal = goal(rig, Goal::Beat(most.0, most.1)).filter(|_| peer != LFS);
+            row.fact(&format!("10 {what}{by}"), "s", values, goal);
         }
     }
-    Ok(())
 }
 
 type Put<'a> = &'a dyn Fn(&Life, What) -> anyhow::Result<()>;
 
-fn lives(
-    rig: &Rig,
-    others: &[Peer],
-    row: &mut Row,
-    steps: &[What],
-    cp: &Path,
-    put: Put<'_>,
-) -> anyhow::Result<()> {
-    row.note(
-        "Lives one after the other; cp of the same data right before each big step. The page cache is warm.",
-    );
-    for round in 0..rig.sizes.lives {
-        for peer in std::iter::once(&OURS).chain(others).filter(|peer| peer.again || round == 0) {
-            let place = rig.place("life")?;
-            // Somebody else's failure is no reason to know nothing of the rest; ours is.
-            let done = live(rig, peer, &place, row, steps, cp, put);
-            rig.clear(&place)?;
-            match done {
-                Err(error) if peer.name != OURS.name => row.note(format!("{} failed: {error:#}", peer.name)),
-                done => done?,
-            }
-        }
-    }
-    Ok(())
+/// What is lived through, by whom, and how often by us.
+struct Lives<'a> {
+    ours: &'a [Peer],
+    times: usize,
+    steps: &'a [What],
+    cp: &'a Path,
+    put: Put<'a>,
 }
 
-fn live(
-    rig: &Rig,
-    peer: &Peer,
-    place: &Path,
-    row: &mut Row,
-    steps: &[What],
-    cp: &Path,
-    put: Put<'_>,
-) -> anyhow::Result<()> {
-    let life = (peer.open)(rig, place)?;
-    for &what in steps {
-        let commands = (life.commands)(what);
-        if commands.is_empty() {
-            continue;
-        }
-        match what {
-            What::Add | What::Edit => put(&life, what)?,
-            What::StatusTouched => {
-                File::open(life.copy.join("data/big.bin"))?.set_modified(SystemTime::now())?
+impl Lives<'_> {
+    fn measure(
+        &self,
+        rig: &Rig,
+        others: &[Peer],
+        row: &mut Row,
+        sum_up: &dyn Fn(&mut Row),
+    ) -> anyhow::Result<()> {
+        row.note("Lives one after the other; cp of the same data right before each big step. The page cache is warm.");
+        let ours = self.ours.iter().map(|peer| (peer, true, self.times));
+        let others = others
+            .iter()
+            .map(|peer| (peer, false, if peer.again { self.times.min(rig.sizes.peer_lives) } else { 1 }));
+        let all: Vec<_> = ours.chain(others).collect();
+        for round in 0..self.times {
+            for (peer, is_ours, _) in all.iter().filter(|(.., times)| round < *times) {
+                let place = rig.place("life")?;
+                // Somebody else's failure is no reason to know nothing of the rest; ours is.
+                let done = self.live(rig, peer, &place, row);
+                rig.clear(&place)?;
+                match done {
+                    Err(error) if !is_ours => row.note(format!("{} failed: {error:#}", peer.name)),
+                    done => done?,
+                }
+                rig.keep_part(row, sum_up)?;
             }
-            _ => {}
         }
-        let dir = match what {
-            _ if life.joint => place,
-            What::Clone => place,
-            What::Status | What::StatusAgain | What::StatusTouched => &life.copy,
-            _ => &life.work,
-        };
-        let step = Step {
-            server: life.server.as_ref(),
-            client: life.client.as_deref(),
-            stored: Some(&life.stored),
-            // A copy of many files takes long.
-            cp: (what.is_big() && (peer.again || what == What::Add)).then_some(cp),
-            ..Step::new(&life.user, dir, commands)
-        };
-        let name = what.name(life.joint);
-        let sample = rig.measure(&step).with_context(|| name)?;
-        say(peer.name, name, &sample);
-        row.add(name, peer.name, sample);
-        if what == What::Clone {
-            check(&life)?;
+        sum_up(row);
+        Ok(())
+    }
+
+    fn live(&self, rig: &Rig, peer: &Peer, place: &Path, row: &mut Row) -> anyhow::Result<()> {
+        let life = (peer.open)(rig, place)?;
+        for &what in self.steps {
+            let commands = (life.commands)(what);
+            if commands.is_empty() {
+                continue;
+            }
+            match what {
+                What::Add | What::Edit => (self.put)(&life, what)?,
+                What::StatusTouched => {
+                    File::open(life.copy.join("data/big.bin"))?.set_modified(SystemTime::now())?
+                }
+                _ => {}
+            }
+            let dir = match what {
+                _ if life.joint => place,
+                What::Clone => place,
+                What::Status | What::StatusAgain | What::StatusTouched => &life.copy,
+                _ => &life.work,
+            };
+            let step = Step {
+                server: life.server.as_ref(),
+                client: life.client.as_deref(),
+                stored: Some(&life.stored),
+                // A copy of many files takes long.
+                cp: (what.is_big() && (peer.again || what == What::Add)).then_some(self.cp),
+                ..Step::new(&life.user, dir, commands)
+            };
+            let name = what.name(life.joint);
+            let sample = rig.measure(&step).with_context(|| name)?;
+            say(peer.name, name, &sample);
+            row.add(name, peer.name, sample);
+            if what == What::Clone {
+                check(&life)?;
+            }
         }
+        if let (true, Some(bytes)) = (peer.name == DITS, life.server.as_ref().and_then(Server::peak_rss)) {
+            row.fact("peak RSS of the server", "MiB", vec![bytes as f64 / MIB], None);
+        }
+        Ok(())
     }
-    if let (true, Some(bytes)) = (peer.name == DITS, life.server.as_ref().and_then(Server::peak_rss)) {
-        row.fact("peak RSS of the server", "MiB", vec![bytes as f64 / MIB], None);
-    }
-    Ok(())
 }
 
 /// What came back is what was kept, wherever the peer has put it.

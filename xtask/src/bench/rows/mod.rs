@@ -1,6 +1,6 @@
 //! The kinds of work that are measured, in the order of the report: one file for each idea.
 //!
-//! A row that fails is told at the end, and leaves what an earlier run knew of it.
+//! A row that fails is told at the end, and leaves what an earlier run knew of it; of a long one, what it has found until then.
 
 mod add;
 mod grow;
@@ -46,6 +46,11 @@ pub(super) const ALL: [Work; 16] = [
     Work { name: "grow-tree", title: "Growth with the number of files", run: grow::tree },
     Work { name: "grow-store", title: "Growth with the chunks of a store", run: grow::store },
 ];
+
+/// The names of all, and of the micro-benches, in the order of the report.
+pub(super) fn names() -> Vec<&'static str> {
+    ALL.iter().map(|work| work.name).chain(["micro"]).collect()
+}
 
 /// Goals are for the sizes that they were set for.
 fn goal(rig: &Rig, goal: Goal) -> Option<Goal> {

@@ -3,8 +3,9 @@
 //! Git's own trace tells which filters it started, `strace` which files below `data` were opened.
 
 use std::fs;
+use std::path::Path;
 
-use super::super::peers::{OURS, Peer, What};
+use super::super::peers::{Life, OURS, Peer, What};
 use super::super::report::{Goal, Row};
 use super::super::rig::{Rig, Step, User, path, words};
 use super::goal;
@@ -19,6 +20,7 @@ pub(in super::super) fn run(rig: &Rig, _: &[Peer], row: &mut Row) -> anyhow::Res
             .arg(life.work.join("data/tree")),
     )?;
     row.note(format!("The corpus: {}. Counted for the whole of each status.", corpus.about));
+    row.note("One clone, of which each status finds the index as it was left by it; and checkouts of two commits by turns, which differ in one file.");
     for what in [What::Add, What::Push] {
         for command in (life.commands)(what) {
             life.user.measured(&life.work, &command)?;
@@ -31,44 +33,44 @@ pub(in super::super) fn run(rig: &Rig, _: &[Peer], row: &mut Row) -> anyhow::Res
     for command in (life.commands)(What::Clone) {
         life.user.measured(&place, &command)?;
     }
-    let starts = place.join("starts");
     for when in ["clone", "checkout"] {
-        if when == "checkout" {
-            life.user.run(&life.copy, &["git", "checkout", "-q", "HEAD~1"])?;
+        for round in 0..rig.sizes.runs {
+            if when == "checkout" {
+                let commit = ["main~1", "main"][round % 2];
+                life.user.run(&life.copy, &["git", "checkout", "-q", commit])?;
+            }
+            if when == "checkout" || round == 0 {
+                keep_index(&life, "../copy/.git/index", "../index")?;
+            }
+            status(rig, &life, row, when, &place)?;
         }
-        // The first is what counts; what is asked for how long is another one, of the same state.
-        let (filters, reads) = count(rig, &life.user, &life.copy, &starts)?;
-        row.fact(
-            &format!("filter starts after {when}"),
-            "",
-            vec![filters as f64],
-            goal(rig, Goal::AtMost(0.0)),
-        );
-        if let Some(reads) = reads {
-            row.fact(
-                &format!("contents opened after {when}"),
-                "",
-                vec![reads as f64],
-                goal(rig, Goal::AtMost(0.0)),
-            );
-        }
-        row.add(
-            &format!("status after {when}"),
-            "dits",
-            rig.measure(&Step::new(&life.user, &life.copy, vec![words("git status --porcelain")]))?,
-        );
     }
     drop(life);
     rig.clear(&place)
 }
 
+/// A status may write down in the index what it has found: then the next one would have less to do. The time of the index counts.
+fn keep_index(life: &Life, from: &str, to: &str) -> anyhow::Result<()> {
+    life.user.run(&life.copy, &["cp", "-p", from, to]).map(drop)
+}
+
+/// One status that is counted, and one that is not looked at but by the clock.
+fn status(rig: &Rig, life: &Life, row: &mut Row, when: &str, place: &Path) -> anyhow::Result<()> {
+    let again = || keep_index(life, "../index", "../copy/.git/index");
+    again()?;
+    let (filters, reads) = count(rig, &life.user, &life.copy, &place.join("starts"))?;
+    let none = goal(rig, Goal::AtMost(0.0));
+    row.fact(&format!("filter starts after {when}"), "", vec![filters as f64], none);
+    let reads = reads.into_iter().map(|reads| reads as f64).collect();
+    row.fact(&format!("contents opened after {when}"), "", reads, none);
+    again()?;
+    let step = Step::new(&life.user, &life.copy, vec![words("git status --porcelain")]);
+    row.add(&format!("status after {when}"), "dits", rig.measure(&step)?);
+    Ok(())
+}
+
 /// Filters that a status starts, and files below `data` that it opens.
-fn count(
-    rig: &Rig,
-    user: &User,
-    copy: &std::path::Path,
-    to: &std::path::Path,
-) -> anyhow::Result<(usize, Option<usize>)> {
+fn count(rig: &Rig, user: &User, copy: &Path, to: &Path) -> anyhow::Result<(usize, Option<usize>)> {
     let (perf, calls) = (to.with_extension("perf"), to.with_extension("strace"));
     let traced = format!("GIT_TRACE2_PERF={}", path(&perf));
     let mut line = vec!["env", &traced];

@@ -1,14 +1,15 @@
 //! Push and pull in memory beside bare quinn and bare rustls over TCP: what the example `throughput` of `dits-sync` prints.
 //!
-//! The example measures by turns itself and prints medians; here they are only read.
+//! The example measures by turns itself and prints what each came to; here that is only read.
 
 use std::process::Command;
 
-use anyhow::{Context as _, ensure};
+use anyhow::ensure;
 
 use super::super::peers::Peer;
 use super::super::report::{Goal, Row};
 use super::super::rig::Rig;
+use super::super::stats::ratios;
 use super::goal;
 
 pub(in super::super) fn run(rig: &Rig, _: &[Peer], row: &mut Row) -> anyhow::Result<()> {
@@ -18,38 +19,50 @@ pub(in super::super) fn run(rig: &Rig, _: &[Peer], row: &mut Row) -> anyhow::Res
     let out = Command::new(program).args(words).output()?;
     ensure!(out.status.success(), "throughput: {}: {}", out.status, String::from_utf8_lossy(&out.stderr));
     let said = String::from_utf8_lossy(&out.stdout);
-    row.note("Both ends in one process, stores in memory; medians of turns. A ratio is ours over the bare transport of the same bytes.");
-    let found = parts(&said);
-    ensure!(!found.is_empty(), "throughput printed no ratios: {said}");
-    for (transport, what, rate, part) in found {
-        row.fact(&format!("{what} ÷ bare {transport}"), "", vec![part], goal(rig, Goal::AtLeast(0.85)));
-        row.fact(&format!("{what} over {transport}"), "MiB/s", vec![rate], None);
+    row.note(format!("{} MiB, both ends in one process, stores in memory. A ratio is ours over the bare transport of the same bytes in the same turn; hashed: the bare one with a hash of each chunk that arrives.", rig.sizes.transfer_mib));
+    let found: Vec<Turns> = said.lines().filter_map(turns).collect();
+    let rates = |transport: &str, what: &str| {
+        let same = found.iter().find(|turns| turns.transport == transport && turns.what == what);
+        same.map(|turns| turns.rates.clone()).unwrap_or_default()
+    };
+    for Turns { transport, what, .. } in found.iter().filter(|turns| ["push", "pull"].contains(&turns.what)) {
+        let parts = ratios(&rates(transport, what), &rates(transport, "bare"));
+        ensure!(!parts.is_empty(), "throughput printed no rates of bare {transport}: {said}");
+        row.fact(&format!("{what} ÷ bare {transport}"), "", parts, goal(rig, Goal::AtLeast(0.85)));
     }
-    row.notes.extend(
-        said.lines()
-            .filter(|line| line.contains("CPU") || line.contains("median"))
-            .map(|line| line.trim().to_owned()),
-    );
+    ensure!(!row.facts.is_empty(), "throughput printed no turns: {said}");
+    for Turns { transport, what, rates, costs } in &found {
+        let name = match *what {
+            "bare" => format!("bare {transport}"),
+            "verified" => format!("bare {transport}, hashed"),
+            ours => format!("{ours} over {transport}"),
+        };
+        row.fact(&name, "MiB/s", rates.clone(), None);
+        row.fact(&format!("CPU of a GiB, {name}"), "s", costs.clone(), None);
+    }
     Ok(())
 }
 
-/// From lines as `quinn: bare 900 MiB/s, push 800 (0.89), pull 700 (0.78)`: transport, what, rate and part.
-fn parts(said: &str) -> Vec<(String, &'static str, f64, f64)> {
-    let mut found = Vec::new();
-    for line in said.lines() {
-        let Some((transport, rest)) = line.trim().split_once(':') else { continue };
-        for what in ["push", "pull"] {
-            found.extend(part(rest, what).map(|(rate, part)| (transport.to_owned(), what, rate, part)));
-        }
-    }
-    found
+/// What was moved how, and what each turn of it came to: MiB a second, and seconds of CPU a GiB.
+#[derive(Debug, PartialEq)]
+struct Turns {
+    transport: String,
+    what: &'static str,
+    rates: Vec<f64>,
+    costs: Vec<f64>,
 }
 
-fn part(rest: &str, what: &str) -> Option<(f64, f64)> {
-    let after = rest.split(',').find_map(|piece| piece.trim().strip_prefix(what))?;
-    let (rate, part) = after.split_once('(').context("a part").ok()?;
-    let rate = rate.split_whitespace().next()?.parse().ok()?;
-    Some((rate, part.split(')').next()?.trim().parse().ok()?))
+/// From a line like `quinn push, each turn: 800 700 MiB/s; 2.2 2.5 s of CPU a GiB`; others are for people.
+fn turns(line: &str) -> Option<Turns> {
+    let (name, numbers) = line.trim().split_once(", each turn:")?;
+    let (transport, what) = name.rsplit_once(' ')?;
+    let what = ["bare", "verified", "push", "pull"].into_iter().find(|known| *known == what)?;
+    let (rates, costs) = numbers.split_once(';')?;
+    let all = |text: &str, unit: &str| -> Option<Vec<f64>> {
+        text.trim().strip_suffix(unit)?.split_whitespace().map(|number| number.parse().ok()).collect()
+    };
+    let (rates, costs) = (all(rates, "MiB/s")?, all(costs, "s of CPU a GiB")?);
+    Some(Turns { transport: transport.to_owned(), what, rates, costs })
 }
 
 #[cfg(test)]
@@ -57,14 +70,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn ratios_are_read_from_what_the_example_prints() {
-        let said = "64 MiB, median of 5, 2 cores\n           quinn: bare   900 MiB/s, verified   850 (0.94), push   800 (0.89), pull   700 (0.78)\n        2.20 s of CPU a GiB\n rustls over TCP: bare 1000 MiB/s, push 900 (0.90), pull nothing\n";
+    fn turns_are_read_from_what_the_example_prints() {
+        let said = "64 MiB, median of 2, 2 cores\n           quinn: bare   900 MiB/s, push   800 (0.89)\nquinn push, each turn: 800.5 700.0 MiB/s; 2.20 2.50 s of CPU a GiB\nrustls over TCP bare, each turn: 9.0 MiB/s; 2.00 s of CPU a GiB\nquinn pull, each turn: x MiB/s; 2 s of CPU a GiB\n";
+        let of = |transport: &str, what, rates: &[f64], costs: &[f64]| Turns {
+            transport: transport.to_owned(),
+            what,
+            rates: rates.to_vec(),
+            costs: costs.to_vec(),
+        };
         let expected = [
-            ("quinn", "push", 800.0, 0.89),
-            ("quinn", "pull", 700.0, 0.78),
-            ("rustls over TCP", "push", 900.0, 0.9),
+            of("quinn", "push", &[800.5, 700.0], &[2.2, 2.5]),
+            of("rustls over TCP", "bare", &[9.0], &[2.0]),
         ];
-        let got = parts(said);
-        assert_eq!(got.iter().map(|(t, w, r, p)| (t.as_str(), *w, *r, *p)).collect::<Vec<_>>(), expected);
+        assert_eq!(said.lines().filter_map(turns).collect::<Vec<_>>(), expected);
     }
 }
