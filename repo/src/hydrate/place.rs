@@ -88,6 +88,15 @@ fn place(file: &mut Written) -> Result<Option<Stat>, RepoError> {
 /// A rename is slower, too: ext4 begins to write out a file that is renamed over another, for programs that forget to sync, so a
 /// large file, or many, would wait for the disk here.
 fn move_to(file: &mut Written, target: &Path) -> std::io::Result<bool> {
+    move_by(swap, file, target)
+}
+
+/// The same, given how two files are exchanged here.
+fn move_by(
+    swap: impl Fn(&Path, &Path) -> Result<(), Errno>,
+    file: &mut Written,
+    target: &Path,
+) -> std::io::Result<bool> {
     match swap(&file.temporary, target) {
         Ok(()) => {}
         Err(Errno::INVAL | Errno::NOSYS | Errno::NOTSUP) => {
@@ -194,5 +203,25 @@ mod tests {
         assert!(!move_to(&mut file, &dir.path().join("b")).unwrap(), "what was deleted stays so");
         drop(file);
         assert_eq!(names(dir.path()), ["a"]);
+    }
+
+    #[test]
+    fn where_nothing_can_be_exchanged_the_file_is_renamed_over_its_pointer() {
+        let dir = tempfile::tempdir().unwrap();
+        for error in [Errno::INVAL, Errno::NOSYS, Errno::NOTSUP] {
+            let mut file = written(dir.path(), "a");
+            assert!(move_by(|_, _| Err(error), &mut file, &dir.path().join("a")).unwrap());
+            drop(file);
+            assert_eq!(
+                (names(dir.path()), fs::read(dir.path().join("a")).unwrap()),
+                (vec!["a".to_owned()], b"content".to_vec())
+            );
+        }
+        let mut file = written(dir.path(), "b");
+        let refused = move_by(|_, _| Err(Errno::ACCESS), &mut file, &dir.path().join("b")).unwrap_err();
+        assert_eq!(refused.kind(), ErrorKind::PermissionDenied);
+        drop(file);
+        assert_eq!(fs::read(dir.path().join("b")).unwrap(), b"pointer", "any other error leaves it");
+        assert_eq!(names(dir.path()), ["a", "b"]);
     }
 }
