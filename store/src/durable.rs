@@ -62,6 +62,12 @@ impl TempFile {
         write.map_err(StoreError::io("write", &self.path))
     }
 
+    /// Takes space of the disk for what will be written from `offset` on, where that makes writes cheaper; the file
+    /// does not grow. What is left of it goes with [`TempFile::end_at`]. `false`: it would not help, or there is none.
+    pub fn reserve(&self, offset: u64, bytes: u64) -> bool {
+        reserve(&self.file, offset, bytes)
+    }
+
     /// Makes the file end after `bytes` bytes.
     pub fn end_at(&self, bytes: u64) -> Result<(), StoreError> {
         self.file.set_len(bytes).map_err(StoreError::io("truncate", &self.path))
@@ -129,6 +135,21 @@ pub fn write_all_at(file: &File, runs: [&[u8]; 2], mut offset: u64) -> io::Resul
         }
     }
     Ok(())
+}
+
+/// Ext4 looks for space for each block of 4 KiB on its own while a file is written, but not where it has some already: a
+/// quarter less CPU for a write and its sync.
+#[cfg(target_os = "linux")]
+fn reserve(file: &File, offset: u64, bytes: u64) -> bool {
+    use rustix::fs::{FallocateFlags, fallocate, fstatfs};
+    const EXT4: u64 = 0xef53;
+    fstatfs(file).is_ok_and(|system| system.f_type as u64 == EXT4)
+        && fallocate(file, FallocateFlags::KEEP_SIZE, offset, bytes).is_ok()
+}
+
+#[cfg(not(target_os = "linux"))]
+fn reserve(_: &File, _: u64, _: u64) -> bool {
+    false
 }
 
 fn random_name(dir: &Path) -> Result<String, StoreError> {

@@ -19,6 +19,8 @@ use std::ops::Range;
 const BUFFER_BYTES: usize = 1 << 20;
 /// From this size on a copy costs more than a write of its own.
 const DIRECT_BYTES: usize = 256 << 10;
+/// Space that is taken before it is written to.
+const RESERVE_BYTES: u64 = 16 << 20;
 /// Chunks of one compressed frame.
 pub const FRAME_CHUNKS_MAX: usize = 1 << 16;
 
@@ -29,6 +31,8 @@ pub struct PackWriter {
     buffer: Vec<u8>,
     /// Bytes of the file before the buffer.
     flushed: u64,
+    /// Where the space ends that is taken for the file; at no end when none can be.
+    reserved: u64,
     footer: Footer,
     /// Chunk to index in `footer.entries`.
     entries: HashMap<ChunkId, usize>,
@@ -43,7 +47,7 @@ impl PackWriter {
         buffer.extend_from_slice(&pack::header());
         let temp = TempFile::create(&layout.temp, "", layout.modes)?;
         let (footer, entries) = Default::default();
-        Ok(PackWriter { temp, buffer, flushed: 0, footer, entries, journaled: 0 })
+        Ok(PackWriter { temp, buffer, flushed: 0, reserved: 0, footer, entries, journaled: 0 })
     }
 
     fn bytes(&self) -> u64 {
@@ -60,14 +64,25 @@ impl PackWriter {
         if self.buffer.is_empty() {
             return Ok(());
         }
+        self.reserve(self.buffer.len());
         self.temp.write_at(&self.buffer, self.flushed)?;
         self.flushed += self.buffer.len() as u64;
         self.buffer.clear();
         Ok(())
     }
 
+    /// Takes space for a large write of so many bytes, and more for those that follow.
+    fn reserve(&mut self, bytes: usize) {
+        if bytes >= DIRECT_BYTES && self.flushed + bytes as u64 > self.reserved {
+            let from = self.flushed.max(self.reserved);
+            let is_taken = self.temp.reserve(from, RESERVE_BYTES);
+            self.reserved = if is_taken { from + RESERVE_BYTES } else { u64::MAX };
+        }
+    }
+
     fn append(&mut self, bytes: &[u8]) -> Result<(), StoreError> {
         if bytes.len() >= DIRECT_BYTES {
+            self.reserve(self.buffer.len() + bytes.len());
             self.temp.write_both_at([&self.buffer, bytes], self.flushed)?;
             self.flushed += (self.buffer.len() + bytes.len()) as u64;
             self.buffer.clear();
@@ -226,7 +241,8 @@ impl PackWriter {
         self.footer.bindings = bindings.to_vec();
         let (id, tail) = pack::encode_tail(&mut self.footer);
         self.temp.write_at(&tail, self.flushed)?;
-        // A write that failed half way, on a full disk, may have left bytes behind what counts.
+        // A write that failed half way, on a full disk, may have left bytes behind what counts. Space that was taken
+        // and not needed goes too.
         self.temp.end_at(self.flushed + tail.len() as u64)?;
         self.temp.sync()?;
         durable::create_shared_dir(&layout.pack_dir(&id), layout.modes)?;
