@@ -12,6 +12,7 @@ use crate::StoreError;
 use crate::modes::{Modes, READ_ONLY, WRITABLE};
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, ErrorKind, IoSlice};
+use std::ops::Range;
 use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
@@ -66,6 +67,11 @@ impl TempFile {
     /// does not grow. What is left of it goes with [`TempFile::end_at`]. `false`: it would not help, or there is none.
     pub fn reserve(&self, offset: u64, bytes: u64) -> bool {
         reserve(&self.file, offset, bytes)
+    }
+
+    /// Has the system begin to write out a part of the file, and does not wait for it. A hint.
+    pub fn begin_sync(&self, part: Range<u64>) {
+        begin_sync(&self.file, part);
     }
 
     /// Makes the file end after `bytes` bytes.
@@ -151,6 +157,18 @@ fn reserve(file: &File, offset: u64, bytes: u64) -> bool {
 fn reserve(_: &File, _: u64, _: u64) -> bool {
     false
 }
+
+/// Linux takes this advice for pages that are not written yet as a wish to write them, and then keeps them: nothing of
+/// 1.7 GB left the cache.
+#[cfg(target_os = "linux")]
+fn begin_sync(file: &File, part: Range<u64>) {
+    use rustix::fs::{Advice, fadvise};
+    let bytes = std::num::NonZero::new(part.end - part.start);
+    let _ = fadvise(file, part.start, bytes, Advice::DontNeed);
+}
+
+#[cfg(not(target_os = "linux"))]
+fn begin_sync(_: &File, _: Range<u64>) {}
 
 fn random_name(dir: &Path) -> Result<String, StoreError> {
     let mut bytes = [0; 16];

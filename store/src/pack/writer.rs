@@ -19,8 +19,8 @@ use std::ops::Range;
 const BUFFER_BYTES: usize = 1 << 20;
 /// From this size on a copy costs more than a write of its own.
 const DIRECT_BYTES: usize = 256 << 10;
-/// Space that is taken before it is written to.
-const RESERVE_BYTES: u64 = 16 << 20;
+/// Space that is taken before it is written to, and what is written before the disk is sent it.
+const STEP_BYTES: u64 = 16 << 20;
 /// Chunks of one compressed frame.
 pub const FRAME_CHUNKS_MAX: usize = 1 << 16;
 
@@ -33,6 +33,8 @@ pub struct PackWriter {
     flushed: u64,
     /// Where the space ends that is taken for the file; at no end when none can be.
     reserved: u64,
+    /// Bytes that the disk was sent.
+    begun: u64,
     footer: Footer,
     /// Chunk to index in `footer.entries`.
     entries: HashMap<ChunkId, usize>,
@@ -47,7 +49,7 @@ impl PackWriter {
         buffer.extend_from_slice(&pack::header());
         let temp = TempFile::create(&layout.temp, "", layout.modes)?;
         let (footer, entries) = Default::default();
-        Ok(PackWriter { temp, buffer, flushed: 0, reserved: 0, footer, entries, journaled: 0 })
+        Ok(PackWriter { temp, buffer, flushed: 0, reserved: 0, begun: 0, footer, entries, journaled: 0 })
     }
 
     fn bytes(&self) -> u64 {
@@ -66,8 +68,7 @@ impl PackWriter {
         }
         self.reserve(self.buffer.len());
         self.temp.write_at(&self.buffer, self.flushed)?;
-        self.flushed += self.buffer.len() as u64;
-        self.buffer.clear();
+        self.note_written(0);
         Ok(())
     }
 
@@ -75,8 +76,19 @@ impl PackWriter {
     fn reserve(&mut self, bytes: usize) {
         if bytes >= DIRECT_BYTES && self.flushed + bytes as u64 > self.reserved {
             let from = self.flushed.max(self.reserved);
-            let is_taken = self.temp.reserve(from, RESERVE_BYTES);
-            self.reserved = if is_taken { from + RESERVE_BYTES } else { u64::MAX };
+            let is_taken = self.temp.reserve(from, STEP_BYTES);
+            self.reserved = if is_taken { from + STEP_BYTES } else { u64::MAX };
+        }
+    }
+
+    /// The buffer and so many bytes behind it are in the file. The disk gets them in large steps, long before somebody waits
+    /// for it.
+    fn note_written(&mut self, bytes: usize) {
+        self.flushed += (self.buffer.len() + bytes) as u64;
+        self.buffer.clear();
+        if self.flushed - self.begun >= STEP_BYTES {
+            self.temp.begin_sync(self.begun..self.flushed);
+            self.begun = self.flushed;
         }
     }
 
@@ -84,8 +96,7 @@ impl PackWriter {
         if bytes.len() >= DIRECT_BYTES {
             self.reserve(self.buffer.len() + bytes.len());
             self.temp.write_both_at([&self.buffer, bytes], self.flushed)?;
-            self.flushed += (self.buffer.len() + bytes.len()) as u64;
-            self.buffer.clear();
+            self.note_written(bytes.len());
             return Ok(());
         }
         if self.buffer.len() + bytes.len() > BUFFER_BYTES {
