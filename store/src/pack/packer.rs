@@ -216,6 +216,25 @@ mod tests {
     use crate::conformance::noise;
 
     #[test]
+    fn a_pack_keeps_no_space_that_it_does_not_fill() {
+        use std::os::unix::fs::MetadataExt;
+        let dir = tempfile::tempdir().unwrap();
+        let store = PackStore::open(dir.path()).unwrap();
+        for chunks in [1, 8, 90] {
+            let mut packer = Packer::new(&store);
+            for n in 0..chunks {
+                let bytes = noise(chunks << 32 | n, CHUNK_BYTES_MAX);
+                packer.add_raw(ChunkId::of(Kind::Data, &bytes), Kind::Data, &bytes).unwrap();
+            }
+            packer.finish(&[]).unwrap();
+            for id in packer.closed() {
+                let pack = std::fs::metadata(store.layout().pack(id)).unwrap();
+                assert!(pack.blocks() * 512 < pack.len() + (128 << 10), "{chunks} chunks: {pack:?}");
+            }
+        }
+    }
+
+    #[test]
     fn a_checkpoint_speaks_of_full_packs_until_they_have_their_names() {
         let dir = tempfile::tempdir().unwrap();
         let store = PackStore::open(dir.path()).unwrap();

@@ -19,6 +19,8 @@ use std::ops::Range;
 const BUFFER_BYTES: usize = 1 << 20;
 /// From this size on a copy costs more than a write of its own.
 const DIRECT_BYTES: usize = 256 << 10;
+/// Space that is taken before it is written to, and what is written before the disk is sent it.
+const STEP_BYTES: u64 = 16 << 20;
 /// Chunks of one compressed frame.
 pub const FRAME_CHUNKS_MAX: usize = 1 << 16;
 
@@ -29,6 +31,10 @@ pub struct PackWriter {
     buffer: Vec<u8>,
     /// Bytes of the file before the buffer.
     flushed: u64,
+    /// Where the space ends that is taken for the file; at no end when none can be.
+    reserved: u64,
+    /// Bytes that the disk was sent.
+    begun: u64,
     footer: Footer,
     /// Chunk to index in `footer.entries`.
     entries: HashMap<ChunkId, usize>,
@@ -43,7 +49,7 @@ impl PackWriter {
         buffer.extend_from_slice(&pack::header());
         let temp = TempFile::create(&layout.temp, "", layout.modes)?;
         let (footer, entries) = Default::default();
-        Ok(PackWriter { temp, buffer, flushed: 0, footer, entries, journaled: 0 })
+        Ok(PackWriter { temp, buffer, flushed: 0, reserved: 0, begun: 0, footer, entries, journaled: 0 })
     }
 
     fn bytes(&self) -> u64 {
@@ -60,17 +66,37 @@ impl PackWriter {
         if self.buffer.is_empty() {
             return Ok(());
         }
+        self.reserve(self.buffer.len());
         self.temp.write_at(&self.buffer, self.flushed)?;
-        self.flushed += self.buffer.len() as u64;
-        self.buffer.clear();
+        self.note_written(0);
         Ok(())
+    }
+
+    /// Takes space for a large write of so many bytes, and more for those that follow.
+    fn reserve(&mut self, bytes: usize) {
+        if bytes >= DIRECT_BYTES && self.flushed + bytes as u64 > self.reserved {
+            let from = self.flushed.max(self.reserved);
+            let is_taken = self.temp.reserve(from, STEP_BYTES);
+            self.reserved = if is_taken { from + STEP_BYTES } else { u64::MAX };
+        }
+    }
+
+    /// The buffer and so many bytes behind it are in the file. The disk gets them in large steps, long before somebody waits
+    /// for it.
+    fn note_written(&mut self, bytes: usize) {
+        self.flushed += (self.buffer.len() + bytes) as u64;
+        self.buffer.clear();
+        if self.flushed - self.begun >= STEP_BYTES {
+            self.temp.begin_sync(self.begun..self.flushed);
+            self.begun = self.flushed;
+        }
     }
 
     fn append(&mut self, bytes: &[u8]) -> Result<(), StoreError> {
         if bytes.len() >= DIRECT_BYTES {
+            self.reserve(self.buffer.len() + bytes.len());
             self.temp.write_both_at([&self.buffer, bytes], self.flushed)?;
-            self.flushed += (self.buffer.len() + bytes.len()) as u64;
-            self.buffer.clear();
+            self.note_written(bytes.len());
             return Ok(());
         }
         if self.buffer.len() + bytes.len() > BUFFER_BYTES {
@@ -226,7 +252,8 @@ impl PackWriter {
         self.footer.bindings = bindings.to_vec();
         let (id, tail) = pack::encode_tail(&mut self.footer);
         self.temp.write_at(&tail, self.flushed)?;
-        // A write that failed half way, on a full disk, may have left bytes behind what counts.
+        // A write that failed half way, on a full disk, may have left bytes behind what counts. Space that was taken
+        // and not needed goes too.
         self.temp.end_at(self.flushed + tail.len() as u64)?;
         self.temp.sync()?;
         durable::create_shared_dir(&layout.pack_dir(&id), layout.modes)?;
