@@ -162,7 +162,9 @@ fn contents_of_any_length_come_back() {
     for (seed, len) in (1..).zip(lengths) {
         let bytes = noise(seed, len);
         let manifest = put(&store, &bytes, seed, None);
-        assert!(rebuilt(&store, &manifest).unwrap() == bytes, "{len} bytes");
+        let counted = Counted::new(&store);
+        assert!(rebuilt(&counted, &manifest).unwrap() == bytes, "{len} bytes");
+        assert_eq!(counted.alone.into_inner(), 0, "{len} bytes needed the simple way");
     }
     let nothing = Manifest::plain(
         0,
