@@ -30,17 +30,50 @@ pub enum BlockHash {
 impl BlockHash {
     /// Hashes the block number `index`.
     pub fn of(index: u64, block: &[u8]) -> BlockHash {
+        let mut hasher = BlockHasher::new(index);
+        hasher.update(block);
+        hasher.finish()
+    }
+}
+
+/// Hashes a block piece by piece: fastest when these are of a power of two, and begin at multiples of that.
+#[derive(Debug)]
+pub struct BlockHasher {
+    index: u64,
+    hasher: Hasher,
+    bytes: usize,
+}
+
+impl BlockHasher {
+    /// Of the block number `index`.
+    pub fn new(index: u64) -> BlockHasher {
         let mut hasher = Hasher::new();
-        match (index, block) {
-            (0, _) => {
-                hasher.update(block);
-                BlockHash::First(Box::new(hasher))
-            }
-            (_, []) => BlockHash::Nothing,
-            _ => {
-                hasher.set_input_offset(index * BLOCK_BYTES as u64).update(block);
-                BlockHash::Rest(hasher.finalize_non_root())
-            }
+        hasher.set_input_offset(index * BLOCK_BYTES as u64);
+        BlockHasher { index, hasher, bytes: 0 }
+    }
+
+    /// Takes the next piece of the block.
+    pub fn update(&mut self, piece: &[u8]) {
+        self.hasher.update(piece);
+        self.bytes += piece.len();
+    }
+
+    /// The number of the block.
+    pub fn index(&self) -> u64 {
+        self.index
+    }
+
+    /// Bytes that the block had so far.
+    pub fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// The hash of what came.
+    pub fn finish(self) -> BlockHash {
+        match (self.index, self.bytes) {
+            (0, _) => BlockHash::First(Box::new(self.hasher)),
+            (_, 0) => BlockHash::Nothing,
+            _ => BlockHash::Rest(self.hasher.finalize_non_root()),
         }
     }
 }
@@ -123,6 +156,21 @@ mod tests {
                     assert_eq!(oid.oid(), Oid::of(content), "{} bytes, {turn} at a time", content.len());
                 }
             }
+        }
+    }
+
+    #[test]
+    fn pieces_give_the_hash_of_the_whole() {
+        let content: Vec<u8> = (0..2 * BLOCK_BYTES as u32 + 5).map(|n| ((n * 31) >> 3) as u8).collect();
+        for bytes in [1, 1000, 64 << 10, 300_000] {
+            let mut oid = OidOfBlocks::default();
+            for (index, block) in (0..).zip(content.chunks(BLOCK_BYTES)) {
+                let mut hasher = BlockHasher::new(index);
+                block.chunks(bytes).for_each(|piece| hasher.update(piece));
+                assert_eq!((hasher.index(), hasher.bytes()), (index, block.len()));
+                oid.put(index, hasher.finish());
+            }
+            assert_eq!(oid.oid(), Oid::of(&content), "pieces of {bytes} bytes");
         }
     }
 }

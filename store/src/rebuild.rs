@@ -1,54 +1,64 @@
 //! One content on its way into a file, by as many threads as there are.
 //!
-//! [`Blocks`] cuts a content into blocks of [`BLOCK_BYTES`], each a list of parts of chunks. A thread that works on a
-//! [`Rebuild`] takes the next block, reads its chunks in as few reads as they lie in, hashes the block as a subtree of
-//! the oid, and writes it where it belongs, all while it is in the cache of one core. Writes of one file are done one
-//! at a time, as the file system would make them wait for each other anyway.
+//! [`Stretches`] cuts a content into stretches of [`STRETCH_BYTES`], each a list of parts of chunks. A thread that works
+//! on a [`Rebuild`] takes the next one and goes through it in pieces of about [`PIECE_BYTES`]: reads their chunks in as
+//! few reads as they lie in, hashes them as part of a block, which is a subtree of the oid, and writes them where they
+//! belong, all while they are in the cache of one core. A piece ends with a chunk, since a compressed one can only be
+//! read whole; the few at the ends of stretches are decompressed twice. Writes of one file are done one at a time, as
+//! the file system would make them wait for each other anyway.
 //!
 //! What must hold: [`Rebuild::finish`] is `Ok` only when the oid was compared. Ids of chunks are *not* on the way
 //! there, since the oid says as much at half the price. If it does not match, all is done once more by
 //! [`content::rebuild`], which checks each chunk, takes a good copy for a damaged one, and names what is wrong. Memory:
-//! a buffer and the parts of a block for each thread, and a hash for each bit of the number of blocks.
+//! a buffer of a piece and a chunk, and the parts of a stretch for each thread, and a hash for each bit of the number of
+//! blocks.
 
 use crate::content::{self, Walk};
 use crate::{ChunkRead, Part, StoreError};
-use dits_format::blocks::{BLOCK_BYTES, BlockHash, OidOfBlocks};
+use dits_format::blocks::{BLOCK_BYTES, BlockHasher, OidOfBlocks};
 use dits_format::manifest::Extent;
 use dits_format::{Manifest, Oid};
 use std::sync::Mutex;
 
-/// Parts of a block. Where a content is in smaller pieces than that, lists of them would take more memory than it does.
+/// Whole blocks. Large, as chunks are decompressed twice where it ends; small, so that threads are done together.
+const STRETCH_BYTES: usize = 4 * BLOCK_BYTES;
+/// Bytes that are read, hashed and written in one go: a quarter of a usual second cache, through which they pass thrice.
+const PIECE_BYTES: usize = 256 << 10;
+/// Where writes end, unless the stretch does: at a whole number of pages, and of leaves that are hashed side by side.
+const ALIGN_BYTES: usize = 64 << 10;
+/// Parts of a stretch. Where a content is in smaller pieces than that, lists of them would take more memory than it does.
 const PARTS_MAX: usize = 1 << 13;
 const LOCK: &str = "no holder of the lock panics";
 
 /// Some of a content.
 #[derive(Debug)]
-struct Block {
-    index: u64,
+struct Stretch {
+    at: u64,
     parts: Vec<Part>,
 }
 
 /// What is handed out next.
 enum Next {
-    Block(Block),
+    Stretch(Stretch),
     End,
-    /// A block of too many parts.
+    /// A stretch of too many parts.
     Crumbs,
 }
 
-/// The blocks of a content in order.
+/// The stretches of a content in order.
 #[derive(Debug)]
-struct Blocks {
+struct Stretches {
     extents: std::vec::IntoIter<Extent>,
     walk: Option<Walk>,
     /// Bytes of the extent that are still to come.
     left: u64,
-    /// Of a chunk that began in the block before.
+    /// Of a chunk that began in the stretch before.
     rest: Option<Part>,
-    index: u64,
+    /// Where the next stretch begins.
+    at: u64,
 }
 
-impl Blocks {
+impl Stretches {
     fn next_part(&mut self, store: &dyn ChunkRead, manifest: &Manifest) -> Result<Option<Part>, StoreError> {
         if let Some(rest) = self.rest.take() {
             return Ok(Some(rest));
@@ -67,7 +77,7 @@ impl Blocks {
     }
 
     fn next(&mut self, store: &dyn ChunkRead, manifest: &Manifest) -> Result<Next, StoreError> {
-        let (mut parts, mut room) = (Vec::new(), BLOCK_BYTES);
+        let (mut parts, mut room) = (Vec::new(), STRETCH_BYTES);
         while room > 0 {
             let Some(mut part) = self.next_part(store, manifest)? else { break };
             if part.bytes > room {
@@ -83,12 +93,13 @@ impl Blocks {
         if parts.is_empty() {
             return Ok(Next::End);
         }
-        self.index += 1;
-        Ok(Next::Block(Block { index: self.index - 1, parts }))
+        let at = self.at;
+        self.at += STRETCH_BYTES as u64;
+        Ok(Next::Stretch(Stretch { at, parts }))
     }
 }
 
-/// Where blocks go: bytes, and where they belong.
+/// Where pieces go: bytes, and where they belong.
 pub type Write<'a> = &'a (dyn Fn(&[u8], u64) -> Result<(), StoreError> + Sync);
 
 /// See the file head.
@@ -96,7 +107,7 @@ pub struct Rebuild<'a> {
     store: &'a dyn ChunkRead,
     manifest: Manifest,
     /// `None` when no more are to be handed out.
-    blocks: Mutex<Option<Blocks>>,
+    stretches: Mutex<Option<Stretches>>,
     oid: Mutex<OidOfBlocks>,
     writes: Mutex<()>,
     /// What went wrong first, in the order of the content.
@@ -113,58 +124,98 @@ impl<'a> Rebuild<'a> {
     /// Nothing is read yet.
     pub fn new(store: &'a dyn ChunkRead, manifest: Manifest) -> Rebuild<'a> {
         let extents = manifest.extents().into_iter();
-        let blocks = Mutex::new(Some(Blocks { extents, walk: None, left: 0, rest: None, index: 0 }));
+        let stretches = Mutex::new(Some(Stretches { extents, walk: None, left: 0, rest: None, at: 0 }));
         let (oid, writes, failed) = Default::default();
-        Rebuild { store, manifest, blocks, oid, writes, failed }
+        Rebuild { store, manifest, stretches, oid, writes, failed }
     }
 
     /// Whether there is something to do for one thread more.
     pub fn wants_help(&self) -> bool {
-        self.blocks.lock().expect(LOCK).is_some()
+        self.stretches.lock().expect(LOCK).is_some()
     }
 
-    /// Takes blocks until there are none. `count` is told of the bytes of each.
+    /// Takes stretches until there are none. `count` is told of the bytes of each.
     pub fn work(&self, buffer: &mut Vec<u8>, write: Write<'_>, count: &dyn Fn(u64)) {
-        while let Some(block) = self.take() {
-            match self.do_block(&block, buffer, write) {
-                Ok(()) => count(buffer.len() as u64),
-                Err(error) => self.fail(block.index, error),
+        while let Some(stretch) = self.take() {
+            match self.do_stretch(&stretch, buffer, write) {
+                Ok(bytes) => count(bytes),
+                Err(error) => self.fail(stretch.at, error),
             }
         }
     }
 
-    fn take(&self) -> Option<Block> {
-        let mut blocks = self.blocks.lock().expect(LOCK);
-        let open = blocks.as_mut()?;
+    fn take(&self) -> Option<Stretch> {
+        let mut stretches = self.stretches.lock().expect(LOCK);
+        let open = stretches.as_mut()?;
         match open.next(self.store, &self.manifest) {
-            Ok(Next::Block(block)) => return Some(block),
+            Ok(Next::Stretch(stretch)) => return Some(stretch),
             Ok(Next::End | Next::Crumbs) => {}
             Err(error) => {
-                let index = open.index;
-                drop(blocks);
-                self.fail(index, error);
+                let at = open.at;
+                drop(stretches);
+                self.fail(at, error);
                 return None;
             }
         }
-        *blocks = None;
+        *stretches = None;
         None
     }
 
-    fn fail(&self, index: u64, error: StoreError) {
-        *self.blocks.lock().expect(LOCK) = None;
+    fn fail(&self, at: u64, error: StoreError) {
+        *self.stretches.lock().expect(LOCK) = None;
         let mut failed = self.failed.lock().expect(LOCK);
-        if failed.as_ref().is_none_or(|(first, _)| index < *first) {
-            *failed = Some((index, error));
+        if failed.as_ref().is_none_or(|(first, _)| at < *first) {
+            *failed = Some((at, error));
         }
     }
 
-    fn do_block(&self, block: &Block, buffer: &mut Vec<u8>, write: Write<'_>) -> Result<(), StoreError> {
-        buffer.resize(block.parts.iter().map(|part| part.bytes).sum(), 0);
-        read(self.store, &block.parts, buffer)?;
-        let hash = BlockHash::of(block.index, buffer);
-        self.oid.lock().expect(LOCK).put(block.index, hash);
-        let _turn = self.writes.lock().expect(LOCK);
-        write(buffer, block.index * BLOCK_BYTES as u64)
+    /// Returns the bytes of it.
+    fn do_stretch(
+        &self,
+        stretch: &Stretch,
+        buffer: &mut Vec<u8>,
+        write: Write<'_>,
+    ) -> Result<u64, StoreError> {
+        let mut parts = &stretch.parts[..];
+        let mut hasher = BlockHasher::new(stretch.at / BLOCK_BYTES as u64);
+        // Of the buffer: what was left of the piece before.
+        let (mut at, mut filled) = (stretch.at, 0);
+        while !parts.is_empty() {
+            let (count, end) = piece(parts, filled);
+            if buffer.len() < end {
+                buffer.resize(end, 0);
+            }
+            read(self.store, &parts[..count], &mut buffer[filled..end])?;
+            parts = &parts[count..];
+            let ready = if parts.is_empty() { end } else { end - end % ALIGN_BYTES };
+            self.hash(&mut hasher, &buffer[..ready]);
+            let turn = self.writes.lock().expect(LOCK);
+            write(&buffer[..ready], at)?;
+            drop(turn);
+            at += ready as u64;
+            buffer.copy_within(ready..end, 0);
+            filled = end - ready;
+        }
+        if hasher.bytes() > 0 {
+            self.put(hasher);
+        }
+        Ok(at - stretch.at)
+    }
+
+    fn hash(&self, hasher: &mut BlockHasher, mut bytes: &[u8]) {
+        while !bytes.is_empty() {
+            let (some, rest) = bytes.split_at(bytes.len().min(BLOCK_BYTES - hasher.bytes()));
+            hasher.update(some);
+            if hasher.bytes() == BLOCK_BYTES {
+                let next = BlockHasher::new(hasher.index() + 1);
+                self.put(std::mem::replace(hasher, next));
+            }
+            bytes = rest;
+        }
+    }
+
+    fn put(&self, hasher: BlockHasher) {
+        self.oid.lock().expect(LOCK).put(hasher.index(), hasher.finish());
     }
 
     /// Compares the oid, when every thread has come back from [`Rebuild::work`].
@@ -186,6 +237,16 @@ impl<'a> Rebuild<'a> {
             Ok(())
         })
     }
+}
+
+/// How many of `parts` make a piece of which `filled` bytes are there, and its length.
+fn piece(parts: &[Part], filled: usize) -> (usize, usize) {
+    let (mut count, mut end) = (0, filled);
+    while let Some(part) = parts.get(count).filter(|_| end < PIECE_BYTES) {
+        end += part.bytes;
+        count += 1;
+    }
+    (count, end)
 }
 
 /// Fills `out` with all of `parts`, in as few reads as they lie in. What cannot be had so is read chunk by chunk.
