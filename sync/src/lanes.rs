@@ -1,14 +1,16 @@
 //! How many streams share one transfer: the rule, without streams.
 //!
 //! Where each stream is a connection of its own (TLS, HTTPS), several of them fill a long or lossy path that one cannot:
-//! a lost packet slows down one of many. More than the path carries only costs. So the number is found by climbing:
-//! one lane more, and it stays if the rate grew by [`GAIN`]; if not, one less, and no new try for [`REST`] samples. A lane
-//! that breaks halves the number, as the path is then probably overfull.
+//! a lost packet slows down one of many. More than the path carries only costs. So the number is found by climbing from
+//! [`START`]: one lane more, and it stays if the rate grew by [`GAIN`]; if not, one less, and no new try for [`REST`] samples.
+//! A lane that breaks halves the number, as the path is then probably overfull.
 //!
 //! Always holds: at least one lane, at most the limit given. Time comes as an argument; rates are bytes per second.
 
 use std::time::Duration;
 
+/// Lanes at the start: a peer that is at work on what one brought, or waits for its disk, takes what the other brings.
+pub const START: usize = 2;
 /// By how much the rate must grow for one more lane to be worth it.
 pub const GAIN: f64 = 1.1;
 /// Samples without a new try after one that gained nothing.
@@ -27,9 +29,10 @@ pub struct Lanes {
 }
 
 impl Lanes {
-    /// Starts with one lane; `limit` is at least one.
+    /// Starts with [`START`] lanes, if so many are allowed; `limit` is at least one.
     pub fn new(limit: usize) -> Lanes {
-        Lanes { now: 1, limit: limit.max(1), before: None, rest: 0 }
+        let limit = limit.max(1);
+        Lanes { now: START.min(limit), limit, before: None, rest: 0 }
     }
 
     /// How many lanes to use now.
@@ -86,8 +89,9 @@ mod tests {
     }
 
     #[test]
-    fn a_path_that_one_lane_fills_keeps_one() {
-        assert_eq!(settled(8, |_| 1_000_000), 1);
+    fn a_path_that_the_first_lanes_fill_gets_no_more() {
+        assert_eq!(settled(8, |_| 1_000_000), START);
+        assert_eq!(settled(1, |_| 1_000_000), 1);
     }
 
     #[test]

@@ -6,7 +6,7 @@
 //! The first error ends the whole as soon as each lane has ended its share.
 
 use super::{Client, Observer, Report};
-use crate::lanes::Lanes;
+use crate::lanes::{Lanes, SAMPLE_MIN};
 use crate::machine::{SyncError, Tally};
 use dits_net::route::Way;
 use std::collections::VecDeque;
@@ -22,7 +22,7 @@ const SHARE_BYTES: u64 = 16 << 20;
 /// About so many shares at most: each costs a connection and a commit.
 const SHARES_TARGET: usize = 32;
 /// Between two samples of the rate.
-const SAMPLE: Duration = Duration::from_secs(1);
+const SAMPLE: Duration = SAMPLE_MIN;
 
 /// Cuts `items` into shares; `bytes` tells what one weighs.
 pub(super) fn shares<T>(items: Vec<T>, bytes: impl Fn(&T) -> u64) -> Vec<Vec<T>> {
@@ -58,6 +58,8 @@ struct State<'a, T> {
     sampled: (Instant, u64),
     /// Lanes that are at work on a share.
     busy: usize,
+    /// Whether anything moved, or a share is done: the peer takes what comes, so others may join.
+    has_moved: bool,
     error: Option<SyncError>,
     observe: Observer<'a>,
 }
@@ -83,6 +85,7 @@ pub(super) fn side_by_side<T: Send>(
         wire: (0, 0),
         sampled: (Instant::now(), 0),
         busy: 0,
+        has_moved: false,
         error: None,
         observe,
     };
@@ -114,6 +117,7 @@ impl<'a, T: Send> Road<'a, T> {
             state.busy -= 1;
             match result {
                 Ok(report) => {
+                    state.has_moved = true;
                     state.tallies[slot] = report.tally;
                     state.wire = (state.wire.0 + report.wire.0, state.wire.1 + report.wire.1);
                 }
@@ -130,7 +134,7 @@ impl<'a, T: Send> Road<'a, T> {
             if state.error.is_some() || state.waiting.is_empty() {
                 return None;
             }
-            if state.busy < state.lanes.count() {
+            if state.busy < if state.has_moved { state.lanes.count() } else { 1 } {
                 let share = state.waiting.pop_front()?;
                 state.busy += 1;
                 state.tallies.push(Tally::default());
@@ -144,6 +148,9 @@ impl<'a, T: Send> Road<'a, T> {
         let mut state = self.lock();
         state.tallies[slot] = tally;
         let all = total(&state.tallies);
+        if all.chunk_bytes > 0 && !std::mem::replace(&mut state.has_moved, true) {
+            self.changed.notify_all();
+        }
         let (since, before) = state.sampled;
         if since.elapsed() >= SAMPLE {
             state.lanes.sample(all.chunk_bytes - before, since.elapsed());
