@@ -162,7 +162,7 @@ fn sheet() -> io::Result<File> {
 
 #[cfg(all(test, target_os = "linux"))]
 mod tests {
-    use super::{Git, MANY_BYTES};
+    use super::{Git, MANY_BYTES, TRIM_BYTES, TRIM_VARIABLE};
 
     #[test]
     fn many_answers_go_to_a_file_and_few_through_a_pipe() {
@@ -174,5 +174,13 @@ mod tests {
             let out = git.run_with_input(&alias, input.as_bytes()).unwrap();
             assert_eq!(String::from_utf8(out).unwrap(), format!("{input}{kind}\n"), "{bytes}");
         }
+    }
+
+    #[test]
+    fn every_git_keeps_its_heap() {
+        let dir = tempfile::tempdir().unwrap();
+        let alias = format!("alias.told=!printenv {TRIM_VARIABLE}");
+        let out = Git::at(dir.path()).run(&["-c", &alias, "told"]).unwrap();
+        assert_eq!(String::from_utf8(out).unwrap().trim(), TRIM_BYTES);
     }
 }

@@ -181,9 +181,12 @@ pub async fn drive_until<M: Machine>(
     // Also what came right before it broke.
     (run.observe)(run.machine.tally());
     if let Err(SyncError::Elsewhere) = &result {
-        run.send.end().await;
         // The peer says nothing to that, and ends its half behind the last byte it took.
-        let _ = timeout(FINISH_MAX, async { while let Some(Ok(_)) = run.inbox.recv().await {} }).await;
+        let taken = async {
+            run.send.end().await;
+            while let Some(Ok(_)) = run.inbox.recv().await {}
+        };
+        let _ = timeout(FINISH_MAX, taken).await;
         reader.abort();
         return result;
     }

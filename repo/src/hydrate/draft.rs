@@ -11,16 +11,13 @@ use crate::RepoError;
 use dits_format::{Binding, Proof};
 use dits_store::rebuild::Rebuild;
 use dits_store::{ChunkWrite, PackStore, StoreError, content, durable};
-use rustix::fs::{FallocateFlags, FsWord, fallocate, fstatfs};
 use std::fs::{self, File, Metadata, OpenOptions};
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::PathBuf;
 use std::time::SystemTime;
 
-/// Of smaller files there is too little to write for it to matter.
+/// Of smaller files there is too little to write for space that is taken before to matter.
 const RESERVE_BYTES_MIN: u64 = 1 << 20;
-/// What ext4 says it is, and its forerunners.
-const EXT4_MAGIC: FsWord = 0xef53;
 
 /// A rebuilt content that waits to be put in place. Removes its file when dropped before that.
 #[derive(Debug)]
@@ -69,8 +66,9 @@ impl<'a> Draft<'a> {
             None => None,
         };
         let (file, written) = create(due, temporary)?;
-        if let Some(known) = &known {
-            reserve(&file, known.manifest.size);
+        if let Some(known) = known.as_ref().filter(|known| known.manifest.size >= RESERVE_BYTES_MIN) {
+            // Without it writing takes longer, or fails as this did.
+            durable::reserve(&file, 0, known.manifest.size, true);
         }
         let rebuild = known.map(|known| (known.binding, Rebuild::new(store, known.manifest)));
         Ok(Some(Draft { number, written, file, rebuild }))
@@ -115,17 +113,6 @@ fn create(due: Due, temporary: PathBuf) -> Result<(File, Written), RepoError> {
     Ok((file, Written { due, temporary, meta, placed: false }))
 }
 
-/// Takes the blocks of a large file before its bytes: ext4 accounts for each page of a file that has none yet, which is a
-/// third of the CPU of writing it. Where that fails, so will writing, or it takes longer. Other file systems are spared:
-/// some write zeros for this, or no longer compress the file.
-fn reserve(file: &File, bytes: u64) {
-    let Ok(disk) = fstatfs(file) else { return };
-    let free = disk.f_bavail.saturating_mul(u64::try_from(disk.f_bsize).unwrap_or(0));
-    if disk.f_type == EXT4_MAGIC && (RESERVE_BYTES_MIN..free).contains(&bytes) {
-        let _ = fallocate(file, FallocateFlags::empty(), 0, bytes);
-    }
-}
-
 /// Gives a file its mode and time.
 fn finished(mut written: Written, file: &File, mtime: SystemTime) -> Result<Written, RepoError> {
     let path = &written.temporary;
@@ -158,27 +145,4 @@ fn refute(store: &PackStore, binding: Binding) -> Result<(), RepoError> {
     let mut batch = store.batch()?;
     batch.bind(Binding { proof: Proof::Refuted, ..binding });
     Ok(batch.commit().map(drop)?)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use std::os::unix::fs::MetadataExt;
-
-    #[test]
-    fn blocks_are_taken_before_bytes_where_that_helps_and_if_they_are_there() {
-        let file = tempfile::tempfile().unwrap();
-        let is_ext4 = fstatfs(&file).unwrap().f_type == EXT4_MAGIC;
-        for (bytes, helps) in
-            [(RESERVE_BYTES_MIN - 1, false), (u64::MAX, false), (RESERVE_BYTES_MIN, is_ext4)]
-        {
-            reserve(&file, bytes);
-            let (len, taken) = (file.metadata().unwrap().len(), file.metadata().unwrap().blocks() * 512);
-            assert_eq!(
-                (len, taken >= RESERVE_BYTES_MIN),
-                (if helps { bytes } else { 0 }, helps),
-                "{bytes} bytes"
-            );
-        }
-    }
 }
