@@ -48,11 +48,27 @@ impl Task {
 /// What became of it; `None`: the content is not here.
 pub type Done = (usize, Result<Option<Written>, RepoError>);
 
+/// A file that can be written now; `None`: the content is not here.
+type Begun<'a> = Result<Option<Draft<'a>>, RepoError>;
+
 struct State<'a> {
     waiting: std::vec::IntoIter<Task>,
     /// Files that more than one thread may work on.
     shared: Vec<Arc<Draft<'a>>>,
     done: Vec<Done>,
+}
+
+impl<'a> State<'a> {
+    /// What could not be begun is done.
+    fn begun(&mut self, number: usize, begun: Begun<'a>) -> Option<Arc<Draft<'a>>> {
+        match begun {
+            Ok(Some(draft)) => Some(Arc::new(draft)),
+            other => {
+                self.done.push((number, other.map(|_| None)));
+                None
+            }
+        }
+    }
 }
 
 /// All that the threads need.
@@ -98,9 +114,10 @@ fn order(store: &PackStore, task: &Task) -> (Reverse<u64>, Option<Whereabouts>) 
     }
 }
 
+/// What a thread does next.
 enum Step<'a> {
-    Help(Arc<Draft<'a>>),
-    Begin(Box<Task>),
+    Share(Arc<Draft<'a>>),
+    Own(Box<Task>),
 }
 
 impl<'a> Lanes<'a> {
@@ -108,11 +125,13 @@ impl<'a> Lanes<'a> {
         let mut buffer = Vec::new();
         while let Some(step) = self.next() {
             let draft = match step {
-                Step::Help(draft) => draft,
-                Step::Begin(task) => match self.begin(*task) {
-                    Some(draft) => draft,
-                    None => continue,
-                },
+                Step::Share(draft) => draft,
+                Step::Own(task) => {
+                    let (number, begun) = self.begin(*task);
+                    let mut state = self.state.lock().expect(LOCK);
+                    let Some(draft) = state.begun(number, begun) else { continue };
+                    draft
+                }
             };
             draft.work(&mut buffer, self.count);
             self.state.lock().expect(LOCK).shared.retain(|shared| !Arc::ptr_eq(shared, &draft));
@@ -125,31 +144,70 @@ impl<'a> Lanes<'a> {
         }
     }
 
+    /// A large file is begun under the lock: a thread that looked meanwhile would find nothing to do, and end.
     fn next(&self) -> Option<Step<'a>> {
-        let mut state = self.state.lock().expect(LOCK);
-        let idle = state.waiting.as_slice().is_empty();
-        // One is held by the list itself.
-        let needs =
-            |draft: &&Arc<Draft<'a>>| (idle || Arc::strong_count(draft) <= SHARERS) && draft.wants_help();
-        let help = state.shared.iter().find(needs).cloned().map(Step::Help);
-        help.or_else(|| state.waiting.next().map(|task| Step::Begin(Box::new(task))))
+        let state = &mut *self.state.lock().expect(LOCK);
+        loop {
+            let idle = state.waiting.as_slice().is_empty();
+            // One is held by the list itself.
+            let needs =
+                |draft: &&Arc<Draft<'a>>| (idle || Arc::strong_count(draft) <= SHARERS) && draft.wants_help();
+            if let Some(draft) = state.shared.iter().find(needs) {
+                return Some(Step::Share(draft.clone()));
+            }
+            let task = state.waiting.next()?;
+            if task.bytes() < LARGE_BYTES {
+                return Some(Step::Own(Box::new(task)));
+            }
+            let (number, begun) = self.begin(task);
+            let draft = state.begun(number, begun);
+            state.shared.extend(draft);
+        }
     }
 
-    fn begin(&self, task: Task) -> Option<Arc<Draft<'a>>> {
-        let (number, large) = (task.number, task.bytes() >= LARGE_BYTES);
-        match Draft::begin(self.store, number, task.due, task.temporary) {
-            Ok(Some(draft)) => {
-                let draft = Arc::new(draft);
-                if large {
-                    self.state.lock().expect(LOCK).shared.push(draft.clone());
-                }
-                Some(draft)
-            }
-            other => {
-                let done = other.map(|_| None);
-                self.state.lock().expect(LOCK).done.push((number, done));
-                None
-            }
+    fn begin(&self, task: Task) -> (usize, Begun<'a>) {
+        (task.number, Draft::begin(self.store, task.number, task.due, task.temporary))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use dits_format::{Oid, Pointer};
+    use dits_store::ChunkWrite;
+    use dits_store::conformance::{add_content, noise};
+    use std::collections::HashSet;
+    use std::sync::Condvar;
+    use std::time::Duration;
+
+    #[test]
+    fn all_threads_write_the_only_large_file() {
+        if thread::available_parallelism().is_ok_and(|cores| cores.get() == 1) {
+            return;
         }
+        let dir = tempfile::tempdir().unwrap();
+        let store = PackStore::open(&dir.path().join("store")).unwrap();
+        let chunks: Vec<Vec<u8>> = (0..16).map(|n| noise(n, 1 << 20)).collect();
+        let mut batch = store.batch().unwrap();
+        add_content(&mut *batch, &chunks.iter().map(Vec::as_slice).collect::<Vec<_>>(), true);
+        batch.commit().unwrap();
+        let content = chunks.concat();
+        let pointer = Some(Pointer::new(Oid::of(&content), content.len() as u64));
+        let (full, meta) = (dir.path().join("pointer"), dir.path().metadata().unwrap());
+        let due = Due { path: b"large".to_vec(), full, pointer, meta, mode: 0o644 };
+        let temporary = dir.path().join("large");
+        // Nobody goes on before another has come.
+        let (seen, came) = (Mutex::new(HashSet::new()), Condvar::new());
+        let count = |_| {
+            let mut seen = seen.lock().unwrap();
+            seen.insert(thread::current().id());
+            came.notify_all();
+            let alone = |seen: &mut HashSet<_>| seen.len() < 2;
+            assert!(!came.wait_timeout_while(seen, Duration::from_secs(20), alone).unwrap().1.timed_out());
+        };
+        let task = Task { number: 7, due, temporary: temporary.clone() };
+        let done = write(&store, vec![task], SystemTime::UNIX_EPOCH, &count);
+        assert!(matches!(&done[..], [(7, Ok(Some(_)))]));
+        assert!(std::fs::read(&temporary).unwrap() == content);
     }
 }
