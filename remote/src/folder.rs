@@ -74,6 +74,7 @@ impl FolderPeer {
     ) -> Result<Vec<Oid>, RemoteError> {
         let mut giver = self.giver()?;
         let mut puller = Puller::new(store, pull.items.clone(), pull.cold).map_err(SyncError::from)?;
+        pull.follower.iter().for_each(|follower| puller.follow(follower.clone()));
         if let Err(broken) = converse(&mut puller, &mut giver, observe) {
             puller.salvage().map_err(SyncError::from)?;
             return Err(self.broken(broken, None).into());

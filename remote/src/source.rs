@@ -7,7 +7,7 @@
 use crate::{Peer, RemoteError, Settings, endpoint};
 use dits_format::Oid;
 use dits_repo::{ChunkSource, FetchProgress, Repository, copy, storage};
-use dits_store::{ChunkRead, PackStore};
+use dits_store::{ChunkRead, Follow, PackStore};
 use dits_sync::client::Pull;
 use dits_sync::message::priority;
 use dits_sync::pull::PullItem;
@@ -27,6 +27,8 @@ pub struct RemoteSource<'a> {
     has_local: bool,
     /// Similar contents, by those that are wanted.
     bases: HashMap<Oid, Oid>,
+    /// Who reads contents as they come.
+    follower: Option<Arc<dyn Follow>>,
     /// See [`priority`].
     priority: u8,
 }
@@ -46,6 +48,7 @@ impl<'a> RemoteSource<'a> {
             only: None,
             has_local: false,
             bases: HashMap::new(),
+            follower: None,
             priority: priority::NORMAL,
         }
     }
@@ -64,6 +67,10 @@ impl<'a> RemoteSource<'a> {
 impl ChunkSource for RemoteSource<'_> {
     fn suggest(&mut self, bases: HashMap<Oid, Oid>) {
         self.bases = bases;
+    }
+
+    fn follow(&mut self, follower: Arc<dyn Follow>) {
+        self.follower = Some(follower);
     }
 
     fn fetch(
@@ -189,6 +196,7 @@ impl RemoteSource<'_> {
             items: oids.iter().map(item).collect(),
             cold: self.store.chunks_known() + store.chunks_known() == 0,
             priority: self.priority,
+            follower: self.follower.clone(),
         };
         let absent = remote.pull(&store, &pull, &mut |tally: Tally| {
             let Tally { chunks, chunk_bytes: bytes, needed_bytes: bytes_total, .. } = tally;

@@ -5,12 +5,14 @@
 use dits_format::tree::{Builder, Entry};
 use dits_format::{Binding, ChunkId, Kind, Manifest, Oid, Proof};
 use dits_remote::verify::{State, states};
-use dits_remote::{Peer, RemoteError, Settings};
-use dits_repo::Git;
+use dits_remote::{Peer, RemoteError, RemoteSource, Settings};
+use dits_repo::{ChunkSource, Git, Repository};
+use dits_store::follow::{Scribe, Told};
 use dits_store::{ChunkRead, ChunkWrite, Folder, PackStore, StoreError};
 use dits_sync::push::PushItem;
 use dits_sync::{Location, SyncError};
 use std::path::Path;
+use std::process::Command;
 use std::sync::Arc;
 
 /// Stores `bytes` as one chunk, bound to `oid` as `proof` says.
@@ -85,4 +87,23 @@ fn who_pushes_settles_what_an_earlier_push_only_claimed() {
     );
     assert!(is_lie, "{error}");
     assert_eq!(peer(&path).proves(&[bad]).unwrap(), [false]);
+}
+
+#[test]
+fn who_follows_a_source_is_told() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("folder");
+    let oid = Oid::of(b"content");
+    put(&Folder::create(&path, None).unwrap().open().unwrap(), oid, b"content", Proof::Proved);
+    let git =
+        Git::at(dir.path()).with_env("GIT_CONFIG_NOSYSTEM", "1").with_env("GIT_CONFIG_GLOBAL", "/dev/null");
+    let init = Command::new("git").args(["init", "-q"]).current_dir(dir.path()).status();
+    assert!(init.unwrap().success());
+    let repository = Repository::of(&git).unwrap();
+    let (store, scribe) = (repository.store().unwrap(), Arc::<Scribe>::default());
+    let settings = Settings::from_env(|_| None, false);
+    let mut source = RemoteSource::new(&repository, &store, &settings).only(vec![Location::Folder(path)]);
+    source.follow(scribe.clone());
+    assert_eq!(source.fetch(&[oid], &mut |_| {}).unwrap(), []);
+    assert_eq!(scribe.told(&oid), Told { bytes: b"content".to_vec(), ended: true, given_up: false });
 }

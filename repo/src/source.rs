@@ -2,13 +2,18 @@
 //! The trait keeps the network out of this crate: a test hands in a folder, a binary hands in its remotes.
 
 use dits_format::Oid;
+use dits_store::Follow;
 use std::collections::HashMap;
+use std::sync::Arc;
 
 /// Brings contents into the store: a server, another clone, a backup. Blocking.
 pub trait ChunkSource {
     /// Contents that those wanted next are probably edits of, by these: where a base is here, only the difference needs
     /// to come. A hint that a source may pass over.
     fn suggest(&mut self, _bases: HashMap<Oid, Oid>) {}
+
+    /// Who would read contents while they come. A source that cannot tell them passes over it.
+    fn follow(&mut self, _follower: Arc<dyn Follow>) {}
 
     /// Brings as many of `oids` as it can into the store and returns those it could not find. What it
     /// brought is durable when it returns, and also when it fails halfway.

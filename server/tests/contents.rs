@@ -11,10 +11,29 @@ mod common;
 use common::*;
 use dits_format::{Binding, ChunkId, Kind, Oid, Proof};
 use dits_server::prover::{Outcome, examine, record};
+use dits_store::follow::{Scribe, Told};
 use dits_store::{ChunkPrune, ChunkRead, MemoryStore, PackStore, StoreError, content};
+use dits_sync::client::Pull;
 use dits_sync::push::PushItem;
 use dits_sync::sender::UNSURE_BYTES;
+use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
+
+#[test]
+fn who_follows_a_pull_is_told_all_of_it() {
+    let (rig, here, scribe) = (Rig::new(), MemoryStore::new(), Arc::<Scribe>::default());
+    let contents: Vec<Vec<u8>> = (0..3).map(|n| noise(n, 50 * PIECE)).collect();
+    let items: Vec<PushItem> = contents.iter().map(|bytes| add(&here, bytes)).collect();
+    let oids = items.iter().map(|item| item.oid).collect::<Vec<_>>();
+    rig.push("team/a", &here, items).unwrap();
+    let client = rig.client("team/a");
+    let pull = Pull { follower: Some(scribe.clone()), ..Pull::from(oids.clone()) };
+    client.pull(&rig.token, &MemoryStore::new(), pull, &mut |_| {}).unwrap();
+    client.close();
+    for (oid, bytes) in oids.iter().zip(contents) {
+        assert_eq!(scribe.told(oid), Told { bytes, ended: true, given_up: false });
+    }
+}
 
 #[test]
 fn what_was_pushed_comes_back_and_is_not_sent_twice() {

@@ -22,7 +22,7 @@ use dits_net::options::Limits;
 use dits_net::pin::Fingerprint;
 use dits_net::route::Way;
 use dits_net::{Connection, Options, TransportError};
-use dits_store::{ChunkRead, ChunkWrite};
+use dits_store::{ChunkRead, ChunkWrite, Follow};
 use leaving::Left;
 use side_by_side::{shares, side_by_side};
 use std::sync::atomic::AtomicBool;
@@ -95,12 +95,14 @@ pub struct Pull {
     pub cold: bool,
     /// See [`priority`].
     pub priority: u8,
+    /// Who reads contents as they come.
+    pub follower: Option<Arc<dyn Follow>>,
 }
 
 impl From<Vec<Oid>> for Pull {
     fn from(oids: Vec<Oid>) -> Pull {
         let items = oids.into_iter().map(PullItem::from).collect();
-        Pull { items, cold: false, priority: priority::NORMAL }
+        Pull { items, cold: false, priority: priority::NORMAL, follower: None }
     }
 }
 
@@ -193,10 +195,11 @@ impl Client {
         pull: impl Into<Pull>,
         observe: Observer<'_>,
     ) -> Result<(Report, Vec<Oid>), SyncError> {
-        let Pull { items, cold, priority } = pull.into();
+        let Pull { items, cold, priority, follower } = pull.into();
         let absent = Mutex::new(Vec::new());
         let one = |(cold, items): (bool, Vec<PullItem>), observe: Observer<'_>| {
             let mut puller = Puller::new(store, items, cold)?;
+            follower.iter().for_each(|follower| puller.follow(follower.clone()));
             let hello = Hello { priority, ..self.hello(token, Purpose::Pull) };
             let result = self.run(hello, &mut puller, observe);
             match &result {

@@ -17,7 +17,7 @@ use crate::receiver::{Committed, Receiver};
 use crate::sender::{Hint, Outgoing, Sender};
 use crate::wishes::Wishes;
 use dits_format::Oid;
-use dits_store::{ChunkRead, ChunkWrite, StoreError, content};
+use dits_store::{ChunkRead, ChunkWrite, Follow, StoreError, content};
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
@@ -55,6 +55,11 @@ impl Puller {
         let wanted = |item: PullItem| Ok(Wanted { oid: item.oid, base: base_of(store, &item)? });
         let wanted = items.into_iter().map(wanted).collect::<Result<_, StoreError>>()?;
         Ok(Puller { wishes: Wishes::new(wanted, cold), receiver, tally: Tally::default() })
+    }
+
+    /// Tells contents to `follower` as they come.
+    pub fn follow(&mut self, follower: Arc<dyn Follow>) {
+        self.receiver.iter_mut().for_each(|receiver| receiver.follow(follower.clone()));
     }
 
     /// Wanted contents that the server does not have.

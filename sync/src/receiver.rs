@@ -25,7 +25,7 @@ use crate::message::LACK_MAX;
 use closure::{Awaited, Lacking, Pending};
 use dits_format::tree::Entry;
 use dits_format::{Binding, ChunkId, Kind, Oid, Proof};
-use dits_store::{Batch, ChunkRead, ChunkWrite, Encoded, Encoder, StoreError};
+use dits_store::{Batch, ChunkRead, ChunkWrite, Encoded, Encoder, Follow, StoreError};
 use offers::Current;
 pub use proofs::PROOF_READ_BYTES_MAX;
 use proofs::Proofs;
@@ -137,6 +137,11 @@ impl Receiver {
     /// Lets damaged chunks that are met be taken away, so that the peer can send them anew.
     pub fn set_mender(&mut self, mender: Mender) {
         self.mender = Some(mender);
+    }
+
+    /// Tells contents to `follower` as they come, in the place of proving them.
+    pub fn follow(&mut self, follower: Arc<dyn Follow>) {
+        self.proofs.follow(follower);
     }
 
     /// Counts of what came in.

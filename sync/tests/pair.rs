@@ -35,6 +35,8 @@ mod example;
 mod figures;
 #[path = "pair/filters.rs"]
 mod filters;
+#[path = "pair/follow.rs"]
+mod follow;
 #[path = "pair/hostile.rs"]
 mod hostile;
 #[path = "pair/lack.rs"]

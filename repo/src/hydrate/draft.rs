@@ -105,7 +105,8 @@ impl<'a> Draft<'a> {
     }
 }
 
-fn create(due: Due, temporary: PathBuf) -> Result<(File, Written), RepoError> {
+/// Creates the temporary file for `due`.
+pub fn create(due: Due, temporary: PathBuf) -> Result<(File, Written), RepoError> {
     let mut open = OpenOptions::new();
     open.read(true).write(true).create(true).truncate(true).mode(due.mode);
     let file = open.open(&temporary).map_err(RepoError::io("create", &temporary))?;
@@ -114,7 +115,7 @@ fn create(due: Due, temporary: PathBuf) -> Result<(File, Written), RepoError> {
 }
 
 /// Gives a file its mode and time.
-fn finished(mut written: Written, file: &File, mtime: SystemTime) -> Result<Written, RepoError> {
+pub fn finished(mut written: Written, file: &File, mtime: SystemTime) -> Result<Written, RepoError> {
     let path = &written.temporary;
     file.set_modified(mtime).map_err(RepoError::io("set the time of", path))?;
     written.meta = file.metadata().map_err(RepoError::io("look at", path))?;

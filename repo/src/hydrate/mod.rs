@@ -14,6 +14,7 @@
 
 mod copies;
 mod draft;
+mod follow;
 mod lanes;
 pub mod leave;
 mod parts;

@@ -1,18 +1,19 @@
 //! Fetching and writing at the same time: while one group of files is written, the next one comes.
 //!
 //! Fetching waits for a network and for a disk, writing takes cores: one behind the other, each would leave idle what the
-//! other needs. A content is written when all of it is here, so a single large file has no part in this; nor has what is
-//! here already, which is only looked at.
+//! other needs. Large files are written while they come ([`follow`](super::follow)), others when all of their contents is here.
+//! What is here already is only looked at.
 //!
 //! What must hold: at most two groups are fetched ahead of the one that is written. After a failed fetch no other is
 //! begun, and what is here is written all the same. Progress is shown of the fetch as long as there is one, then of the
 //! writing. Bytes are those of contents.
 
 use super::draft::Written;
+use super::follow::{Following, Listening};
 use super::plan::{self, Due, Fetched, Fetcher};
 use super::temporary::Workspace;
-use super::write::write_all;
-use super::{Context, Outcome, Progress};
+use super::write::{Place, write_all};
+use super::{Context, Outcome, Progress, follow};
 use crate::{FetchProgress, RepoError};
 use std::sync::Mutex;
 use std::sync::mpsc::sync_channel;
@@ -37,7 +38,9 @@ pub fn run(
     let shown = Shown::new(&due, observe);
     let source = context.source.take();
     let mut fetcher = Fetcher { repository: context.repository, store: context.store, source, error: None };
-    let mut writing = Writing { context, shown: &shown, outcome, workspace: None, written: Vec::new() };
+    let (workspace, following, written) = Default::default();
+    let mut writing = Writing { context, shown: &shown, outcome, workspace, following, written };
+    writing.follow(&mut fetcher, &due)?;
     let mut groups = plan::groups(due, group_bytes);
     let first = groups.drain(..groups.len().min(1)).next().unwrap_or_default();
     let mut torn = Vec::new();
@@ -91,10 +94,22 @@ struct Writing<'a, 'c> {
     shown: &'a Shown<'a>,
     outcome: &'a mut Outcome,
     workspace: Option<Workspace>,
+    following: Option<Listening>,
     written: Vec<Written>,
 }
 
 impl Writing<'_, '_> {
+    /// Has large files written while they come.
+    fn follow(&mut self, fetcher: &mut Fetcher<'_>, due: &[Due]) -> Result<(), RepoError> {
+        if let (Some(source), true) = (&mut fetcher.source, follow::is_due(due)) {
+            let workspace = self.workspace.insert(Workspace::open(self.context.repository)?);
+            let following = Following::of(self.context.store, due, |due| workspace.name(due));
+            source.follow(following.ear());
+            self.following = Some(following);
+        }
+        Ok(())
+    }
+
     /// Writes a group; returns the files of which a chunk was not there after all.
     fn write(&mut self, fetched: Fetched) -> Result<Vec<Due>, RepoError> {
         self.outcome.missing.extend(fetched.missing);
@@ -106,7 +121,8 @@ impl Writing<'_, '_> {
             none => none.insert(Workspace::open(self.context.repository)?),
         };
         let count = |bytes| self.shown.wrote(bytes);
-        let (written, torn) = write_all(self.context, workspace, fetched.ready, self.outcome, &count)?;
+        let place = Place { workspace, following: self.following.as_deref() };
+        let (written, torn) = write_all(self.context, place, fetched.ready, self.outcome, &count)?;
         self.written.extend(written);
         Ok(torn)
     }

@@ -1,15 +1,16 @@
 //! Groups of one file each, from a source that does what the test says.
 
-use super::super::{Context, Job, plan};
+use super::super::{Context, Job, hydrate, plan};
 use super::*;
 use crate::{ChunkSource, Git, Repository, copy};
 use dits_format::{Oid, Pointer};
 use dits_store::conformance::{add_content, noise};
-use dits_store::{ChunkWrite, PackStore};
+use dits_store::{ChunkWrite, Follow, PackStore};
 use std::collections::HashMap;
 use std::error::Error;
 use std::fs;
 use std::process::Command;
+use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::Duration;
 use tempfile::TempDir;
@@ -170,4 +171,55 @@ fn the_paths_of_a_content_are_in_one_group() {
     assert_eq!(paths(due.clone(), 1), ["03", "1", "2"]);
     assert_eq!(paths(due, BYTES as u64 + 1), ["013", "2"]);
     assert!(paths(Vec::new(), 1).is_empty());
+}
+
+/// Tells what it brings, and brings nothing.
+struct Teller {
+    content: Vec<u8>,
+    follower: Option<Arc<dyn Follow>>,
+}
+
+impl ChunkSource for Teller {
+    fn fetch(
+        &mut self,
+        oids: &[Oid],
+        _: &mut (dyn FnMut(FetchProgress) + Send),
+    ) -> Result<Vec<Oid>, Box<dyn Error + Send + Sync>> {
+        let (follower, [oid]) = (self.follower.as_ref().ok_or("nobody listens")?, oids) else {
+            return Err("more than one".into());
+        };
+        self.content.chunks(1 << 20).for_each(|piece| follower.next(oid, piece));
+        follower.end(oid);
+        Ok(Vec::new())
+    }
+
+    fn follow(&mut self, follower: Arc<dyn Follow>) {
+        self.follower = Some(follower);
+    }
+}
+
+#[test]
+fn a_large_file_needs_nothing_of_the_store_when_it_was_told() {
+    let world = World::new(0);
+    let content = noise(1, 40 << 20);
+    let top = world.repository.worktree().unwrap().to_owned();
+    let pointer = Pointer::new(Oid::of(&content), content.len() as u64);
+    fs::write(top.join("large"), pointer.encode()).unwrap();
+    let job = Job { path: b"large".to_vec(), pointer: Some(pointer), before: None, given: false };
+    let mut source = Teller { content, follower: None };
+    let mut last = None;
+    let outcome = {
+        let critical = Mutex::new(());
+        let (repository, store, source) = (&world.repository, &world.store, Some(&mut source as _));
+        let mut context = Context { repository, store, source, critical: &critical };
+        hydrate(&mut context, vec![job], &mut |progress| last = Some(progress)).unwrap()
+    };
+    assert!(outcome.failed.is_empty() && outcome.missing.is_empty(), "{outcome:?}");
+    assert_eq!(outcome.hydrated, [b"large".to_vec()]);
+    assert!(fs::read(top.join("large")).unwrap() == source.content);
+    let bytes = source.content.len() as u64;
+    assert!(
+        matches!(last, Some(Progress::Write { bytes: all, bytes_total }) if (all, bytes_total) == (bytes, bytes))
+    );
+    assert_eq!(world.store.chunks_known(), 0);
 }

@@ -5,7 +5,8 @@
 //! file system shares blocks ([`super::copies`]): copying is no cheaper than reading its chunks again.
 
 use super::draft::Written;
-use super::lanes::{self, Task};
+use super::follow::Following;
+use super::lanes::{self, Done, Task};
 use super::plan::Due;
 use super::temporary::Workspace;
 use super::{Context, Outcome, copies};
@@ -14,11 +15,19 @@ use crate::index::hydrated_mtime;
 use dits_store::StoreError;
 use std::time::SystemTime;
 
+/// Where files are written, and those that were while they came.
+pub struct Place<'a> {
+    /// For temporary files.
+    pub workspace: &'a mut Workspace,
+    /// See there.
+    pub following: Option<&'a Following>,
+}
+
 /// Rebuilds every file into a temporary one. They are there as long as the workspace is. Files of which a chunk
 /// was not there after all come back.
 pub fn write_all(
     context: &Context<'_>,
-    workspace: &mut Workspace,
+    Place { workspace, following }: Place<'_>,
     ready: Vec<Due>,
     outcome: &mut Outcome,
     count: &(dyn Fn(u64) + Sync),
@@ -26,12 +35,23 @@ pub fn write_all(
     let mtime = hydrated_mtime(&context.repository.index, SystemTime::now());
     // Without an index there is nothing to be racy with.
     let mtime = mtime.unwrap_or_else(|_| SystemTime::now());
-    let bytes = ready.iter().filter_map(|file| Some(file.pointer.as_ref()?.size)).sum();
-    context.store.make_room(context.repository.worktree()?, bytes)?;
     let name = |(number, due)| Task { number, temporary: workspace.name(&due), due };
     let tasks: Vec<Task> = ready.iter().cloned().enumerate().map(name).collect();
     let (firsts, copies) = copies::apart(tasks);
-    let mut done = lanes::write(context.store, firsts, mtime, count);
+    let followed = |task: &Task| following.and_then(|following| following.take(&task.due, mtime));
+    let (mut done, mut others): (Vec<Done>, Vec<Task>) = Default::default();
+    for task in firsts {
+        match followed(&task) {
+            Some(written) => {
+                count(task.bytes());
+                done.push((task.number, Ok(Some(written))));
+            }
+            None => others.push(task),
+        }
+    }
+    let bytes = others.iter().chain(&copies).map(Task::bytes).sum();
+    context.store.make_room(context.repository.worktree()?, bytes)?;
+    done.extend(lanes::write(context.store, others, mtime, count));
     let rest = copies::clone_all(&mut done, copies, mtime, count);
     done.extend(lanes::write(context.store, rest, mtime, count));
     done.sort_unstable_by_key(|(number, _)| *number);

@@ -113,6 +113,11 @@ impl PackStore {
         }
     }
 
+    /// Whether so many bytes may be written at `path` as it is, the reserve left alone.
+    pub fn has_room(&self, path: &Path, bytes: u64) -> bool {
+        space::free_bytes(path).is_ok_and(|free| free >= bytes.saturating_add(self.beside.reserve))
+    }
+
     /// How many bytes, at least `bytes`, may be written at `path`. If need be the cache is made smaller.
     ///
     /// # Errors

@@ -1,16 +1,19 @@
-//! Proving contents while they arrive: hashing their chunks in order, as far as these are here.
+//! Proving contents while they arrive: hashing their chunks in order, as far as these are here; or telling them to somebody
+//! who [follows](Follow), and does with them what he wants.
 //!
 //! An oid cannot be derived from chunk ids, so a content is proved by hashing it. Contents are hashed in the order in
 //! which they were described, the first one that waits for a chunk holding up the rest. What is held meanwhile is
 //! bounded: [`CONTENTS_AHEAD_MAX`] contents and [`CHUNKS_AHEAD_MAX`] chunks of 64 bytes each, and
 //! [`PROOF_READ_BYTES_MAX`] to be read back. Whatever goes beyond is not proved here, which is no fault: it stays
-//! claimed. A chunk that turns out to be damaged or gone ends the proof of its content in the same way.
+//! claimed. A chunk that turns out to be damaged or gone ends the proof of its content in the same way, and what is told of it.
+//! A content that is described by a base is mostly here, and not told.
 
 use crate::machine::SyncError;
 use dits_format::tree::Entry;
 use dits_format::{ChunkId, Kind, Manifest, Oid};
-use dits_store::{Batch, StoreError};
+use dits_store::{Batch, Follow, StoreError};
 use std::collections::{HashSet, VecDeque};
+use std::sync::Arc;
 
 /// Bytes of chunks that one stream may read back from the store to prove contents at once.
 pub const PROOF_READ_BYTES_MAX: u64 = 64 << 20;
@@ -31,6 +34,10 @@ pub(super) struct Proofs {
     is_open: bool,
     read_left: u64,
     enabled: bool,
+    /// Who is told the bytes; then nothing is hashed.
+    follower: Option<Arc<dyn Follow>>,
+    /// Bytes of the content under description that need not be told.
+    known: u64,
 }
 
 /// A content on its way through the hasher.
@@ -61,12 +68,23 @@ impl Proofs {
             is_open: false,
             read_left: PROOF_READ_BYTES_MAX,
             enabled,
+            follower: None,
+            known: 0,
         }
     }
 
-    /// A description begins.
-    pub fn begin(&mut self, manifest: &Manifest) {
+    /// Tells contents to `follower`, and proves none.
+    pub fn follow(&mut self, follower: Arc<dyn Follow>) {
+        (self.follower, self.enabled) = (Some(follower), true);
+    }
+
+    /// A description begins, by a base or without.
+    pub fn begin(&mut self, manifest: &Manifest, by_base: bool) {
         self.is_open = self.enabled && manifest.layout.is_empty() && self.queue.len() < CONTENTS_AHEAD_MAX;
+        if let (true, Some(follower)) = (self.is_open, &self.follower) {
+            let known = if by_base { None } else { follower.wants(&manifest.oid) };
+            (self.is_open, self.known) = (known.is_some(), known.unwrap_or(0));
+        }
         if self.is_open {
             self.queue.push_back(Proving { oid: manifest.oid, slot: None, chunks: 0 });
         }
@@ -76,6 +94,14 @@ impl Proofs {
     /// they must be read from the store.
     pub fn push(&mut self, entry: Entry, read_back: bool) {
         if !self.is_open {
+            return;
+        }
+        if self.known > 0 {
+            // What was told ended with a chunk; with one of another manifest, if not here.
+            match self.known.checked_sub(entry.bytes) {
+                Some(left) => self.known = left,
+                None => self.cancel(),
+            }
             return;
         }
         let cost = if read_back { entry.bytes } else { 0 };
@@ -101,6 +127,7 @@ impl Proofs {
         if std::mem::take(&mut self.is_open) {
             let given_up = self.queue.pop_back().expect("it is open");
             self.chunks.truncate(self.chunks.len() - given_up.chunks);
+            self.follower.iter().for_each(|follower| follower.give_up(&given_up.oid));
             if self.queue.is_empty() {
                 self.hasher.reset();
             }
@@ -119,9 +146,13 @@ impl Proofs {
 
     /// The next chunk of the first content is `bytes`.
     fn hashed(&mut self, bytes: &[u8]) {
-        self.hasher.update(bytes);
+        let proving = self.queue.front_mut().expect("it has a chunk");
+        match &self.follower {
+            Some(follower) => follower.next(&proving.oid, bytes),
+            None => drop(self.hasher.update(bytes)),
+        }
         self.chunks.pop_front();
-        self.queue.front_mut().expect("it has a chunk").chunks -= 1;
+        proving.chunks -= 1;
     }
 
     /// Hashes chunks that are here, up to the first that has not arrived and is `awaited`.
@@ -133,10 +164,11 @@ impl Proofs {
         while let Some(&Proving { oid, slot, chunks }) = self.queue.front() {
             if chunks == 0 {
                 let Some(slot) = slot else { break };
-                if *self.hasher.finalize().as_bytes() != oid.0 {
-                    return Err(SyncError::WrongManifest { oid });
+                match &self.follower {
+                    Some(follower) => follower.end(&oid),
+                    None if *self.hasher.finalize().as_bytes() == oid.0 => found.proved.push(slot),
+                    None => return Err(SyncError::WrongManifest { oid }),
                 }
-                found.proved.push(slot);
                 self.queue.pop_front();
                 self.hasher.reset();
                 continue;
@@ -161,6 +193,7 @@ impl Proofs {
     fn give_up_first(&mut self) {
         if let Some(given_up) = self.queue.pop_front() {
             self.chunks.drain(..given_up.chunks);
+            self.follower.iter().for_each(|follower| follower.give_up(&given_up.oid));
             self.hasher.reset();
             self.is_open &= !self.queue.is_empty();
         }
