@@ -7,8 +7,8 @@ use rustix::process::{Pid, Signal, kill_process};
 use std::fs;
 
 const URL: &str = "team/project";
-/// Enough to be more than every buffer on the way.
-const LARGE: usize = 12 << 20;
+/// More than every buffer on the way, and large enough to be written while it comes.
+const LARGE: usize = 40 << 20;
 /// Where its transfer is held.
 const PART: u64 = 4 << 20;
 /// Many small files: for each there is a temporary one until all are in place.
@@ -66,6 +66,10 @@ fn ctrl_c_while_it_fetches() {
     let relay = world.relay(&server);
     let ann = published(&world, &server);
     let (ben, switch) = held_switch(&world.user("ben"), &server, &relay);
+    let is_begun = |name: &String| {
+        ben.store().join("hydrate").join(name).metadata().is_ok_and(|it| it.len() == LARGE as u64)
+    };
+    wait_for("the large file to be begun", || ben.leftovers().iter().any(is_begun));
     switch.interrupt();
     let ran = switch.wait();
     assert_ne!(ran.code, Some(0), "{ran}");

@@ -84,7 +84,7 @@ impl Receiver {
         };
         self.tally.contents += 1;
         self.tally.content_bytes = self.tally.content_bytes.saturating_add(manifest.size);
-        self.proofs.begin(&manifest, base.is_some());
+        self.proofs.begin(&manifest);
         let incoming = Incoming { manifest, stream: 0, builder: Builder::new(), base };
         self.current = Current::Taking(Box::new(incoming));
         Ok(())

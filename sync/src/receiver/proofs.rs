@@ -6,7 +6,6 @@
 //! bounded: [`CONTENTS_AHEAD_MAX`] contents and [`CHUNKS_AHEAD_MAX`] chunks of 64 bytes each, and
 //! [`PROOF_READ_BYTES_MAX`] to be read back. Whatever goes beyond is not proved here, which is no fault: it stays
 //! claimed. A chunk that turns out to be damaged or gone ends the proof of its content in the same way, and what is told of it.
-//! A content that is described by a base is mostly here, and not told.
 
 use crate::machine::SyncError;
 use dits_format::tree::Entry;
@@ -78,11 +77,11 @@ impl Proofs {
         (self.follower, self.enabled) = (Some(follower), true);
     }
 
-    /// A description begins, by a base or without.
-    pub fn begin(&mut self, manifest: &Manifest, by_base: bool) {
+    /// A description begins.
+    pub fn begin(&mut self, manifest: &Manifest) {
         self.is_open = self.enabled && manifest.layout.is_empty() && self.queue.len() < CONTENTS_AHEAD_MAX;
         if let (true, Some(follower)) = (self.is_open, &self.follower) {
-            let known = if by_base { None } else { follower.wants(&manifest.oid) };
+            let known = follower.wants(&manifest.oid);
             (self.is_open, self.known) = (known.is_some(), known.unwrap_or(0));
         }
         if self.is_open {

@@ -83,26 +83,22 @@ fn with_other_chunks_than_before_it_is_given_up() {
 }
 
 #[test]
-fn what_is_mostly_here_is_not_told() {
-    let old = noise(1, 2 * MIB);
-    let new = [&old[..], b"more"].concat();
-    let (from, to, scribe) = (MemoryStore::new(), MemoryStore::new(), Arc::<Scribe>::default());
-    let base = add(&to, &old);
-    add(&from, &old);
-    let item = PullItem { oid: add(&from, &new), base: Some(base) };
-    pull(&scribe, Link::default(), [&to, &from], vec![item]).ok();
-    assert_holds(&to, &new);
-    assert_eq!(told(&scribe, &new), (0, false, false));
-
-    // Without a base it shows only when much had to be read.
-    let old = noise(2, PROOF_READ_BYTES_MAX as usize + 2 * MIB);
-    let new = [&old[..], &noise(3, MIB)].concat();
-    add(&to, &old);
-    let oid = add(&from, &new);
-    pull(&scribe, Link::default(), [&to, &from], vec![oid.into()]).ok();
-    assert_holds(&to, &new);
-    let (told, ended, given_up) = self::told(&scribe, &new);
-    assert!(told as u64 <= PROOF_READ_BYTES_MAX && !ended && given_up);
+fn an_edit_is_told_unless_much_of_it_is_here() {
+    for (bytes, is_told) in [(2 * MIB, true), (PROOF_READ_BYTES_MAX as usize + 2 * MIB, false)] {
+        let old = noise(1, bytes);
+        let new = [&old[..], &noise(3, MIB)].concat();
+        for with_base in [true, false] {
+            let (from, to, scribe) = (MemoryStore::new(), MemoryStore::new(), Arc::<Scribe>::default());
+            let base = Some(add(&to, &old)).filter(|_| with_base);
+            add(&from, &old);
+            let item = PullItem { oid: add(&from, &new), base };
+            pull(&scribe, Link::default(), [&to, &from], vec![item]).ok();
+            assert_holds(&to, &new);
+            let (told, ended, given_up) = told(&scribe, &new);
+            assert_eq!((ended, given_up), (is_told, !is_told));
+            assert!(if is_told { told == new.len() } else { told as u64 <= PROOF_READ_BYTES_MAX });
+        }
+    }
 }
 
 #[test]
