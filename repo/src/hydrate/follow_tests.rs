@@ -123,3 +123,22 @@ fn a_file_is_followed_where_there_is_room_for_thrice_its_size() {
         assert_eq!((world.temporary().exists(), ear.wants(&oid).is_some()), (follows, follows));
     }
 }
+
+#[test]
+fn what_cannot_be_written_is_left_to_the_store() {
+    let world = World::new();
+    let store = PackStore::open(&world.dir.path().join("store")).unwrap();
+    // No folder to make it in, and a device that takes no byte.
+    let full = world.dir.path().join("full");
+    std::os::unix::fs::symlink("/dev/full", &full).unwrap();
+    fake::set(Some(u64::MAX));
+    for path in [world.dir.path().join("nowhere/tmp"), full] {
+        let listening = Following::of(&store, std::slice::from_ref(&world.due), |_| path.clone());
+        let (oid, ear) = (world.oid(), listening.ear());
+        world.content.chunks(BLOCK_BYTES).for_each(|piece| ear.next(&oid, piece));
+        assert_eq!(ear.wants(&oid), None, "it shows before the end");
+        ear.end(&oid);
+        assert!(listening.take(&world.due, TIME).is_none());
+    }
+    fake::set(None);
+}
