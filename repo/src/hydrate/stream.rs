@@ -45,24 +45,26 @@ pub fn run(
     let first = groups.drain(..groups.len().min(1)).next().unwrap_or_default();
     let mut torn = Vec::new();
     if groups.is_empty() {
-        torn = writing.write(fetcher.fetch(first, &mut |progress| shown.fetched(progress))?)?;
-        shown.has_fetched();
+        torn = writing.write(shown.fetch(&mut fetcher, first)?)?;
     } else {
         let (ahead, ready) = sync_channel(1);
         let shown = &shown;
         // It has the only sender: when it ends, so does the list of groups.
         let fetch_all = move |fetcher: &mut Fetcher<'_>| {
             let mut later = size(&first) + groups.iter().map(|group| size(group)).sum::<u64>();
-            for group in [first].into_iter().chain(groups) {
+            let mut groups = [first].into_iter().chain(groups).peekable();
+            while let Some(group) = groups.next() {
                 later -= size(&group);
                 shown.will_fetch(later);
-                let fetched = fetcher.fetch(group, &mut |progress| shown.fetched(progress));
+                let fetched = match groups.peek() {
+                    Some(_) => fetcher.fetch(group, &mut |progress| shown.fetched(progress)),
+                    None => shown.fetch(fetcher, group),
+                };
                 let failed = fetched.is_err();
                 if ahead.send(fetched).is_err() || failed {
                     break;
                 }
             }
-            shown.has_fetched();
         };
         thread::scope(|scope| {
             let fetcher = &mut fetcher;
@@ -75,8 +77,7 @@ pub fn run(
     }
     // What stands beside the store may go away, or prove to be damaged, after we looked. Once more, then.
     if !torn.is_empty() {
-        let fetched = fetcher.fetch(torn, &mut |progress| shown.fetched(progress))?;
-        let torn = writing.write(fetched)?;
+        let torn = writing.write(shown.fetch(&mut fetcher, torn)?)?;
         writing.outcome.missing.extend(torn.into_iter().filter_map(|due| Some((due.path, due.pointer?.oid))));
     }
     let Writing { workspace, written, .. } = writing;
@@ -168,8 +169,11 @@ impl<'a> Shown<'a> {
         (state.observe)(Progress::Fetch(all));
     }
 
-    fn has_fetched(&self) {
+    /// Fetches what nothing is fetched after: the writing that follows is shown.
+    fn fetch(&self, fetcher: &mut Fetcher<'_>, group: Vec<Due>) -> Result<Fetched, RepoError> {
+        let fetched = fetcher.fetch(group, &mut |progress| self.fetched(progress));
         self.0.lock().expect(LOCK).fetches = false;
+        fetched
     }
 
     fn wrote(&self, bytes: u64) {

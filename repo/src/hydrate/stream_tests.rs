@@ -146,17 +146,21 @@ fn after_a_failed_fetch_no_other_is_begun_and_what_came_is_written() {
 
 #[test]
 fn progress_is_of_all_groups_and_never_falls() {
-    let world = World::new(3);
-    let mut source = Source { world: &world, begun: 0, each: Box::new(|_| Ok(())) };
-    let (mut fetched, mut wrote) = (Vec::new(), 0);
-    world.run(3, &mut source, &mut |progress| match progress {
-        Progress::Fetch(FetchProgress { bytes, bytes_total, .. }) => fetched.push((bytes, bytes_total)),
-        Progress::Write { bytes, .. } => wrote = bytes,
-    });
-    assert!(fetched.is_sorted_by_key(|(bytes, _)| *bytes) && fetched.iter().all(|(bytes, all)| bytes <= all));
-    assert!(fetched.iter().all(|(_, all)| *all == 3 * BYTES as u64), "{fetched:?}");
-    assert!(fetched.last().unwrap().0 >= 3 * BYTES as u64);
-    assert_eq!(wrote, 3 * BYTES as u64, "what is written last is shown");
+    for files in [1, 3] {
+        let (world, all) = (World::new(files), files * BYTES as u64);
+        let mut source = Source { world: &world, begun: 0, each: Box::new(|_| Ok(())) };
+        let (mut fetched, mut wrote) = (Vec::new(), 0);
+        world.run(files, &mut source, &mut |progress| match progress {
+            Progress::Fetch(FetchProgress { bytes, bytes_total, .. }) => fetched.push((bytes, bytes_total)),
+            Progress::Write { bytes, .. } => wrote = bytes,
+        });
+        assert!(
+            fetched.is_sorted_by_key(|(bytes, _)| *bytes) && fetched.iter().all(|(bytes, of)| bytes <= of)
+        );
+        assert!(fetched.iter().all(|(_, of)| *of == all), "{fetched:?}");
+        assert!(fetched.last().unwrap().0 >= all);
+        assert_eq!(wrote, all, "what is written last is shown");
+    }
 }
 
 #[test]
@@ -173,9 +177,10 @@ fn the_paths_of_a_content_are_in_one_group() {
     assert!(paths(Vec::new(), 1).is_empty());
 }
 
-/// Tells what it brings, and brings nothing.
+/// Tells a content, and brings it only where there is a store for that.
 struct Teller {
     content: Vec<u8>,
+    brings_to: Option<PackStore>,
     follower: Option<Arc<dyn Follow>>,
 }
 
@@ -188,7 +193,13 @@ impl ChunkSource for Teller {
         let (follower, [oid]) = (self.follower.as_ref().ok_or("nobody listens")?, oids) else {
             return Err("more than one".into());
         };
-        self.content.chunks(1 << 20).for_each(|piece| follower.next(oid, piece));
+        let pieces: Vec<&[u8]> = self.content.chunks(1 << 20).collect();
+        if let Some(store) = &self.brings_to {
+            let mut batch = store.batch()?;
+            add_content(&mut *batch, &pieces, true);
+            batch.commit()?;
+        }
+        pieces.into_iter().for_each(|piece| follower.next(oid, piece));
         follower.end(oid);
         Ok(Vec::new())
     }
@@ -198,28 +209,43 @@ impl ChunkSource for Teller {
     }
 }
 
+/// Hydrates `paths`, all of one large content; what was last seen of it.
+fn hydrate_large(world: &World, paths: &[&str], brings: bool) -> Option<Progress> {
+    let content = noise(1, 40 << 20);
+    let top = world.repository.worktree().unwrap();
+    let pointer = Pointer::new(Oid::of(&content), content.len() as u64);
+    let job = |path: &&str| {
+        fs::write(top.join(path), pointer.encode()).unwrap();
+        let (path, pointer) = (path.as_bytes().to_vec(), Some(pointer.clone()));
+        Job { path, pointer, before: None, given: false }
+    };
+    let jobs = paths.iter().map(job).collect();
+    let brings_to = brings.then(|| world.store.clone());
+    let (mut last, critical) = (None, Mutex::new(()));
+    let mut source = Teller { content, brings_to, follower: None };
+    let (repository, store) = (&world.repository, &world.store);
+    let mut context = Context { repository, store, source: Some(&mut source), critical: &critical };
+    let outcome = hydrate(&mut context, jobs, &mut |progress| last = Some(progress)).unwrap();
+    assert!(outcome.failed.is_empty() && outcome.missing.is_empty(), "{outcome:?}");
+    assert_eq!(outcome.hydrated.len(), paths.len());
+    for path in paths {
+        assert!(fs::read(top.join(path)).unwrap() == source.content, "{path}");
+    }
+    last
+}
+
 #[test]
 fn a_large_file_needs_nothing_of_the_store_when_it_was_told() {
     let world = World::new(0);
-    let content = noise(1, 40 << 20);
-    let top = world.repository.worktree().unwrap().to_owned();
-    let pointer = Pointer::new(Oid::of(&content), content.len() as u64);
-    fs::write(top.join("large"), pointer.encode()).unwrap();
-    let job = Job { path: b"large".to_vec(), pointer: Some(pointer), before: None, given: false };
-    let mut source = Teller { content, follower: None };
-    let mut last = None;
-    let outcome = {
-        let critical = Mutex::new(());
-        let (repository, store, source) = (&world.repository, &world.store, Some(&mut source as _));
-        let mut context = Context { repository, store, source, critical: &critical };
-        hydrate(&mut context, vec![job], &mut |progress| last = Some(progress)).unwrap()
-    };
-    assert!(outcome.failed.is_empty() && outcome.missing.is_empty(), "{outcome:?}");
-    assert_eq!(outcome.hydrated, [b"large".to_vec()]);
-    assert!(fs::read(top.join("large")).unwrap() == source.content);
-    let bytes = source.content.len() as u64;
+    let last = hydrate_large(&world, &["large"], false);
+    let all = 40 << 20;
     assert!(
-        matches!(last, Some(Progress::Write { bytes: all, bytes_total }) if (all, bytes_total) == (bytes, bytes))
+        matches!(last, Some(Progress::Write { bytes, bytes_total }) if (bytes, bytes_total) == (all, all))
     );
     assert_eq!(world.store.chunks_known(), 0);
+}
+
+#[test]
+fn other_paths_of_a_content_that_was_told_are_written_too() {
+    hydrate_large(&World::new(0), &["large", "another", "third"], true);
 }
