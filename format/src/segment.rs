@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! start     magic "DITSINDX", version u32, zero u32                                                    16 bytes
-//! chunks    {id 32, pack u32, frame u32, offset u32, bytes 28 bits | kind 4 bits}  48 bytes each, by id
+//! chunks    {id 32, pack u32, frame u32, offset u32, bytes 28 bits | kind 4 bits}  48 bytes each, by id, pack
 //! bindings  {oid 32, manifest 32, size u64, proof u8, zero 7}                      80 bytes each, by oid, manifest
 //! packs     PackId 32 each
 //! fan-out   chunks: 2^c × u32, then bindings: 2^b × u32; slot s = number of records whose first bits are ≤ s
@@ -17,6 +17,9 @@
 //! bytes a key. A lookup that misses costs three bytes of the filter (false positives 0.4 %), one that hits
 //! a fan-out slot and a search among few neighbours, however large the segment is. A segment is a cache: it can always
 //! be rebuilt from pack footers, so whoever finds one damaged drops it.
+//!
+//! A chunk of which several packs have a copy stands there once for each: when one of these packs goes, the others must
+//! still be known.
 //!
 //! Opening costs the same for every size, but for the checksum where that is asked for. So what only a checksum would
 //! notice is met by lookups, which answer "absent" then, or give a location that does not hold the chunk; they never
@@ -202,7 +205,7 @@ impl<B: AsRef<[u8]>> Segment<B> {
         START_BYTES + records.start * ENTRY_BYTES..START_BYTES + records.end * ENTRY_BYTES
     }
 
-    /// All chunks, by id. Records that leave their bounds are passed over.
+    /// All chunks, by id and pack. Records that leave their bounds are passed over.
     pub fn chunks(&self) -> impl Iterator<Item = Location> + '_ {
         self.chunks_of(0..self.chunks.records)
     }
@@ -242,17 +245,23 @@ impl<B: AsRef<[u8]>> Segment<B> {
         prints.is_empty() || BinaryFuse8Ref::from_dma(descriptor, prints).contains(&filter_key(id))
     }
 
-    /// Where `id` is, if this segment has it.
+    /// Where `id` is, if this segment has it: one place.
     pub fn find(&self, id: &ChunkId) -> Option<Location> {
-        if !self.may_have(id) {
-            return None;
-        }
-        let all = self.bytes.as_ref();
-        let range = self.chunks.range(all, &id.0);
-        let records = &all[START_BYTES..self.bindings_at];
-        let at = lower_bound(range.clone(), |i| records[i * ENTRY_BYTES..][..32] < id.0[..]);
-        let record = records.get(at * ENTRY_BYTES..(at + 1) * ENTRY_BYTES).filter(|_| at < range.end)?;
-        (record[..32] == id.0).then(|| self.location(record)).flatten()
+        self.find_all(id).next()
+    }
+
+    /// Every place of `id`, by pack.
+    pub fn find_all(&self, id: &ChunkId) -> impl Iterator<Item = Location> + use<'_, B> {
+        let records = &self.bytes.as_ref()[START_BYTES..self.bindings_at];
+        let id = id.0;
+        let run = if self.may_have(&ChunkId(id)) {
+            let range = self.chunks.range(self.bytes.as_ref(), &id);
+            lower_bound(range.clone(), |i| records[i * ENTRY_BYTES..][..32] < id[..])..range.end
+        } else {
+            0..0
+        };
+        let run = run.map(|i| &records[i * ENTRY_BYTES..(i + 1) * ENTRY_BYTES]);
+        run.take_while(move |record| record[..32] == id).filter_map(|record| self.location(record))
     }
 
     /// What is bound to `oid`, by manifest.

@@ -23,7 +23,8 @@ const PART_KEYS: usize = 1 << 17;
 /// Keys of a part above which it is left out.
 const PART_KEYS_MAX: usize = 8 * PART_KEYS;
 
-/// Writes a segment whose records come sorted: first all chunks by id, then all bindings by oid and manifest, each once.
+/// Writes a segment whose records come sorted: first all chunks by id and pack, then all bindings by oid and
+/// manifest, each once.
 pub struct Builder<W> {
     write: W,
     hasher: blake3::Hasher,
@@ -212,11 +213,11 @@ impl Filter {
     }
 }
 
-/// A segment in memory. Sorts what it is given and keeps the first of equal ids, the highest proof of equal
-/// bindings.
+/// A segment in memory. Sorts what it is given, and keeps the first of equal ids in one pack, the highest proof of
+/// equal bindings.
 pub fn encode(packs: &[PackId], mut chunks: Vec<Location>, mut bindings: Vec<Binding>) -> Vec<u8> {
     chunks.sort_unstable();
-    chunks.dedup_by_key(|chunk| chunk.id);
+    chunks.dedup_by_key(|chunk| (chunk.id, chunk.pack));
     // Sorted by proof last: of equal (oid, manifest) the last is the strongest, so dedup from the back.
     bindings.sort_unstable();
     bindings.reverse();

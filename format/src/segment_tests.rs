@@ -46,6 +46,17 @@ fn the_strongest_proof_wins() {
 }
 
 #[test]
+fn every_copy_is_found_by_pack_and_no_place_twice() {
+    let copies = [2, 0, 1, 2].map(|pack| location(7, pack));
+    let alone = (0..100).filter(|seed| *seed != 7).map(|seed| location(seed, 1));
+    let segment = Segment::open(encode(&packs(3), alone.chain(copies).collect(), vec![]), true).unwrap();
+    assert_eq!(segment.find_all(&copies[0].id).collect::<Vec<_>>(), [0, 1, 2].map(|pack| location(7, pack)));
+    assert_eq!(segment.find(&copies[0].id), Some(location(7, 0)));
+    assert_eq!(segment.find_all(&location(8, 0).id).collect::<Vec<_>>(), [location(8, 1)]);
+    assert_eq!(segment.find_all(&location(100, 0).id).count(), 0);
+}
+
+#[test]
 fn an_empty_segment_finds_nothing() {
     let segment = Segment::open(encode(&[], vec![], vec![]), true).unwrap();
     assert_eq!(segment.find(&ChunkId([0; 32])), None);

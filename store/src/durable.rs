@@ -84,6 +84,11 @@ impl TempFile {
         self.file.read_exact_at(out, offset).map_err(StoreError::io("read", &self.path))
     }
 
+    /// The file itself, to read it.
+    pub fn file(&self) -> &File {
+        &self.file
+    }
+
     /// The random number in its name.
     pub fn number(&self) -> u128 {
         let name = self.path.file_stem().and_then(|name| name.to_str()).unwrap_or_default();

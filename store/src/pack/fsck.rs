@@ -3,8 +3,8 @@
 //! Packs are the truth, so they are read from their own footers: every chunk is hashed, then looked up in the
 //! index, then each binding is followed down to the data. Memory holds the ids of the Merkle nodes that
 //! were met, not those of the data. What is found goes to the caller piece by piece; only what keeps the
-//! check from going on is an error. Damaged packs are left for the user to salvage; a damaged segment is only a
-//! cache, so it is removed and rebuilt. A pack that another process merges meanwhile is passed over: it
+//! check from going on is an error. Damaged packs are left for the user to salvage; a segment that is damaged, or
+//! lacks chunks of a pack it covers, is only a cache, so it is removed and rebuilt. A pack that another process merges meanwhile is passed over: it
 //! is checked while it is merged.
 
 use super::PackStore;
@@ -44,7 +44,7 @@ pub enum Finding {
         /// The segment.
         path: PathBuf,
     },
-    /// A chunk that is in a pack, but not in the index.
+    /// A chunk that is in a pack, but was not in the index; what should have named it was removed and is being rebuilt.
     Unindexed {
         /// The chunk.
         id: ChunkId,
@@ -71,7 +71,7 @@ impl fmt::Display for Finding {
                 write!(f, "damaged index segment '{}': removed, will be rebuilt", path.display())
             }
             Finding::Unindexed { id, path } => {
-                write!(f, "chunk {id} of '{}' is not in the index", path.display())
+                write!(f, "chunk {id} of '{}' is not in the index: that will be rebuilt", path.display())
             }
             Finding::Binding { binding, source } => {
                 write!(
@@ -219,6 +219,7 @@ impl Check<'_> {
             result => result?,
         };
         footer.entries.sort_unstable_by_key(|entry| (entry.frame, entry.offset));
+        let mut unindexed = false;
         for entry in &footer.entries {
             self.stats.chunks += 1;
             self.stats.bytes += u64::from(entry.bytes);
@@ -229,11 +230,31 @@ impl Check<'_> {
                 }
                 Err(error) => return Err(error),
             }
-            if !self.store.keeps(&entry.id) {
+            if self.lacks(&entry.id)? {
+                unindexed = true;
                 self.found(Finding::Unindexed { id: entry.id, path: path.clone() });
             }
         }
-        Ok(())
+        if unindexed { self.index_anew(id) } else { Ok(()) }
+    }
+
+    /// Whether the index does not know a chunk, even after another look: its pack may be new.
+    fn lacks(&self, id: &ChunkId) -> Result<bool, StoreError> {
+        if self.store.keeps(id) {
+            return Ok(false);
+        }
+        self.store.refresh()?;
+        Ok(!self.store.keeps(id))
+    }
+
+    /// Removes the segments that cover a pack, so that it is indexed from its footer.
+    fn index_anew(&self, id: &PackId) -> Result<(), StoreError> {
+        for indexed in self.store.snapshot().iter() {
+            if let Some(name) = indexed.name.as_ref().filter(|_| indexed.covers(id)) {
+                durable::remove_file(&self.store.segment_path(name))?;
+            }
+        }
+        self.store.refresh()
     }
 
     fn bindings(&mut self) -> Result<(), StoreError> {

@@ -1,6 +1,6 @@
 //! One index segment in use: on disk and mapped, or in memory until it is written.
 //!
-//! A segment says where each chunk of some packs is. It repeats what the packs' footers say, so it may be
+//! A segment says where each chunk of some packs is, copies and all. It repeats what the packs' footers say, so it may be
 //! thrown away at any time: whoever finds one damaged, or naming a pack that is gone, drops it and indexes
 //! the packs anew. Segments in memory cover packs that no file covers yet: those of a running batch, and
 //! those whose writer died before it wrote its segment.
@@ -79,16 +79,23 @@ impl Indexed {
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
             result => result.map_err(StoreError::io("open", path))?,
         };
+        Indexed::of_file(&file, path, name).map(Some)
+    }
+
+    /// The segment in `file`, which is or will be named `path`.
+    fn of_file(file: &File, path: &Path, name: &str) -> Result<Indexed, StoreError> {
         let damaged = |source| StoreError::File { path: path.to_owned(), source };
         if file.metadata().map_err(StoreError::io("stat", path))?.len() == 0 {
             return Err(damaged(FormatError::Truncated { what: "index segment" }));
         }
-        let map = sys::map(&file).map_err(StoreError::io("map", path))?;
-        Indexed::new(Some(name.to_owned()), Bytes::Map(map)).map(Some).map_err(damaged)
+        let map = sys::map(file).map_err(StoreError::io("map", path))?;
+        Indexed::new(Some(name.to_owned()), Bytes::Map(map)).map_err(damaged)
     }
 
     /// Indexes packs in memory.
-    pub fn of_footers(packs: &[(PackId, Footer)]) -> Indexed {
+    pub fn of_footers(mut packs: Vec<(PackId, Footer)>) -> Indexed {
+        // As in files: merging relies on copies of a chunk being in this order.
+        packs.sort_unstable_by_key(|(id, _)| *id);
         let (mut ids, mut chunks, mut bindings) = (Vec::new(), Vec::new(), Vec::new());
         for (pack, (id, footer)) in packs.iter().enumerate() {
             ids.push(*id);
@@ -113,7 +120,7 @@ impl Indexed {
             || self.segment.verify(|hashed| sys::give_back(map, hashed))
     }
 
-    /// All chunks by id, for one who walks through them once: holds little of the file in memory.
+    /// All chunks by id and pack, for one who walks through them once: holds little of the file in memory.
     pub fn walk_chunks(&self) -> impl Iterator<Item = Location> + '_ {
         self.walk(self.segment.chunk_count(), |records| self.segment.chunk_bytes(records))
             .flat_map(|records| self.segment.chunks_of(records))
@@ -182,17 +189,21 @@ impl Indexed {
                 move |chunk: Location| Some(Location { pack: numbers[chunk.pack as usize]?, ..chunk });
             indexed.walk_chunks().filter_map(renumbered)
         });
-        merged(sources.collect(), |chunk| chunk.id).try_for_each(|chunk| builder.chunk(&chunk))?;
+        merged(sources.collect(), |chunk| (chunk.id, chunk.pack))
+            .try_for_each(|chunk| builder.chunk(&chunk))?;
         let sources = old.iter().map(|indexed| indexed.walk_bindings()).collect();
         merged(sources, |binding| (binding.oid, binding.manifest))
             .filter(|binding| !forget(binding))
             .try_for_each(|binding| builder.binding(&binding))?;
-        // Any name will do that no other content has.
-        let name = builder.finish(&ids)?.to_string();
+        builder.finish(&ids)?;
+        // A name of its own: another may say the same at the same time, and then take one of both away.
+        let name = format!("{:032x}", temp.number());
         let path = layout.index.join(format!("{name}.seg"));
         temp.sync()?;
+        // While nobody else can have taken it away.
+        let new = Indexed::of_file(temp.file(), &path, &name)?;
         temp.persist(&path)?;
-        Indexed::load(&path, &name)
+        Ok(Some(new))
     }
 
     /// Number of its size tier.

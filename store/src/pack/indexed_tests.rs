@@ -63,15 +63,14 @@ proptest! {
             all.into_iter().filter(|(pack, _)| !dead.contains(pack))
         };
         let expected: HashSet<_> = old.iter().flat_map(living).map(|(pack, at)| (pack, at.id, at.offset)).collect();
-        let ids: HashSet<ChunkId> = expected.iter().map(|(_, id, _)| *id).collect();
         let found: Vec<Location> = new.segment.chunks().collect();
-        prop_assert!(found.is_sorted_by(|a, b| a.id < b.id), "by id, each once");
-        prop_assert_eq!(found.iter().map(|at| at.id).collect::<HashSet<_>>(), ids);
-        for at in found {
-            prop_assert_eq!(new.segment.find(&at.id), Some(at));
-            let (pack, at) = place(&new, at);
-            prop_assert!(expected.contains(&(pack, at.id, at.offset)), "a place that one of them knew");
+        prop_assert!(found.is_sorted_by(|a, b| (a.id, a.pack) < (b.id, b.pack)), "by id and pack, each once");
+        for at in &found {
+            let of_id = found.iter().filter(|other| other.id == at.id).copied();
+            prop_assert!(new.segment.find_all(&at.id).eq(of_id));
         }
+        let found = found.into_iter().map(|at| place(&new, at)).map(|(pack, at)| (pack, at.id, at.offset));
+        prop_assert_eq!(found.collect::<HashSet<_>>(), expected, "every copy that one of them knew");
 
         let all = old.iter().flat_map(|indexed| indexed.segment.bindings().collect::<Vec<_>>());
         let kept = all.filter(|binding| binding.oid != oid).collect();

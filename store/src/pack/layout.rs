@@ -3,7 +3,7 @@
 //! ```text
 //! format                  "git-dits store 1\n", or "git-dits cache 1\n"
 //! objects/<aa>/<id>.pack  packs; aa = first byte of the id
-//! index/<hash>.seg        index segments, a cache of the packs' footers
+//! index/<random>.seg      index segments, a cache of the packs' footers
 //! tmp/                    files without a final name (see `durable`)
 //! consolidate.lock        held while packs are merged or removed
 //! listed                  what objects/ held when it was read last; a cache (see `listing`)

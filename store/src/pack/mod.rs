@@ -173,11 +173,11 @@ impl PackStore {
     /// Every place the index knows for a chunk.
     fn places(&self, id: &ChunkId) -> Vec<(PackId, Location)> {
         let snapshot = self.shared.snapshot.read().expect(LOCK);
-        let find = |indexed: &Arc<indexed::Indexed>| {
-            let found = indexed.segment.find(id)?;
-            Some((indexed.packs[found.pack as usize], found))
+        let places = |indexed: &Arc<indexed::Indexed>| {
+            let places = indexed.segment.find_all(id).map(|at| (indexed.packs[at.pack as usize], at));
+            places.collect::<Vec<_>>()
         };
-        snapshot.iter().filter_map(find).collect()
+        snapshot.iter().flat_map(places).collect()
     }
 
     /// Reads what is known now, here or beside.

@@ -147,14 +147,14 @@ impl PackStore {
                 Err(error) => return Err(error),
             }
             if entries >= FOOTER_ENTRIES_MAX && self.layout().writable {
-                let group = Arc::new(Indexed::of_footers(&std::mem::take(&mut found)));
+                let group = Arc::new(Indexed::of_footers(std::mem::take(&mut found)));
                 let filed = Indexed::combine(&[group], &HashSet::new(), |_| false, self.layout())?;
                 next.extend(filed.map(Arc::new));
                 entries = 0;
             }
         }
         if !found.is_empty() {
-            next.push(Arc::new(Indexed::of_footers(&found)));
+            next.push(Arc::new(Indexed::of_footers(found)));
         }
         Ok(true)
     }
@@ -181,7 +181,7 @@ impl PackStore {
             let _listing = self.shared.listing.lock().expect(LOCK);
             self.shared.packs.retain(|open| *open != id);
             let mut next = self.snapshot().to_vec();
-            next.push(Arc::new(Indexed::of_footers(&[(id, footer)])));
+            next.push(Arc::new(Indexed::of_footers(vec![(id, footer)])));
             let in_memory = next.iter().filter(|indexed| indexed.name.is_none()).count();
             self.set(next);
             in_memory

@@ -60,7 +60,7 @@ impl PackStore {
         let mut whole = Vec::new();
         let (mut removed, mut bytes, mut damaged) = (HashSet::new(), 0, None);
         let (mut group, mut group_bytes) = (Vec::new(), 0);
-        // Footers and not the index: that knows only one place for each chunk, and a copy must go too.
+        // Footers and not the index: a stale one may not know of every copy, and each must go.
         for id in ids {
             progress.add(length(&id));
             let footer = match self.shared.packs.footer(&id) {

@@ -73,9 +73,8 @@ impl PackStore {
 /// Where a chunk is, in a pack that `fits`.
 fn place(snapshot: &Snapshot, id: &ChunkId, fits: impl Fn(&PackId) -> bool) -> Option<(PackId, Location)> {
     snapshot.iter().find_map(|indexed| {
-        let found = indexed.segment.find(id)?;
-        let pack = indexed.packs[found.pack as usize];
-        fits(&pack).then_some((pack, found))
+        let mut places = indexed.segment.find_all(id).map(|at| (indexed.packs[at.pack as usize], at));
+        places.find(|(pack, _)| fits(pack))
     })
 }
 

@@ -101,10 +101,6 @@ impl PackStore {
         let is_old = |indexed: &Arc<Indexed>| old.iter().any(|old| Arc::ptr_eq(old, indexed));
         let (known, mut next): (Vec<_>, Vec<_>) = self.snapshot().iter().cloned().partition(is_old);
         let name = new.as_ref().and_then(|indexed| indexed.name.clone());
-        let remove = |indexed: &Arc<Indexed>| match &indexed.name {
-            Some(old) if Some(old) != name.as_ref() => durable::remove_file(&self.segment_path(old)),
-            _ => Ok(()),
-        };
         if known.len() < old.len() {
             let known_so = |indexed: &Arc<Indexed>| indexed.name == name;
             if let Some(name) = name.as_ref().filter(|_| !self.snapshot().iter().any(known_so)) {
@@ -112,20 +108,73 @@ impl PackStore {
             }
             return Ok(false);
         }
+        // A look at the folder may have met it there.
         next.retain(|indexed| indexed.name.is_none() || indexed.name != name);
         next.extend(new.map(Arc::new));
         self.set(next);
-        old.iter().try_for_each(remove).map(|()| true)
+        let mut names = old.iter().filter_map(|indexed| indexed.name.as_ref());
+        names.try_for_each(|name| durable::remove_file(&self.segment_path(name))).map(|()| true)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::pack::layout::Role;
     use crate::{ChunkRead, ChunkWrite};
     use dits_format::limits::SEGMENT_VERIFY_BYTES_MAX;
     use dits_format::{ChunkId, Kind};
     use std::fs;
+    use std::path::Path;
+
+    /// A store with one segment over two packs that both hold the chunk, as writers at the same time leave it.
+    fn copied(dir: &Path) -> (PackStore, ChunkId, Vec<PackId>) {
+        let store = PackStore::open(dir).expect("the store opens");
+        let id = ChunkId::of(Kind::Data, b"both");
+        let mut batches = [b"one", b"two"].map(|own| {
+            let mut batch = store.batch().expect("batch");
+            for bytes in [&b"both"[..], own] {
+                assert!(batch.put(ChunkId::of(Kind::Data, bytes), Kind::Data, bytes).expect("put"));
+            }
+            Some(batch)
+        });
+        batches
+            .iter_mut()
+            .flat_map(Option::take)
+            .for_each(|batch| assert_eq!(batch.commit().expect("commit").chunks, 2));
+        store.reindex(&HashSet::new(), |_| false, |_| true).expect("one segment");
+        let packs = store.pack_ids().expect("the packs");
+        assert_eq!((store.snapshot().len(), packs.len()), (1, 2));
+        (store, id, packs)
+    }
+
+    #[test]
+    fn a_copy_is_still_known_when_the_pack_of_another_goes() {
+        for goes in 0..2 {
+            let dir = tempfile::tempdir().unwrap();
+            let (store, id, packs) = copied(dir.path());
+            store.reindex(&HashSet::from([packs[goes]]), |_| false, |_| true).unwrap();
+            fs::remove_file(store.layout().pack(&packs[goes])).unwrap();
+            let places: Vec<PackId> = store.places(&id).into_iter().map(|(pack, _)| pack).collect();
+            assert_eq!(places, [packs[1 - goes]]);
+            assert!(PackStore::open(dir.path()).unwrap().has(&id).unwrap());
+        }
+    }
+
+    #[test]
+    fn who_is_late_with_the_same_segment_takes_away_only_his_own() {
+        let dir = tempfile::tempdir().unwrap();
+        let (store, id, _) = copied(dir.path());
+        let old = store.snapshot().to_vec();
+        let combine = || Indexed::combine(&old, &HashSet::new(), |_| false, store.layout()).unwrap();
+        let (early, late) = (combine(), combine());
+        assert!(store.replace(&old, early).unwrap());
+        assert!(!store.replace(&old, late).unwrap(), "what it replaces is gone");
+        assert_eq!(fs::read_dir(&store.layout().index).unwrap().count(), 1);
+        let other = PackStore::look(dir.path(), Role::Store).unwrap().unwrap();
+        assert!(store.keeps(&id) && other.keeps(&id));
+        assert!(other.snapshot().iter().all(|indexed| indexed.name.is_some()), "no footer was read");
+    }
 
     /// A wrong bit in an id puts it out of order: merged as it is, whole runs of chunks would be lost to lookups.
     #[test]

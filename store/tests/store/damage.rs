@@ -6,7 +6,7 @@
 //! change while they are mapped.
 
 use crate::common::{commit_each, copy, cut, files, flip, fsck, id, is_whole, noise, open};
-use dits_format::{ChunkId, pack};
+use dits_format::{ChunkId, PackId, pack, segment};
 use dits_store::{ChunkPrune, ChunkRead, ChunkWrite, PackStore, StoreError};
 use std::collections::HashSet;
 use std::fs;
@@ -104,6 +104,24 @@ fn a_flipped_byte_of_data_costs_one_chunk() {
             "{found:?}"
         );
     }
+}
+
+/// As a store may have been left that took one copy of a chunk for all: the pack is covered, the chunk is not found.
+#[test]
+fn a_segment_that_does_not_name_a_chunk_of_its_pack_is_made_anew() {
+    let sample = Sample::new();
+    let root = sample.copy("lacking");
+    files(&root, ".seg").iter().for_each(|path| fs::remove_file(path).unwrap());
+    let pack_id = |path: &PathBuf| PackId::from_hex(path.file_stem().unwrap().as_encoded_bytes()).unwrap();
+    let packs: Vec<PackId> = files(&root, ".pack").iter().map(pack_id).collect();
+    fs::write(root.join("index/lacking.seg"), segment::encode(&packs, vec![], vec![])).unwrap();
+    assert_eq!(sample.readable(&open(&root), true), 0, "nothing is found");
+    let found = fsck(&open(&root));
+    assert!(found.len() >= 30 && found.iter().all(|text| text.contains("is not in the index")), "{found:?}");
+    let store = open(&root);
+    assert_eq!(fsck(&store), [""; 0]);
+    assert_eq!(sample.readable(&store, false), 30);
+    assert!(is_whole(&store, b"other"));
 }
 
 #[test]
