@@ -319,16 +319,18 @@ fn install_hook(git: &Git, config: &ServerConfig) -> Result<(), ServeError> {
     Ok(())
 }
 
-/// Serves in a runtime of its own until `shutdown` ends; `ready` sees the server once it listens.
-pub fn serve_blocking(
+/// Serves in a runtime of its own until what `shutdown` gives ends; that is asked for in the runtime before `ready`
+/// sees the server, which listens then: who is told that it does may stop it at once.
+pub fn serve_blocking<F: Future<Output = ()> + Send>(
     config: ServerConfig,
-    shutdown: impl Future<Output = ()> + Send,
+    shutdown: impl FnOnce() -> F,
     ready: impl FnOnce(&Server),
 ) -> Result<(), ServeError> {
     let runtime =
         tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(ServeError::Start)?;
     let result = runtime.block_on(async {
         let server = Server::start(config)?;
+        let shutdown = shutdown();
         ready(&server);
         server.run(shutdown).await
     });

@@ -114,7 +114,7 @@ fn faults_are_for_this_machine_only() {
     let mut config = config(dir.path());
     config.faults = Some(Arc::new(Faults::parse("").unwrap()));
     config.listen = "0.0.0.0:0".parse().unwrap();
-    let served = serve_blocking(config, std::future::ready(()), |_: &Server| {});
+    let served = serve_blocking(config, || std::future::ready(()), |_: &Server| {});
     let error = served.unwrap_err();
     assert!(matches!(error, ServeError::FaultsNetwork(_)), "{error}");
     assert!(error.to_string().contains("hint: "));

@@ -1,7 +1,7 @@
 //! What is asked of `git dits mount` and cannot be had: said clearly, with something to do, and nothing is changed.
 
 use dits_tests::mounted::is_left_out;
-use dits_tests::{Call, Mounted, Ran, Repo, World, bytes};
+use dits_tests::{Call, Mounted, Ran, Repo, World, bytes, wait_for};
 use std::fs;
 use std::path::Path;
 
@@ -118,6 +118,26 @@ fn a_system_that_lets_nobody_mount() {
         "does not allow mounting",
         "a container needs '--device /dev/fuse --cap-add SYS_ADMIN'",
     );
+}
+
+#[test]
+fn a_mount_that_a_container_still_has() {
+    if is_left_out() {
+        return;
+    }
+    let world = World::new();
+    let ann = project(&world);
+    let mount = Mounted::new(&ann, "m", &[]);
+    let script = "touch ../begun && exec tail -f /dev/null";
+    let container = ann.user().call("unshare", ann.path());
+    let mut container = container.args(["-m", "--propagation", "private", "sh", "-c", script]).start();
+    wait_for("the container", || ann.user().at("begun").exists());
+    let ran = mount.unmount(&[]).ok();
+    assert!(ran.said().contains("but its process has not ended: a container may still have it"), "{ran}");
+    refused(&ann, mount.mount(&[]), 128, "m' is mounted already", "'git dits mounts' shows");
+    container.kill();
+    wait_for("its process to end", || mount.listed()["state"] == "unmounted");
+    mount.mount(&[]).ok();
 }
 
 #[test]

@@ -116,7 +116,7 @@ fn serve(args: &Args) -> Result<ExitCode> {
         memory,
         faults,
     };
-    serve_blocking(config, stop_signal(), |server| {
+    serve_blocking(config, stop_signal, |server| {
         server.on_problem(report::error);
         // Somebody who waits for this line has it, or has gone away and does not matter.
         let _ = report::line(&format!("listening on dits://{}", server.address()));
@@ -140,15 +140,40 @@ fn read_faults(path: &Path) -> Result<Arc<Faults>> {
     Ok(Arc::new(faults))
 }
 
-async fn stop_signal() {
+/// Handles the signals from now on, and waits for one of them.
+fn stop_signal() -> impl Future<Output = ()> {
     use tokio::signal::unix::{SignalKind, signal};
-    let (Ok(mut term), Ok(mut int)) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
-    else {
-        // Without handlers the signals end the process at once, which is safe too.
-        return std::future::pending().await;
-    };
-    tokio::select! {
-        _ = term.recv() => {}
-        _ = int.recv() => {}
+    let handlers = (signal(SignalKind::terminate()), signal(SignalKind::interrupt()));
+    async {
+        let (Ok(mut term), Ok(mut int)) = handlers else {
+            // Without handlers the signals end the process at once, which is safe too.
+            return std::future::pending().await;
+        };
+        tokio::select! {
+            _ = term.recv() => {}
+            _ = int.recv() => {}
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rustix::process::{Signal, getpid, kill_process};
+
+    #[test]
+    fn who_hears_that_it_listens_may_stop_it_at_once() {
+        let dir = tempfile::tempdir().unwrap();
+        let config = ServerConfig {
+            dir: dir.path().to_owned(),
+            listen: (Ipv4Addr::LOCALHOST, 0).into(),
+            certificate: None,
+            client_ca: None,
+            anonymous: true,
+            exe: std::env::current_exe().unwrap(),
+            memory: None,
+            faults: None,
+        };
+        serve_blocking(config, stop_signal, |_| kill_process(getpid(), Signal::TERM).unwrap()).unwrap();
     }
 }

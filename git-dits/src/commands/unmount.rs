@@ -73,7 +73,10 @@ fn is_left(state: &State) -> bool {
 fn unmount(state: &State, force: bool) -> Result<()> {
     let dir = state.dir().context("git does not know the folder of the mount")?;
     match control::ask(state, &Ask::Unmount { force }, ANSWER_MAX, &mut |_| {}) {
-        Ok(Answer::Done) => ended(state),
+        Ok(Answer::Done) => {
+            ended(state, &dir);
+            Ok(())
+        }
         Ok(Answer::Failed { why, hint }) => Err(Failure { text: why, hint, code: FAILED }.into()),
         Ok(_) => Err(Failure::new(
             format!("'{}' said something else than it should", dir.display()),
@@ -96,13 +99,19 @@ fn unmount(state: &State, force: bool) -> Result<()> {
     }
 }
 
-/// Waits until its process has written down that it ended.
-fn ended(state: &State) -> Result<()> {
+/// Waits until its process has written down that it ended. It does not while the mount is in another tree, too: that of
+/// a container that began meanwhile.
+fn ended(state: &State, dir: &Path) {
     let end = Instant::now() + END_MAX;
     while state.is_served() && Instant::now() < end {
         std::thread::park_timeout(LOOK);
     }
-    Ok(())
+    if state.is_served() {
+        report::notice(&format!(
+            "'{}' is unmounted here, but its process has not ended: a container may still have it",
+            dir.display()
+        ));
+    }
 }
 
 /// Takes away what a killed process left.

@@ -82,7 +82,7 @@ impl Rig {
             ready.send((server.address(), server.admin_token().map(str::to_owned))).unwrap();
         };
         let shutdown = async { drop(stopped.await) };
-        let thread = std::thread::spawn(move || serve_blocking(config, shutdown, ready));
+        let thread = std::thread::spawn(move || serve_blocking(config, || shutdown, ready));
         let (address, fresh) = started.recv_timeout(PATIENCE).unwrap();
         let token = fresh.unwrap_or(token);
         Rig { dir, address, token, problems, stop: Some(stop), thread: Some(thread) }
