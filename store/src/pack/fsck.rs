@@ -4,8 +4,8 @@
 //! index, then each binding is followed down to the data. Memory holds the ids of the Merkle nodes that
 //! were met, not those of the data. What is found goes to the caller piece by piece; only what keeps the
 //! check from going on is an error. Damaged packs are left for the user to salvage; a segment that is damaged, or
-//! lacks chunks of a pack it covers, is only a cache, so it is removed and rebuilt. A pack that another process merges meanwhile is passed over: it
-//! is checked while it is merged.
+//! lacks chunks of a pack it covers, is only a cache, so it is removed and rebuilt. A pack that another process
+//! merges meanwhile is passed over: it is checked while it is merged.
 
 use super::PackStore;
 use super::indexed::Indexed;
