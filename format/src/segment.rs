@@ -247,21 +247,30 @@ impl<B: AsRef<[u8]>> Segment<B> {
 
     /// Where `id` is, if this segment has it: one place.
     pub fn find(&self, id: &ChunkId) -> Option<Location> {
-        self.find_all(id).next()
+        let (_, record) = self.first(id)?;
+        self.location(record)
     }
 
     /// Every place of `id`, by pack.
-    pub fn find_all(&self, id: &ChunkId) -> impl Iterator<Item = Location> + use<'_, B> {
-        let records = &self.bytes.as_ref()[START_BYTES..self.bindings_at];
-        let id = id.0;
-        let run = if self.may_have(&ChunkId(id)) {
-            let range = self.chunks.range(self.bytes.as_ref(), &id);
-            lower_bound(range.clone(), |i| records[i * ENTRY_BYTES..][..32] < id[..])..range.end
-        } else {
-            0..0
-        };
-        let run = run.map(|i| &records[i * ENTRY_BYTES..(i + 1) * ENTRY_BYTES]);
-        run.take_while(move |record| record[..32] == id).filter_map(|record| self.location(record))
+    pub fn find_all<'a>(&'a self, id: &'a ChunkId) -> impl Iterator<Item = Location> + 'a {
+        let from = self.first(id).map_or(self.chunks.records, |(at, _)| at);
+        let records = &self.bytes.as_ref()[self.chunk_bytes(from..self.chunks.records)];
+        let run = records.chunks_exact(ENTRY_BYTES).take_while(|record| record[..32] == id.0);
+        run.filter_map(|record| self.location(record))
+    }
+
+    /// The first record of `id`, and its number.
+    #[inline]
+    fn first(&self, id: &ChunkId) -> Option<(usize, &[u8])> {
+        if !self.may_have(id) {
+            return None;
+        }
+        let all = self.bytes.as_ref();
+        let range = self.chunks.range(all, &id.0);
+        let records = &all[START_BYTES..self.bindings_at];
+        let at = lower_bound(range.clone(), |i| records[i * ENTRY_BYTES..][..32] < id.0[..]);
+        let record = records.get(at * ENTRY_BYTES..(at + 1) * ENTRY_BYTES).filter(|_| at < range.end)?;
+        (record[..32] == id.0).then_some((at, record))
     }
 
     /// What is bound to `oid`, by manifest.

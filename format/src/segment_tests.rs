@@ -161,7 +161,8 @@ proptest! {
         bytes[at % len] = byte;
         if let Ok(segment) = Segment::open(bytes, false) {
             let id = location(probe, 0).id;
-            prop_assert!(segment.find(&id).is_none_or(|found| found.id == id));
+            prop_assert!(segment.find_all(&id).all(|found| found.id == id));
+            prop_assert_eq!(segment.find(&id), segment.find_all(&id).next());
             let _ = (segment.chunks().count(), segment.bindings().count(), segment.find_bindings(&Oid(id.0)));
         }
     }
