@@ -16,7 +16,7 @@ use crate::durable::TempFile;
 use dits_format::limits::{SEGMENT_ENTRIES_MAX, SEGMENT_PACKS_MAX, SEGMENT_VERIFY_BYTES_MAX};
 use dits_format::pack::Footer;
 use dits_format::segment::{self, Location, Segment};
-use dits_format::{Binding, FormatError, Oid, PackId};
+use dits_format::{Binding, ChunkId, FormatError, Oid, PackId};
 use std::cmp::{Ordering, Reverse};
 use std::collections::HashSet;
 use std::collections::binary_heap::{BinaryHeap, PeekMut};
@@ -204,6 +204,11 @@ impl Indexed {
         let new = Indexed::of_file(temp.file(), &path, &name)?;
         temp.persist(&path)?;
         Ok(Some(new))
+    }
+
+    /// Every place it knows for a chunk.
+    pub fn places<'a>(&'a self, id: &'a ChunkId) -> impl Iterator<Item = (PackId, Location)> + 'a {
+        self.segment.find_all(id).map(|at| (self.packs[at.pack as usize], at))
     }
 
     /// Number of its size tier.

@@ -3,7 +3,7 @@
 use super::*;
 use crate::Modes;
 use crate::pack::layout::Role;
-use dits_format::{ChunkId, Kind, Proof};
+use dits_format::{Kind, Proof};
 use proptest::prelude::*;
 
 fn chunk(seed: u8, pack: u32) -> Location {

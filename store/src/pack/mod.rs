@@ -173,11 +173,7 @@ impl PackStore {
     /// Every place the index knows for a chunk.
     fn places(&self, id: &ChunkId) -> Vec<(PackId, Location)> {
         let snapshot = self.shared.snapshot.read().expect(LOCK);
-        let places = |indexed: &Arc<indexed::Indexed>| {
-            let places = indexed.segment.find_all(id).map(|at| (indexed.packs[at.pack as usize], at));
-            places.collect::<Vec<_>>()
-        };
-        snapshot.iter().flat_map(places).collect()
+        snapshot.iter().flat_map(|indexed| indexed.places(id)).collect()
     }
 
     /// Reads what is known now, here or beside.

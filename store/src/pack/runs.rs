@@ -72,10 +72,7 @@ impl PackStore {
 
 /// Where a chunk is, in a pack that `fits`.
 fn place(snapshot: &Snapshot, id: &ChunkId, fits: impl Fn(&PackId) -> bool) -> Option<(PackId, Location)> {
-    snapshot.iter().find_map(|indexed| {
-        let mut places = indexed.segment.find_all(id).map(|at| (indexed.packs[at.pack as usize], at));
-        places.find(|(pack, _)| fits(pack))
-    })
+    snapshot.iter().flat_map(|indexed| indexed.places(id)).find(|(pack, _)| fits(pack))
 }
 
 /// Parts that are looked for in one pack.
